@@ -1,0 +1,114 @@
+"""Names and types of the replay's records for Python's `struct` and numpy, and the words behind their numbers."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+
+STATES = ("CLOSED", "LISTEN", "SYN_SENT", "SYN_RECEIVED", "ESTABLISHED", "FIN_WAIT_1", "FIN_WAIT_2",
+          "CLOSE_WAIT", "CLOSING", "LAST_ACK", "TIME_WAIT", "UNKNOWN")  # fmt: skip
+ROLES = ("client", "server")
+ROLE_EVIDENCE = ("syn", "syn_ack", "port", "first_packet")
+CONN_STATES = ("OTH", "S0", "S1", "SF", "REJ", "S2", "S3", "RSTO", "RSTR", "RSTOS0", "RSTRH", "SH", "SHR")
+CLOSE_KINDS = ("open", "fin", "reset", "refused", "unanswered", "timeout", "half_closed", "half_open", "unreachable")
+CLOSED_BY = {0: "client", 1: "server", 2: "both"}
+CAPTURE_POINTS = ("unknown", "client", "server", "middle")
+FLAGS = ("FIN", "SYN", "RST", "PSH", "ACK", "URG", "ECE", "CWR", "AE")
+
+# What Wireshark's TCP analysis marks, under its names without `tcp.analysis.`; bit = position.
+WIRESHARK = (
+    "retransmission", "fast_retransmission", "spurious_retransmission", "out_of_order", "lost_segment",
+    "ack_lost_segment", "duplicate_ack", "window_update", "window_full", "zero_window", "zero_window_probe",
+    "zero_window_probe_ack", "keep_alive", "keep_alive_ack", "reused_ports",
+)  # fmt: skip
+
+# tcpscope's own: Wireshark's names where they mean the same, then what Wireshark does not tell.  Bit = position.
+ANNOTATIONS = (
+    *WIRESHARK,
+    "timeout_retransmission", "tail_loss_probe", "syn_retransmission", "syn_ack_retransmission",
+    "fin_retransmission", "rto_recovery", "dsack", "delayed_ack", "piggybacked_ack", "challenge_ack",
+    "duplicate_capture", "network_duplicate", "bad_checksum", "offload_checksum", "offloaded",
+    "unneeded_retransmission", "time_wait_ack", "simultaneous_open", "simultaneous_close", "fast_open",
+    "reset_refused", "reset_abort", "reset_no_socket", "injected", "missed_by_capture", "cut_header",
+    "malformed_options", "ack_without_flag", "urgent", "ecn_ce", "ecn_echo", "cwr", "data_on_syn",
+    "data_after_close", "clock_step", "lost", "half_close_data",
+)  # fmt: skip
+
+PACKET_FIELDS = (
+    ("frame", "Q"), ("time_ns", "q"), ("payload_at", "Q"), ("annotations", "Q"), ("retransmission_of", "Q"),
+    ("acked_frame", "Q"), ("rtt_ns", "q"), ("ack_rtt_ns", "q"), ("initial_rtt_ns", "q"), ("src", "16s"),
+    ("dst", "16s"), ("connection", "I"), ("wireshark", "I"), ("seq", "I"), ("ack", "I"), ("seq_raw", "I"),
+    ("ack_raw", "I"), ("length", "I"), ("window", "I"), ("bytes_in_flight", "I"), ("duplicate_ack_num", "I"),
+    ("ts_val", "I"), ("ts_ecr", "I"), ("options", "I"), ("sack", "32s"), ("sport", "H"), ("dport", "H"),
+    ("flags", "H"), ("window_raw", "H"), ("mss", "H"), ("file", "H"), ("window_scale", "B"), ("n_sack", "B"),
+    ("sender", "B"), ("client_state", "B"), ("server_state", "B"), ("ip_version", "B"), ("ttl", "B"),
+    ("checksum_state", "B"),
+)  # fmt: skip
+
+EVENT_FIELDS = (
+    ("time_ns", "q"), ("frame", "Q"), ("order", "Q"), ("connection", "I"), ("port", "H"), ("file", "H"),
+    ("ip", "16s"), ("ip_version", "B"), ("endpoint", "B"), ("kind", "B"), ("old", "B"), ("new", "B"),
+    ("event", "B"), ("inferred", "B"), ("padding", "B"),
+)  # fmt: skip
+
+_DOUBLES = {"rtt_mean_ns", "rtt_std_ns", "throughput", "goodput"}
+SIDE_COLUMNS = (
+    "packets", "data_packets", "bytes", "unique_bytes", "retransmissions", "retransmitted_bytes", "out_of_order",
+    "pure_acks", "sack_packets", "dsack_packets", "duplicate_acks", "pushed_packets", "syn_packets",
+    "fin_packets", "rst_packets", "zero_windows", "zero_window_probes", "keep_alives", "mss", "window_scale",
+    "max_segment", "min_segment", "max_window", "min_window", "max_in_flight", "initial_window_bytes",
+    "rtt_samples", "rtt_min_ns", "rtt_max_ns", "rtt_mean_ns", "rtt_std_ns", "rtt_p50_ns", "rtt_p95_ns",
+    "rtt_p99_ns", "srtt_ns", "rto_ns", "idle_max_ns", "throughput", "goodput", "stream_length", "missed_bytes",
+    "fast_retransmissions", "timeout_retransmissions", "tail_loss_probes", "spurious_retransmissions",
+    "syn_retransmissions", "fin_retransmissions", "duplicate_captures", "network_duplicates", "lost_segments",
+    "window_updates", "window_fulls", "zero_window_spells", "zero_window_ns", "longest_zero_window_ns",
+    "delayed_acks", "piggybacked_acks", "challenge_acks", "urgent_packets", "bad_checksums",
+    "offload_checksums", "offloaded_segments", "ecn_ce", "ecn_echo", "cwr", "first_data_ns", "last_data_ns",
+    "isn", "ttl", *(f"dwell_{state.lower()}_ns" for state in STATES),
+)  # fmt: skip
+SIDE_FIELDS = tuple((name, "d" if name in _DOUBLES else "q") for name in SIDE_COLUMNS)
+
+CONNECTION_FIELDS = (
+    ("start_ns", "q"), ("end_ns", "q"), ("first_frame", "Q"), ("last_frame", "Q"), ("syn_rtt_ns", "q"),
+    ("ack_rtt_ns", "q"), ("initial_rtt_ns", "q"), ("half_close_ns", "q"), ("half_close_bytes", "q"),
+    ("time_wait_start_ns", "q"), ("time_wait_end_ns", "q"), ("refused_ns", "q"),
+    *((f"{role}_{name}", code) for role in ROLES for name, code in SIDE_FIELDS),
+    ("client_addr", "16s"), ("server_addr", "16s"), ("connection", "I"), ("outer", "I"), ("client_port", "H"),
+    ("server_port", "H"), ("file", "H"), ("ip_version", "B"), ("client_state", "B"), ("server_state", "B"),
+    ("role_evidence", "B"), ("conn_state", "B"), ("completeness", "B"), ("close_kind", "B"), ("closed_by", "B"),
+    ("capture_point", "B"), ("time_wait_owner", "B"), ("reused", "B"), ("fast_open", "B"),
+    ("simultaneous_open", "B"), ("one_direction", "B"), ("icmp_type", "B"), ("icmp_code", "B"),
+    ("history", "48s"),
+)  # fmt: skip
+
+
+class Layout:
+    """One record type: its `struct.Struct`, its field names and, on demand, its numpy dtype."""
+
+    def __init__(self, fields: tuple[tuple[str, str], ...]) -> None:
+        self.names = tuple(name for name, _ in fields)
+        self.codes = tuple(code for _, code in fields)
+        # a trailing "0q" pads to eight bytes, as the C compiler does
+        self.struct = struct.Struct("@" + "".join(self.codes) + "0q")
+        self.size = self.struct.size
+
+    def dicts(self, raw: bytes) -> Iterator[dict[str, object]]:
+        """The records in `raw`, a dict each; loads no numpy."""
+        for values in self.struct.iter_unpack(raw):
+            yield dict(zip(self.names, values, strict=True))
+
+    def dtype(self):  # type: ignore[no-untyped-def]
+        """The numpy structured dtype of the record."""
+        import numpy
+
+        formats = [f"V{code[:-1]}" if code.endswith("s") else code for code in self.codes]
+        offsets = [struct.calcsize("@" + "".join(self.codes[:at]) + "0" + ("B" if code.endswith("s") else code))
+                   for at, code in enumerate(self.codes)]  # fmt: skip
+        return numpy.dtype(
+            {"names": list(self.names), "formats": formats, "offsets": offsets, "itemsize": self.size}
+        )
+
+
+PACKET = Layout(PACKET_FIELDS)
+EVENT = Layout(EVENT_FIELDS)
+CONNECTION = Layout(CONNECTION_FIELDS)

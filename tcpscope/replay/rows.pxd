@@ -1,0 +1,180 @@
+"""What the replay hands on: one record a packet, an event, a connection.
+
+`layout.py` gives the same fields to Python's `struct`; an assertion at import ties the sizes.
+Times are nanoseconds since the epoch, durations nanoseconds; NONE (-1) is "not known".
+"""
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+
+cdef enum:
+    NONE = -1
+    N_STATES = 12
+    HISTORY_ROOM = 48
+
+cdef struct PacketRow:
+    uint64_t frame
+    int64_t time_ns
+    uint64_t payload_at
+    uint64_t annotations          # bits of annotations.ANNOTATIONS
+    uint64_t retransmission_of    # frame; 0: none
+    uint64_t acked_frame          # frame; 0: none
+    int64_t rtt_ns                # of the segment this one acknowledges (Karn: never of a repeated one)
+    int64_t ack_rtt_ns            # Wireshark's figure, repeated segments included
+    int64_t initial_rtt_ns
+    uint8_t src[16]
+    uint8_t dst[16]
+    uint32_t connection
+    uint32_t wireshark            # bits of annotations.WIRESHARK
+    uint32_t seq                  # relative
+    uint32_t ack                  # relative; raw without the ACK flag
+    uint32_t seq_raw
+    uint32_t ack_raw
+    uint32_t length
+    uint32_t window               # scaled where the scale is known
+    uint32_t bytes_in_flight      # Wireshark's figure; 0: none
+    uint32_t duplicate_ack_num    # Wireshark's figure; 0: none
+    uint32_t ts_val
+    uint32_t ts_ecr
+    uint32_t options
+    uint32_t sack[8]              # relative to the peer's first number
+    uint16_t sport
+    uint16_t dport
+    uint16_t flags
+    uint16_t window_raw
+    uint16_t mss
+    uint16_t file
+    uint8_t window_scale
+    uint8_t n_sack
+    uint8_t sender                # 0 client, 1 server
+    uint8_t client_state          # after this packet
+    uint8_t server_state
+    uint8_t ip_version
+    uint8_t ttl
+    uint8_t checksum_state
+
+cdef struct EventRow:
+    int64_t time_ns
+    uint64_t frame                # that shows it; 0: none (a timer)
+    uint64_t order                # number of the packet, over all, after which it holds
+    uint32_t connection
+    uint16_t port
+    uint16_t file
+    uint8_t ip[16]
+    uint8_t ip_version
+    uint8_t endpoint              # 0 client, 1 server
+    uint8_t kind                  # 0 state
+    uint8_t old
+    uint8_t new
+    uint8_t event                 # states.Event that led to it
+    uint8_t inferred              # 1: concluded from later packets, not seen happening
+    uint8_t padding
+
+cdef struct SideRow:              # one direction: what that side sent
+    int64_t packets
+    int64_t data_packets
+    int64_t bytes                 # payload, repeated included
+    int64_t unique_bytes
+    int64_t retransmissions
+    int64_t retransmitted_bytes
+    int64_t out_of_order
+    int64_t pure_acks
+    int64_t sack_packets
+    int64_t dsack_packets
+    int64_t duplicate_acks
+    int64_t pushed_packets
+    int64_t syn_packets
+    int64_t fin_packets
+    int64_t rst_packets
+    int64_t zero_windows
+    int64_t zero_window_probes
+    int64_t keep_alives
+    int64_t mss                   # NONE: no option seen
+    int64_t window_scale          # NONE: no option seen
+    int64_t max_segment
+    int64_t min_segment
+    int64_t max_window
+    int64_t min_window
+    int64_t max_in_flight
+    int64_t initial_window_bytes
+    int64_t rtt_samples           # of segments this side sent, at the capture point
+    int64_t rtt_min_ns
+    int64_t rtt_max_ns
+    double rtt_mean_ns
+    double rtt_std_ns
+    int64_t rtt_p50_ns
+    int64_t rtt_p95_ns
+    int64_t rtt_p99_ns
+    int64_t srtt_ns               # RFC 6298, last value
+    int64_t rto_ns
+    int64_t idle_max_ns
+    double throughput             # bytes a second over the connection's time
+    double goodput                # unique bytes a second between first and last data
+    int64_t stream_length         # NONE: unknown
+    int64_t missed_bytes          # NONE: unknown
+    int64_t fast_retransmissions
+    int64_t timeout_retransmissions
+    int64_t tail_loss_probes
+    int64_t spurious_retransmissions
+    int64_t syn_retransmissions
+    int64_t fin_retransmissions
+    int64_t duplicate_captures
+    int64_t network_duplicates
+    int64_t lost_segments         # holes seen
+    int64_t window_updates
+    int64_t window_fulls
+    int64_t zero_window_spells
+    int64_t zero_window_ns
+    int64_t longest_zero_window_ns
+    int64_t delayed_acks
+    int64_t piggybacked_acks
+    int64_t challenge_acks
+    int64_t urgent_packets
+    int64_t bad_checksums
+    int64_t offload_checksums
+    int64_t offloaded_segments    # longer than the peer's MSS allows
+    int64_t ecn_ce
+    int64_t ecn_echo
+    int64_t cwr
+    int64_t first_data_ns         # NONE: no data
+    int64_t last_data_ns
+    int64_t isn                   # NONE: not seen
+    int64_t ttl
+    int64_t dwell_ns[N_STATES]    # time spent in each state
+
+cdef struct ConnectionRow:
+    int64_t start_ns
+    int64_t end_ns
+    uint64_t first_frame
+    uint64_t last_frame
+    int64_t syn_rtt_ns            # SYN to SYN-ACK: the server's side of the capture point
+    int64_t ack_rtt_ns            # SYN-ACK to ACK: the client's side
+    int64_t initial_rtt_ns        # both (Wireshark's irtt)
+    int64_t half_close_ns         # from one side's FIN acknowledged to the other's FIN
+    int64_t half_close_bytes
+    int64_t time_wait_start_ns
+    int64_t time_wait_end_ns      # projected: start + 2 MSL
+    int64_t refused_ns            # SYN to RST
+    SideRow side[2]               # client, server
+    uint8_t client_addr[16]
+    uint8_t server_addr[16]
+    uint32_t connection
+    uint32_t outer
+    uint16_t client_port
+    uint16_t server_port
+    uint16_t file
+    uint8_t ip_version
+    uint8_t client_state
+    uint8_t server_state
+    uint8_t role_evidence         # index into layout.ROLE_EVIDENCE
+    uint8_t conn_state            # index into layout.CONN_STATES
+    uint8_t completeness
+    uint8_t close_kind            # index into layout.CLOSE_KINDS
+    uint8_t closed_by             # 0 client, 1 server, 2 both at once, 255 nobody
+    uint8_t capture_point         # index into layout.CAPTURE_POINTS
+    uint8_t time_wait_owner       # 0 client, 1 server, 2 both, 255 nobody
+    uint8_t reused                # the four-tuple had a connection before
+    uint8_t fast_open
+    uint8_t simultaneous_open
+    uint8_t one_direction         # only one side was captured
+    uint8_t icmp_type             # of an ICMP error that answered; 255: none
+    uint8_t icmp_code
+    char history[HISTORY_ROOM]    # NUL-terminated

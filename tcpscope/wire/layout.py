@@ -1,0 +1,23 @@
+"""Names and types of the Segment's fields, for Python's `struct` and numpy."""
+
+from __future__ import annotations
+
+import struct
+
+SEGMENT_FIELDS: tuple[tuple[str, str], ...] = (
+    ("time_ns", "q"), ("frame", "Q"), ("payload_at", "Q"), ("src", "16s"), ("dst", "16s"),
+    ("sport", "H"), ("dport", "H"), ("seq", "I"), ("ack", "I"), ("length", "I"), ("captured", "I"),
+    ("outer", "I"), ("options", "I"), ("ts_val", "I"), ("ts_ecr", "I"), ("sack", "32s"), ("ip_id", "I"),
+    ("flags", "H"), ("window", "H"), ("urgent", "H"), ("checksum", "H"), ("mss", "H"), ("file", "H"),
+    ("interface", "H"), ("window_scale", "B"), ("n_sack", "B"), ("checksum_state", "B"), ("ip_version", "B"),
+    ("ttl", "B"), ("tos", "B"), ("notes", "B"), ("kind", "B"), ("icmp_type", "B"), ("icmp_code", "B"),
+    ("header_length", "B"), ("cookie_length", "B"),
+)  # fmt: skip
+
+SEGMENT = struct.Struct("@" + "".join(code for _, code in SEGMENT_FIELDS) + "0q")
+
+
+def as_dicts(raw: bytes) -> list[dict[str, object]]:
+    """The segments of `SegmentBatch.tobytes()`, a dict each (for tests and exploration)."""
+    names = [name for name, _ in SEGMENT_FIELDS]
+    return [dict(zip(names, values, strict=True)) for values in SEGMENT.iter_unpack(raw)]

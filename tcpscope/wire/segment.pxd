@@ -1,0 +1,86 @@
+"""The Segment: the only currency between `wire/` (what the bytes mean) and `replay/`
+(what the endpoints did).  Fixed size, options already parsed, no bytes inside."""
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+
+cdef enum:                    # Segment.flags: RFC 9293, 3.1, as they stand in the header
+    FIN = 0x001
+    SYN = 0x002
+    RST = 0x004
+    PSH = 0x008
+    ACK = 0x010
+    URG = 0x020
+    ECE = 0x040
+    CWR = 0x080
+    AE = 0x100                # the former NS bit; bits 0x200 to 0x800 are still reserved
+
+cdef enum:                    # Segment.kind
+    TCP_SEGMENT = 0
+    ICMP_QUOTE = 1            # the TCP header an ICMP error quotes: addresses, ports and seq are the quoted packet's
+
+cdef enum:                    # Segment.options: which options the header carried
+    OPT_MSS = 0x0001
+    OPT_WSCALE = 0x0002
+    OPT_SACK_PERMITTED = 0x0004
+    OPT_SACK = 0x0008
+    OPT_TIMESTAMPS = 0x0010
+    OPT_FAST_OPEN = 0x0020    # RFC 7413 (34) or the experimental form (254 with magic 0xF989)
+    OPT_MPTCP = 0x0040
+    OPT_MD5 = 0x0080
+    OPT_AO = 0x0100
+    OPT_UTO = 0x0200
+    OPT_ACCECN = 0x0400       # 172, 174
+    OPT_OTHER = 0x0800
+    OPT_MALFORMED = 0x4000    # a length of 0 or 1, or one that runs past the header
+    OPT_CUT = 0x8000          # the capture ends inside the options
+
+cdef enum:                    # Segment.checksum_state
+    SUM_UNVERIFIABLE = 0      # cut by the snaplen, or a fragment
+    SUM_GOOD = 1
+    SUM_BAD = 2
+    SUM_PARTIAL = 3           # only the pseudo-header's sum: left to the network card (offload)
+
+cdef enum:                    # Segment.notes
+    NOTE_LENGTH_FROM_WIRE = 0x01   # IP total length was 0 (offload, BIG TCP): length is that of the frame
+    NOTE_FRAGMENT = 0x02           # first fragment of a datagram; length counts the joined whole where known
+    NOTE_BOGUS_OFFSET = 0x04       # data offset below 5: length is segment size minus 4 x offset
+    NOTE_TUNNEL = 0x08             # behind a second IP header or another encapsulation
+    NOTE_FCS = 0x10                # a link-layer check sequence was cut off
+    NOTE_CUT_HEADER = 0x20         # fewer than 20 bytes of TCP header: only the ports (and what follows them) are known
+
+cdef struct Segment:
+    int64_t time_ns           # since the epoch
+    uint64_t frame            # 1-based in its file, as Wireshark counts
+    uint64_t payload_at       # offset of the payload's first byte in the uncompressed file
+    uint8_t src[16]           # IPv4 in the first four bytes, the rest zero
+    uint8_t dst[16]
+    uint16_t sport
+    uint16_t dport
+    uint32_t seq
+    uint32_t ack
+    uint32_t length           # payload bytes on the wire, by the IP header
+    uint32_t captured         # how many of them the capture holds
+    uint32_t outer            # hash of the VLAN, MPLS and tunnel identifiers around the packet; 0 without any
+    uint32_t options          # OPT_ bits
+    uint32_t ts_val           # valid with OPT_TIMESTAMPS
+    uint32_t ts_ecr
+    uint32_t sack[8]          # n_sack pairs of left and right edge
+    uint32_t ip_id            # 0x10000 where there is none (IPv6)
+    uint16_t flags
+    uint16_t window           # as in the header, unscaled
+    uint16_t urgent
+    uint16_t checksum         # as in the header
+    uint16_t mss              # valid with OPT_MSS
+    uint16_t file             # index of the input file
+    uint16_t interface        # of a pcapng file, 0 else
+    uint8_t window_scale      # valid with OPT_WSCALE
+    uint8_t n_sack
+    uint8_t checksum_state
+    uint8_t ip_version        # 4 or 6
+    uint8_t ttl
+    uint8_t tos               # the DSCP and ECN byte
+    uint8_t notes             # NOTE_ bits
+    uint8_t kind
+    uint8_t icmp_type         # of an ICMP_QUOTE
+    uint8_t icmp_code
+    uint8_t header_length     # of the TCP header, bytes
+    uint8_t cookie_length     # of a Fast Open option: bytes of its cookie
