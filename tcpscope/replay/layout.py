@@ -28,14 +28,13 @@ ANNOTATIONS = (
     "timeout_retransmission", "tail_loss_probe", "syn_retransmission", "syn_ack_retransmission",
     "fin_retransmission", "rto_recovery", "dsack", "delayed_ack", "piggybacked_ack", "challenge_ack",
     "duplicate_capture", "network_duplicate", "bad_checksum", "offload_checksum", "offloaded",
-    "unneeded_retransmission", "time_wait_ack", "simultaneous_open", "simultaneous_close", "fast_open",
-    "reset_refused", "reset_abort", "reset_no_socket", "injected", "missed_by_capture", "cut_header",
+    "time_wait_ack", "simultaneous_open", "fast_open", "reset_refused", "reset_abort", "reset_no_socket",
     "malformed_options", "ack_without_flag", "urgent", "ecn_ce", "ecn_echo", "cwr", "data_on_syn",
-    "data_after_close", "clock_step", "lost", "half_close_data",
+    "clock_step",
 )  # fmt: skip
 
 PACKET_FIELDS = (
-    ("frame", "Q"), ("time_ns", "q"), ("payload_at", "Q"), ("annotations", "Q"), ("retransmission_of", "Q"),
+    ("frame", "Q"), ("order", "Q"), ("time_ns", "q"), ("payload_at", "Q"), ("annotations", "Q"), ("retransmission_of", "Q"),
     ("acked_frame", "Q"), ("rtt_ns", "q"), ("ack_rtt_ns", "q"), ("initial_rtt_ns", "q"), ("src", "16s"),
     ("dst", "16s"), ("connection", "I"), ("wireshark", "I"), ("seq", "I"), ("ack", "I"), ("seq_raw", "I"),
     ("ack_raw", "I"), ("length", "I"), ("window", "I"), ("bytes_in_flight", "I"), ("duplicate_ack_num", "I"),

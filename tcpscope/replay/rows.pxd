@@ -12,6 +12,7 @@ cdef enum:
 
 cdef struct PacketRow:
     uint64_t frame
+    uint64_t order                # number of the segment, over all files, from 0
     int64_t time_ns
     uint64_t payload_at
     uint64_t annotations          # bits of annotations.ANNOTATIONS

@@ -1,0 +1,80 @@
+"""What one side has sent and not yet had acknowledged, and why it sends things again."""
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+
+from tcpscope.wire.segment cimport Segment
+
+cdef enum:                       # Flight.phase
+    STEADY = 0
+    RECOVERY = 1                 # fast recovery: loss told by the peer's acknowledgments
+    LOSS = 2                     # after a retransmission time-out
+
+cdef struct Chunk:               # a range of numbers that was sent, once or more
+    int64_t first_ns
+    int64_t last_ns
+    uint64_t last_order
+    uint64_t last_frame
+    uint32_t seq
+    uint32_t end
+    uint32_t first_ts            # TSval of the first copy
+    uint32_t last_ts
+    uint32_t ip_id               # of the last copy
+    uint16_t checksum
+    uint8_t times
+    uint8_t bits
+
+cdef struct Glimpse:             # enough of a packet to recognise it when it is captured again
+    int64_t time_ns
+    uint32_t key
+    uint32_t ip_id
+    uint8_t ttl
+
+cdef struct Flight:
+    Chunk *ring                  # in order of sequence numbers; acknowledged ones stay while there is room
+    uint32_t head                # oldest kept
+    uint32_t old                 # how many of those kept are acknowledged
+    uint32_t live                # how many are not
+    uint32_t room
+    uint32_t una                 # SND.UNA, as far as the capture shows
+    uint32_t max                 # furthest number sent
+    uint32_t high_seq            # recovery or loss ends here
+    uint32_t probe_end           # a tail loss probe is out until this is acknowledged
+    uint32_t sack_high           # furthest SACKed
+    uint32_t dup_acks            # in a row, for this side's data
+    uint32_t peer_window         # scaled
+    uint32_t top_ts              # newest TSval
+    uint32_t top_id              # newest IP ID
+    uint32_t holes               # bytes skipped over, not yet seen
+    int64_t una_ns               # when una last moved
+    int64_t news_ns              # last acknowledgment that told something new
+    int64_t sent_ns              # last data
+    int64_t retransmitted_ns
+    int64_t hole_ns              # when the latest hole appeared
+    int64_t srtt_ns              # RFC 6298; 0: no sample
+    int64_t rttvar_ns
+    int64_t rtt_min_ns           # 0: no sample
+    int64_t quiet_rto_ns         # silence before the last time-out, for its back-off
+    Glimpse seen[4]
+    uint8_t seen_at
+    uint8_t started
+    uint8_t phase
+    uint8_t probe_out
+    uint8_t sack_ok
+    uint8_t has_ts
+    uint8_t ids                  # 0 unknown, 1 they grow with every packet, 2 they do not
+    uint8_t fin_sent
+    uint8_t zero_window          # the peer's latest window was zero
+    uint8_t last_kind            # 1: this side's latest packet was a keep-alive, 2: a window probe
+
+cdef struct Finding:             # what `flight_*` say of one packet
+    uint64_t annotations
+    uint64_t retransmission_of
+    uint64_t acked_frame
+    int64_t rtt_ns               # -1: none
+    uint64_t late_order          # another packet, told of by this one; valid with late_bits
+    uint64_t late_bits
+    uint8_t late_side
+
+cdef int flight_acked(Flight *f, const Segment *s, uint32_t window, int64_t reach, Finding *out) noexcept nogil
+cdef int flight_sent(Flight *f, const Segment *s, uint64_t order, int64_t reach, Finding *out) noexcept nogil
+cdef bint flight_copy(Flight *f, const Segment *s, Finding *out) noexcept nogil
+cdef void flight_free(Flight *f) noexcept nogil

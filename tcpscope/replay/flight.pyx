@@ -1,0 +1,451 @@
+# cython: wraparound=False, freethreading_compatible=True
+"""Why a segment was sent again, from what was in flight and what the peer had said by then.
+
+The sender is read as Linux behaves (RFC 5681, 6298, 6675, 8985), at the capture point: `reach`
+is the round trip from there to the sender and back, so an answer to an acknowledgment seen at
+time t comes at t + reach.
+
+* After news from the peer (a hole in its SACKs, duplicate acknowledgments) and within recovery:
+  a fast retransmission.  Three duplicates are not required (RACK).
+* After silence: with SACK and no trouble before, first a tail loss probe of the last segment;
+  then, or without SACK, or of the first segment, the retransmission timer.
+* After a time-out, clocked by acknowledgments: recovery from that time-out.
+
+What only looks like one: the same packet seen twice (same IP ID, same checksum), and a packet
+that was sent before what the capture has already shown (older IP ID or timestamp): reordering.
+"""
+from libc.stdlib cimport free, malloc
+from libc.string cimport memcpy
+
+from tcpscope.replay.annotations cimport (
+    A_DELAYED_ACK, A_DSACK, A_DUPLICATE_CAPTURE, A_FAST_RETRANSMISSION, A_FIN_RETRANSMISSION, A_KEEP_ALIVE,
+    A_LOST_SEGMENT, A_NETWORK_DUPLICATE, A_OUT_OF_ORDER, A_PIGGYBACKED_ACK, A_RETRANSMISSION, A_RTO_RECOVERY,
+    A_SPURIOUS_RETRANSMISSION, A_SYN_ACK_RETRANSMISSION, A_SYN_RETRANSMISSION, A_TAIL_LOSS_PROBE,
+    A_TIMEOUT_RETRANSMISSION, A_ZERO_WINDOW_PROBE, bit,
+)
+from tcpscope.replay.seq cimport after, before, distance
+from tcpscope.wire.segment cimport (
+    ACK, FIN, OPT_SACK, OPT_SACK_PERMITTED, OPT_TIMESTAMPS, RST, SYN, Segment,
+)
+
+cdef enum:                       # Chunk.bits
+    SACKED = 1
+    SPURIOUS = 2                 # its last copy is known to have been needless
+
+cdef enum:
+    ROOM_LEAST = 16
+    ROOM_MOST = 16384
+    MS = 1_000_000
+    SAME_CAPTURE_NS = 200_000    # two copies of one packet this close were captured twice, not sent twice
+    COPY_WITHIN_NS = 1_000_000_000
+    RTO_LEAST = 200_000_000      # Linux: 200 ms on top of the smoothed round trip
+    DELAYED_LEAST = 35_000_000   # Linux delays acknowledgments by 40 ms and more
+    NO_ID = 0x10000
+
+
+cdef void flight_free(Flight *f) noexcept nogil:
+    free(f.ring)
+    f.ring = NULL
+
+
+# ---------------------------------------------------------------- the ring of chunks
+
+cdef inline Chunk *chunk(Flight *f, uint32_t i) noexcept nogil:
+    return &f.ring[(f.head + i) & (f.room - 1)]
+
+
+cdef int make_room(Flight *f) noexcept nogil:
+    """One more place at the end: forget the oldest acknowledged chunk, or double the ring."""
+    cdef uint32_t room, i, kept = f.old + f.live
+    cdef Chunk *ring
+    if kept < f.room:
+        return 0
+    if f.old > f.room // 2 or f.room >= ROOM_MOST:
+        f.head = (f.head + 1) & (f.room - 1)
+        if f.old:
+            f.old -= 1
+        else:
+            f.live -= 1              # more in flight than is kept: the oldest is let go
+        return 0
+    room = f.room * 2 if f.room else ROOM_LEAST
+    ring = <Chunk *>malloc(room * sizeof(Chunk))
+    if ring == NULL:
+        return -1
+    for i in range(kept):
+        ring[i] = chunk(f, i)[0]
+    free(f.ring)
+    f.ring, f.room, f.head = ring, room, 0
+    return 0
+
+
+cdef inline void fill(Chunk *c, const Segment *s, uint32_t end, uint64_t order) noexcept nogil:
+    c.first_ns = c.last_ns = s.time_ns
+    c.last_order, c.last_frame = order, s.frame
+    c.seq, c.end = s.seq, end
+    c.first_ts = c.last_ts = s.ts_val
+    c.ip_id, c.checksum = s.ip_id, s.checksum
+    c.times, c.bits = 1, 0
+
+
+cdef uint32_t place(Flight *f, uint32_t seq) noexcept nogil:
+    """Index of the first chunk that ends after seq."""
+    cdef uint32_t low = 0, high = f.old + f.live, middle
+    while low < high:
+        middle = (low + high) // 2
+        if after(chunk(f, middle).end, seq):
+            high = middle
+        else:
+            low = middle + 1
+    return low
+
+
+cdef int append(Flight *f, const Segment *s, uint32_t end, uint64_t order) noexcept nogil:
+    if make_room(f) < 0:
+        return -1
+    fill(chunk(f, f.old + f.live), s, end, order)
+    f.live += 1
+    return 0
+
+
+cdef int insert(Flight *f, uint32_t at, const Segment *s, uint32_t end, uint64_t order) noexcept nogil:
+    """A chunk for a hole that has been filled; what lies behind moves up by one place."""
+    cdef uint32_t i, kept = f.old + f.live
+    if at < f.old or kept - at > 2048:
+        return 0                    # long acknowledged, or too far back to be worth the move
+    if kept == f.room:
+        if f.old > f.room // 2 or f.room >= ROOM_MOST:
+            if at == 0:
+                return 0
+            at -= 1
+        if make_room(f) < 0:
+            return -1
+        kept = f.old + f.live
+    i = kept
+    while i > at:
+        chunk(f, i)[0] = chunk(f, i - 1)[0]
+        i -= 1
+    fill(chunk(f, at), s, end, order)
+    f.live += 1
+    return 0
+
+
+# ---------------------------------------------------------------- the peer acknowledges
+
+cdef inline void sample(Flight *f, int64_t rtt) noexcept nogil:
+    """RFC 6298, 2: the smoothed round trip and its variation."""
+    cdef int64_t off
+    if rtt <= 0:
+        rtt = 1
+    if f.rtt_min_ns == 0 or rtt < f.rtt_min_ns:
+        f.rtt_min_ns = rtt
+    if f.srtt_ns == 0:
+        f.srtt_ns, f.rttvar_ns = rtt, rtt // 2
+    else:
+        off = f.srtt_ns - rtt
+        f.rttvar_ns += ((off if off > 0 else -off) - f.rttvar_ns) // 4
+        f.srtt_ns -= off // 8
+
+
+cdef void told_spurious(Flight *f, Chunk *c, Finding *out) noexcept nogil:
+    if c.times > 1 and not c.bits & SPURIOUS:
+        c.bits |= SPURIOUS
+        out.late_order = c.last_order
+        out.late_bits |= bit(A_SPURIOUS_RETRANSMISSION)
+
+
+cdef bint is_dsack(const Segment *s) noexcept nogil:
+    """RFC 2883, 4: the first block lies below the acknowledgment, or within the second."""
+    if not after(s.sack[1], s.ack):
+        return True
+    return (s.n_sack > 1 and not before(s.sack[0], s.sack[2]) and not after(s.sack[1], s.sack[3]))
+
+
+cdef bint take_sacks(Flight *f, const Segment *s, Finding *out) noexcept nogil:
+    """Mark what the blocks cover; True if they told something new."""
+    cdef bint new = False
+    cdef uint32_t i, left, right
+    cdef int b, first = 0
+    cdef Chunk *c
+    if is_dsack(s):
+        out.annotations |= bit(A_DSACK)
+        first = 1
+        i = place(f, s.sack[0])
+        if i < f.old + f.live and before(chunk(f, i).seq, s.sack[1]):
+            told_spurious(f, chunk(f, i), out)
+    for b in range(first, s.n_sack):
+        left, right = s.sack[2 * b], s.sack[2 * b + 1]
+        if not after(right, f.una) or after(right, f.max):
+            continue
+        if f.sack_high == 0 or after(right, f.sack_high):
+            f.sack_high = right
+        i = place(f, left)
+        while i < f.old + f.live:
+            c = chunk(f, i)
+            if after(c.end, right):
+                break
+            if not c.bits & SACKED:
+                c.bits |= SACKED
+                new = True
+                if c.times == 1:
+                    sample(f, s.time_ns - c.first_ns)
+            elif b > first:
+                break               # blocks behind the first repeat what was told before
+            i += 1
+    return new
+
+
+cdef int flight_acked(Flight *f, const Segment *s, uint32_t window, int64_t reach, Finding *out) noexcept nogil:
+    """The peer of f's sender sent s: what it tells about f's data.  reach: to that peer and back."""
+    cdef Chunk *c
+    cdef bint news = False, moved = False, repeated = False
+    cdef int64_t oldest = -1
+    if s.options & OPT_SACK_PERMITTED:
+        f.sack_ok = True
+    if not s.flags & ACK or s.flags & RST:
+        return 0
+    if s.options & OPT_SACK and s.n_sack and f.started:
+        news = take_sacks(f, s, out)
+    if not s.flags & SYN or f.started:
+        f.zero_window = window == 0
+        f.peer_window = window
+    if not f.started:
+        return 0
+    if after(s.ack, f.una):
+        moved = True
+        while f.live:
+            c = chunk(f, f.old)
+            if after(c.end, s.ack):
+                break
+            if oldest < 0:
+                oldest = c.first_ns
+            if c.times > 1:
+                repeated = True
+                if (s.options & OPT_TIMESTAMPS and c.last_ts != c.first_ts and before(s.ts_ecr, c.last_ts)
+                        and not before(s.ts_ecr, c.first_ts)):
+                    told_spurious(f, c, out)        # Eifel, RFC 3522: the answer is to the first copy
+            elif not c.bits & SACKED:
+                out.rtt_ns = s.time_ns - c.first_ns
+            out.acked_frame = c.last_frame
+            f.old += 1
+            f.live -= 1
+        if repeated:
+            out.rtt_ns = -1                         # Karn
+        if out.rtt_ns >= 0:
+            sample(f, out.rtt_ns)
+        f.una, f.una_ns, f.dup_acks = s.ack, s.time_ns, 0
+        if after(f.una, f.max):
+            f.max = f.una                           # acknowledged, though the capture has not seen it
+            f.holes = 0
+        if f.phase != STEADY and not before(f.una, f.high_seq):
+            f.phase = STEADY
+        if f.probe_out and not before(f.una, f.probe_end):
+            f.probe_out = False
+        if s.length:
+            out.annotations |= bit(A_PIGGYBACKED_ACK)
+        elif oldest >= 0 and not s.flags & (SYN | FIN) and s.time_ns - oldest - reach >= DELAYED_LEAST and not repeated:
+            out.annotations |= bit(A_DELAYED_ACK)
+    elif s.ack == f.una and s.length == 0 and f.live and not s.flags & (SYN | FIN):
+        f.dup_acks += 1
+        news = True
+    if news or moved:
+        f.news_ns = s.time_ns
+    return 0
+
+
+# ---------------------------------------------------------------- the side sends
+
+cdef inline bint identified(const Segment *s) noexcept nogil:
+    return s.ip_id != NO_ID and s.ip_id != 0
+
+
+cdef inline uint32_t glimpse_key(const Segment *s) noexcept nogil:
+    return (s.seq ^ (s.ack << 1)) + (<uint32_t>s.checksum << 16) + s.flags + s.window
+
+
+cdef bint flight_copy(Flight *f, const Segment *s, Finding *out) noexcept nogil:
+    """Whether this very packet was captured before; if not, it is remembered."""
+    cdef Glimpse *g
+    cdef uint32_t key = glimpse_key(s)
+    cdef int i
+    for i in range(4):
+        g = &f.seen[i]
+        if g.key != key or g.time_ns == 0 or g.ip_id != s.ip_id:
+            continue
+        if s.time_ns - g.time_ns > (COPY_WITHIN_NS if identified(s) else MS):
+            continue
+        out.annotations |= bit(A_DUPLICATE_CAPTURE if s.time_ns - g.time_ns < SAME_CAPTURE_NS or s.ttl != g.ttl
+                               else A_NETWORK_DUPLICATE)
+        return True
+    g = &f.seen[f.seen_at & 3]
+    f.seen_at += 1
+    g.time_ns, g.key, g.ip_id, g.ttl = s.time_ns, key, s.ip_id, s.ttl
+    return False
+
+
+cdef inline void watch_order(Flight *f, const Segment *s) noexcept nogil:
+    """Newest IP ID and timestamp of the data; whether the IDs grow with every packet."""
+    cdef int32_t step
+    if identified(s):
+        if f.ids == 0:
+            f.ids = 1
+        elif f.ids == 1:
+            step = <int32_t><short>(s.ip_id - f.top_id)
+            if step < -2048 or step > 2048:
+                f.ids = 2
+        f.top_id = s.ip_id
+    if s.options & OPT_TIMESTAMPS:
+        f.has_ts = True
+        f.top_ts = s.ts_val
+
+
+cdef int sent_before(const Flight *f, const Segment *s) noexcept nogil:
+    """1: s was sent before the newest segment seen, so the network reordered them; 0: after; -1: cannot be told."""
+    cdef int32_t step
+    if f.ids == 1 and identified(s):
+        step = <int32_t><short>(s.ip_id - f.top_id)
+        if -1024 < step < 0:
+            return 1
+        if 0 < step < 1024:
+            return 0
+    if f.has_ts and s.options & OPT_TIMESTAMPS:
+        if before(s.ts_val, f.top_ts):
+            return 1
+        if after(s.ts_val, f.top_ts):
+            return 0
+    return -1
+
+
+cdef inline uint64_t again(const Segment *s) noexcept nogil:
+    cdef uint64_t bits = bit(A_RETRANSMISSION)
+    if s.flags & SYN:
+        bits |= bit(A_SYN_ACK_RETRANSMISSION) if s.flags & ACK else bit(A_SYN_RETRANSMISSION)
+    if s.flags & FIN:
+        bits |= bit(A_FIN_RETRANSMISSION)
+    return bits
+
+
+cdef uint64_t cause(Flight *f, const Segment *s, const Chunk *c, uint32_t end, int64_t reach) noexcept nogil:
+    """Fast, probe, timer, or recovery after a timer."""
+    cdef int64_t now = s.time_ns, rtt, rto, since_news, since_sent, quiet, age
+    cdef bint evidence, first, last
+    if s.flags & SYN:
+        return 0
+    rtt = f.srtt_ns + reach
+    rto = rtt + max(4 * f.rttvar_ns, RTO_LEAST)
+    since_news = now - f.news_ns - reach
+    since_sent = now - f.sent_ns
+    quiet = min(since_news, since_sent) if f.news_ns else since_sent
+    first = not after(s.seq, f.una)
+    last = not before(end, f.max)
+    evidence = f.dup_acks > 0 or (f.sack_high and after(f.sack_high, s.seq))
+    age = now - max(c.last_ns if c != NULL else f.una_ns, f.una_ns + reach)
+    if f.phase == LOSS:
+        if since_news < max(rtt // 2, 20 * MS) and quiet < rto * 7 // 10:
+            return bit(A_RTO_RECOVERY)
+        f.high_seq = f.max
+        return bit(A_TIMEOUT_RETRANSMISSION)
+    if f.phase == RECOVERY or evidence:
+        if quiet < max(rtt + RTO_LEAST * 7 // 10, rto * 6 // 10) and not (
+                first and c != NULL and c.times > 0 and age > rto * 9 // 10 and quiet > rtt // 2 + 30 * MS):
+            if f.phase != RECOVERY:
+                f.phase, f.high_seq = RECOVERY, f.max
+            return bit(A_FAST_RETRANSMISSION)
+        f.phase, f.high_seq = LOSS, f.max
+        return bit(A_TIMEOUT_RETRANSMISSION)
+    if f.sack_ok and last and not f.probe_out:
+        f.probe_out, f.probe_end = True, f.max
+        return bit(A_TAIL_LOSS_PROBE)
+    if not first and not last and since_news < max(rtt // 2, 20 * MS):
+        return bit(A_FAST_RETRANSMISSION)
+    f.phase, f.high_seq = LOSS, f.max
+    return bit(A_TIMEOUT_RETRANSMISSION)
+
+
+cdef int flight_sent(Flight *f, const Segment *s, uint64_t order, int64_t reach, Finding *out) noexcept nogil:
+    """f's side sent s.  reach: from the capture point to that side and back."""
+    cdef uint32_t end = s.seq + s.length + ((s.flags & SYN) >> 1) + (s.flags & FIN)
+    cdef uint32_t i, hole
+    cdef Chunk *c = NULL
+    cdef int order_told
+    cdef int result = 0
+    f.last_kind = 0
+    if f.started and s.flags & (SYN | FIN | RST) == 0 and s.length <= 1 and s.seq == f.una - 1 and (
+            s.length == 0 or not f.live) and f.una == f.max or (
+            f.started and s.length == 0 and s.flags & (SYN | FIN | RST) == 0 and s.seq == f.una - 1 and f.zero_window):
+        out.annotations |= bit(A_ZERO_WINDOW_PROBE if f.zero_window else A_KEEP_ALIVE)
+        f.last_kind = 2 if f.zero_window else 1
+        return 0
+    if end == s.seq or s.flags & RST:
+        if not f.started and s.flags & ACK and not s.flags & RST:
+            f.una = f.max = s.seq                   # the capture begins in the middle
+            f.started = True
+        return 0
+    if not f.started:
+        f.started = True
+        f.una = f.max = s.seq
+    if s.flags & FIN:
+        f.fin_sent = True
+    if not before(s.seq, f.max):
+        if f.zero_window and s.length == 1 and s.seq == f.max and not s.flags & (SYN | FIN):
+            out.annotations |= bit(A_ZERO_WINDOW_PROBE)
+            f.last_kind = 2
+        if s.seq != f.max:
+            out.annotations |= bit(A_LOST_SEGMENT)
+            f.holes += s.seq - f.max
+            f.hole_ns = s.time_ns
+        result = append(f, s, end, order)
+        f.max = end
+        f.sent_ns = s.time_ns
+        watch_order(f, s)
+        return result
+
+    # behind what was sent before: again, out of order, or a copy
+    i = place(f, s.seq)
+    if i < f.old + f.live and before(chunk(f, i).seq, end):
+        c = chunk(f, i)
+    if c != NULL and c.checksum == s.checksum and c.ip_id == s.ip_id and c.seq == s.seq and (
+            s.time_ns - c.last_ns < COPY_WITHIN_NS if identified(s) else
+            (s.time_ns - c.last_ns < MS and c.last_ts == s.ts_val)):
+        out.annotations |= bit(A_DUPLICATE_CAPTURE if s.time_ns - c.last_ns < SAME_CAPTURE_NS
+                               else A_NETWORK_DUPLICATE)
+        return 0
+    order_told = sent_before(f, s)
+    if order_told < 0 and c == NULL and f.holes and after(end, f.una):
+        # no ID, no clock tick between them: only the time is left
+        order_told = 1 if s.time_ns - f.hole_ns < max(f.srtt_ns // 2, 3 * MS) and f.dup_acks < 3 else 0
+    if order_told == 1 and not s.flags & SYN:
+        out.annotations |= bit(A_OUT_OF_ORDER)
+        if c == NULL and after(end, f.una):
+            result = insert(f, i, s, end, order)
+        hole = end - s.seq
+        f.holes -= min(hole, f.holes)
+        return result
+
+    out.annotations |= again(s)
+    if c != NULL:
+        out.retransmission_of = c.last_frame
+    if not after(end, f.una) or (c != NULL and c.bits & SACKED):
+        out.annotations |= bit(A_SPURIOUS_RETRANSMISSION)
+    out.annotations |= cause(f, s, c, end, reach)
+    if c == NULL:
+        if after(end, f.una):
+            result = insert(f, i, s, end, order)
+        hole = end - s.seq
+        f.holes -= min(hole, f.holes)
+    else:
+        while i < f.old + f.live:
+            c = chunk(f, i)
+            if not before(c.seq, end):
+                break
+            c.last_ns, c.last_order, c.last_frame = s.time_ns, order, s.frame
+            c.last_ts, c.ip_id, c.checksum = s.ts_val, s.ip_id, s.checksum
+            c.times = <uint8_t>min(c.times + 1, 255)
+            c.bits &= ~SPURIOUS
+            i += 1
+    if after(end, f.max):
+        result = append(f, s, end, order)
+        chunk(f, f.old + f.live - 1).seq = f.max
+        f.max = end
+    f.sent_ns = f.retransmitted_ns = s.time_ns
+    watch_order(f, s)
+    return result

@@ -1,0 +1,446 @@
+# cython: wraparound=False, freethreading_compatible=True
+"""Both endpoints' states, with the whole of the connection's marks in view.
+
+Each endpoint is replayed on its own, through the table of `states.py`: what it sent, and what
+of the peer's reached it, in the order in which *it* saw them.  Reading that order from a
+capture taken elsewhere is what this module does, by four rules.
+
+Sent is not delivered.  Of several copies of a SYN or FIN, the receiver's transition belongs to
+the one that arrived: the copy whose timestamp its answer echoes (RFC 7323, 4.3), else the first
+that no later, older acknowledgment contradicts and that is old enough for the answer.
+
+An acknowledgment that covers less than a FIN proves that the FIN had not been taken in when it
+was sent.  So FINs that cross are seen as such (CLOSING), and a FIN behind a hole counts when the
+hole is filled.
+
+A repetition after an acknowledgment proves that the acknowledgment was not delivered, if there
+was time for it to be (`reach_ns`); so the last ACK of a close or of a handshake may be one of
+several.
+
+Who goes on talking after a RST did not get it, or did not send it.
+"""
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+
+from tcpscope.replay import states
+from tcpscope.replay.marks cimport (
+    MARK_BAD_SUM, MARK_EXACT, MARK_TIMESTAMPS, MARK_UNREACHABLE, Mark, Marks,
+)
+from tcpscope.replay.seq cimport after, before
+from tcpscope.wire.segment cimport ACK, FIN, RST, SYN
+
+cdef enum State:
+    CLOSED, LISTEN, SYN_SENT, SYN_RECEIVED, ESTABLISHED, FIN_WAIT_1, FIN_WAIT_2, CLOSE_WAIT
+    CLOSING, LAST_ACK, TIME_WAIT, UNKNOWN
+    N_STATES
+
+cdef enum Event:
+    PASSIVE_OPEN, SENT_SYN, GOT_SYN, GOT_SYN_ACK, GOT_ACK_OF_SYN, SEEN_OPEN, SENT_FIN, GOT_FIN
+    GOT_ACK_OF_FIN, SENT_RST, GOT_RST, TIMEOUT_2MSL, REUSED, SOCKET_GONE, UNREACHABLE
+    N_EVENTS
+
+cdef enum:
+    STAY = 0xFF
+    SLACK_NS = 1_000_000         # of clocks and hosts, on top of a round trip
+
+assert [s.name for s in states.State] == (
+    "CLOSED LISTEN SYN_SENT SYN_RECEIVED ESTABLISHED FIN_WAIT_1 FIN_WAIT_2 CLOSE_WAIT CLOSING LAST_ACK "
+    "TIME_WAIT UNKNOWN").split()
+assert len(states.State) == N_STATES and len(states.Event) == N_EVENTS
+assert states.Event.UNREACHABLE == UNREACHABLE and states.Event.GOT_FIN == GOT_FIN
+
+cdef uint8_t NEXT[N_STATES][N_EVENTS]
+cdef bytes cells = states.table()
+for _s in range(N_STATES):
+    for _e in range(N_EVENTS):
+        NEXT[_s][_e] = cells[_s * N_EVENTS + _e]
+
+
+# ---------------------------------------------------------------- moving
+
+cdef void happened(Life *e, int event, int64_t when, uint64_t order, uint64_t frame, bint inferred) noexcept nogil:
+    """Move e along the table; nothing where the RFC has no arrow."""
+    cdef uint8_t goes_to = NEXT[e.state][event]
+    cdef Step *step
+    if goes_to == STAY or goes_to == e.state or e.count == MOST_STEPS:
+        return
+    step = &e.steps[e.count]
+    e.count += 1
+    step.time_ns, step.order, step.frame = when, order, frame
+    step.old, step.new, step.event, step.inferred = e.state, goes_to, <uint8_t>event, inferred
+    e.state = goes_to
+
+
+cdef inline void by(Life *e, int event, const Mark *k) noexcept nogil:
+    happened(e, event, k.time_ns, k.order, k.frame, False)
+
+
+# ---------------------------------------------------------------- reading
+
+cdef inline bint is_syn(const Mark *k) noexcept nogil:
+    return k.flags & (SYN | ACK | RST) == SYN
+
+
+cdef inline bint is_syn_ack(const Mark *k) noexcept nogil:
+    return k.flags & (SYN | ACK | RST) == SYN | ACK
+
+
+cdef inline bint is_plain(const Mark *k) noexcept nogil:
+    """Something only an endpoint with a connection sends (an ACK at least), or a FIN."""
+    return not k.flags & (SYN | RST) and not k.bits & MARK_UNREACHABLE
+
+
+cdef inline uint32_t end_of(const Mark *k) noexcept nogil:
+    return k.seq + k.length + ((k.flags & SYN) >> 1) + (k.flags & FIN)
+
+
+cdef inline bint arrives_whole(const Mark *k, const Surroundings *w) noexcept nogil:
+    """A bad checksum is real only where the segment came in: what the capturing host sends has none yet."""
+    return not (k.bits & MARK_BAD_SUM) or w.point == 1 + k.sender
+
+
+cdef inline bint covers(const Mark *k, uint32_t end) noexcept nogil:
+    return (k.flags & ACK) and not before(k.ack, end)
+
+
+cdef int find(const Marks *m, int start, int sender, int mask, int want) noexcept nogil:
+    """Index of the first mark of sender, from start on, whose flags under mask are want; -1: none."""
+    cdef int i
+    for i in range(start, m.count):
+        if (m.items[i].sender == sender and m.items[i].flags & mask == want
+                and not m.items[i].bits & MARK_UNREACHABLE):
+            return i
+    return -1
+
+
+cdef bint contradicted(const Marks *m, const Surroundings *w, int copy, int answer, int e, uint32_t end) noexcept nogil:
+    """e acknowledged less than `end` at a time when the copy would have reached it."""
+    cdef const Mark *c = &m.items[copy]
+    cdef const Mark *k
+    cdef int i
+    for i in range(copy + 1, answer):
+        k = &m.items[i]
+        if (k.sender == e and k.flags & ACK and not k.flags & RST and before(k.ack, end)
+                and k.time_ns - c.time_ns > w.reach_ns[e] + w.reach_ns[e] // 5 + SLACK_NS // 5):
+            return True
+    return False
+
+
+cdef bint may_bring(const Mark *k, int mask, int want, uint32_t end, bint fillers) noexcept nogil:
+    """k is a copy of what was asked for, or data before it that may have filled the last hole."""
+    if k.flags & mask == want:
+        return True
+    return fillers and k.length > 0 and not after(end_of(k), end)
+
+
+cdef int arrival(const Marks *m, const Surroundings *w, int first, int answer, int e, int mask, int want,
+                 uint32_t end, bint fillers) noexcept nogil:
+    """Of the copies from `first` on: the one that e had taken in when it sent the mark `answer`."""
+    cdef int sender = 1 - e
+    cdef const Mark *c = &m.items[answer]
+    cdef const Mark *k
+    cdef int i, viable = -1, latest = -1, fallback = first
+    cdef int64_t age
+    cdef int64_t least = w.reach_ns[e] * 6 // 10
+    if w.point == 1 + e:
+        least = 0
+    for i in range(first, answer):
+        k = &m.items[i]
+        if k.sender != sender or not may_bring(k, mask, want, end, fillers) or not arrives_whole(k, w):
+            continue
+        age = c.time_ns - k.time_ns
+        if (c.bits & k.bits & MARK_TIMESTAMPS and c.ts_ecr == k.ts_val and age >= least // 2
+                and not contradicted(m, w, i, answer, e, end)):
+            return i
+        if age < least:
+            continue
+        fallback = i
+        if contradicted(m, w, i, answer, e, end):
+            continue
+        if viable < 0:
+            viable = i
+        latest = i
+    if viable < 0:
+        return fallback
+    if w.point != 1 + e and c.time_ns - m.items[latest].time_ns <= w.reach_ns[e] * 3 // 2 + SLACK_NS:
+        return latest
+    return viable
+
+
+cdef int undelivered(const Marks *m, const Surroundings *w, int answer, int e, int mask, int want) noexcept nogil:
+    """Index of e's repetition that shows that the mark `answer` did not reach it (in time), or -1."""
+    cdef int i
+    if w.point == 1 + e and want & FIN:
+        return -1
+    for i in range(answer + 1, m.count):
+        if (m.items[i].sender == e and m.items[i].flags & mask == want
+                and m.items[i].time_ns - m.items[answer].time_ns > w.reach_ns[e] + w.reach_ns[e] // 5):
+            return i
+    return -1
+
+
+cdef int acknowledged(const Marks *m, const Surroundings *w, int start, int e, uint32_t end, int mask,
+                      int want) noexcept nogil:
+    """The peer's mark that brought e the acknowledgment of `end` (its SYN or FIN); -1: none did."""
+    cdef int i = start, again
+    cdef const Mark *k
+    while i < m.count:
+        k = &m.items[i]
+        if k.sender == 1 - e and covers(k, end) and not k.flags & RST and arrives_whole(k, w):
+            again = undelivered(m, w, i, e, mask, want)
+            if again < 0:
+                return i
+            i = again
+        i += 1
+    return -1
+
+
+cdef bint goes_on(const Marks *m, const Surroundings *w, int rst, int side, int64_t patience) noexcept nogil:
+    """`side` still talks as a connection does after the RST at this index."""
+    cdef const Mark *r = &m.items[rst]
+    cdef const Mark *k
+    cdef int i
+    for i in range(rst + 1, m.count):
+        k = &m.items[i]
+        if k.sender != side or k.flags & RST or k.bits & MARK_UNREACHABLE:
+            continue
+        if k.time_ns - r.time_ns <= patience:
+            continue
+        if is_plain(k) or k.flags & SYN:
+            return True
+    return False
+
+
+# ---------------------------------------------------------------- one endpoint
+
+cdef struct Plan:                # where in the marks things happen to one endpoint; -1: they do not
+    int syn                      # own first SYN
+    int fin                      # own first FIN
+    int got_syn                  # the peer's SYN (or SYN-ACK) that it took in
+    int got_syn_at               # the mark after which that is in force
+    int syn_acked
+    int got_fin
+    int got_fin_at
+    int fin_acked
+
+
+cdef void plan_syn(const Marks *m, const Surroundings *w, int e, Plan *p) noexcept nogil:
+    """When e took in the peer's SYN, and when its own was acknowledged."""
+    cdef int peer_syn = find(m, 0, 1 - e, SYN | RST, SYN)
+    cdef int answer = -1, i
+    cdef uint32_t end
+    cdef const Mark *k
+    p.syn = find(m, 0, e, SYN | RST, SYN)
+    p.got_syn = p.got_syn_at = p.syn_acked = -1
+    if peer_syn >= 0:
+        end = m.items[peer_syn].seq + 1
+        for i in range(m.count):
+            k = &m.items[i]
+            if k.sender == e and covers(k, end) and not k.flags & RST:
+                answer = i
+                break
+        if answer > peer_syn:
+            p.got_syn = arrival(m, w, peer_syn, answer, e, SYN | RST, SYN, end, False)
+        elif answer < 0 and is_syn_ack(&m.items[peer_syn]) and w.point == 1 + e:
+            p.got_syn = peer_syn            # it came in here, though nothing was answered
+            answer = peer_syn
+        p.got_syn_at = p.got_syn
+        if p.got_syn >= 0 and p.syn > p.got_syn and is_syn(&m.items[p.syn]):
+            p.got_syn_at = p.syn            # SYNs that crossed: its own, without ACK, was sent before
+    if p.syn >= 0:
+        end = m.items[p.syn].seq + 1
+        p.syn_acked = acknowledged(m, w, 0, e, end, SYN | ACK, m.items[p.syn].flags & (SYN | ACK))
+
+
+cdef bint took_no_notice(const Marks *m, int e, int since) noexcept nogil:
+    """After the handshake's last ACK, e never spoke but for a bare RST, or the peer repeated in vain."""
+    cdef const Mark *k
+    cdef int i, repeats = 0
+    cdef bint reset = False
+    cdef uint32_t last = 0
+    for i in range(since + 1, m.count):
+        k = &m.items[i]
+        if k.sender == e:
+            if is_plain(k):
+                return False
+            if k.flags & (RST | ACK) == RST:
+                reset = True
+        elif k.length or k.flags & FIN:
+            repeats += k.seq == last
+            last = k.seq
+    return reset or repeats >= 2
+
+
+cdef void plan_fin(const Marks *m, const Surroundings *w, int e, Plan *p) noexcept nogil:
+    """When e took in the peer's FIN, and when its own was acknowledged."""
+    cdef int peer_fin = find(m, 0, 1 - e, FIN | RST, FIN)
+    cdef int answer = -1, stale = -1, i, copies = 0
+    cdef uint32_t end
+    cdef const Mark *k
+    p.got_fin = p.got_fin_at = p.fin_acked = -1
+    p.fin = find(m, 0, e, FIN | RST, FIN)
+    if peer_fin >= 0:
+        end = end_of(&m.items[peer_fin])
+        for i in range(peer_fin + 1, m.count):
+            k = &m.items[i]
+            if k.sender != e:
+                copies += (k.flags & FIN) != 0
+                continue
+            if covers(k, end):
+                answer = i
+                break
+            if k.flags & RST:
+                if not k.flags & ACK:
+                    stale = -2              # no socket: whatever came, nothing took it in
+                break
+            if k.flags & ACK:
+                stale = i
+        if answer >= 0:
+            p.got_fin = arrival(m, w, peer_fin, answer, e, FIN | RST, FIN, end, True)
+            p.got_fin_at = max(p.got_fin, stale)
+        elif stale == -1 and copies == 0 or w.point == 1 + e and stale == -1:
+            # the last word: nothing says that it was lost
+            if arrives_whole(&m.items[peer_fin], w):
+                p.got_fin = p.got_fin_at = peer_fin
+    if p.fin >= 0:
+        p.fin_acked = acknowledged(m, w, p.fin + 1, e, end_of(&m.items[p.fin]), FIN | RST, FIN)
+        if p.fin_acked < 0:
+            # FINs that crossed stand in inverted order where the capture is far away
+            p.fin_acked = -1
+
+
+cdef uint8_t beginning(const Marks *m, const Surroundings *w, int e, const Plan *p) noexcept nogil:
+    """The state before the first mark."""
+    cdef int peer_syn = find(m, 0, 1 - e, SYN | ACK | RST, SYN)
+    cdef int spoke
+    if p.syn >= 0:
+        return CLOSED if is_syn(&m.items[p.syn]) else LISTEN
+    if peer_syn < 0:
+        return UNKNOWN
+    spoke = find(m, 0, e, 0, 0)
+    if spoke >= 0 and m.items[spoke].flags & RST:
+        return CLOSED                        # nobody listens
+    return UNKNOWN
+
+
+cdef void endpoint(const Marks *m, const Surroundings *w, int e, Life *life) noexcept nogil:
+    cdef Plan p
+    cdef const Mark *k
+    cdef int i, since
+    plan_syn(m, w, e, &p)
+    plan_fin(m, w, e, &p)
+    life.count = 0
+    life.state = beginning(m, w, e, &p)
+    if p.syn >= 0 and is_syn_ack(&m.items[p.syn]) and p.syn_acked >= 0 and took_no_notice(m, e, p.syn_acked):
+        p.syn_acked = -1
+    for i in range(m.count):
+        k = &m.items[i]
+        if k.bits & MARK_UNREACHABLE:
+            if k.sender != e:
+                by(life, UNREACHABLE, k)
+            continue
+        if k.sender == e:
+            own(m, w, e, i, &p, life)
+        else:
+            got(m, w, e, i, &p, life)
+        if i == p.got_syn_at:
+            take_syn(m, e, &p, life)
+        if i == p.syn_acked and life.state == SYN_RECEIVED:
+            by(life, GOT_ACK_OF_SYN, k)
+        if i == p.fin_acked:
+            by(life, GOT_ACK_OF_FIN, k)
+        if i == p.got_fin_at:
+            if life.state == UNKNOWN:
+                happened(life, SEEN_OPEN, k.time_ns, k.order, k.frame, True)
+            happened(life, GOT_FIN, max(m.items[p.got_fin].time_ns, last_time(life)), k.order,
+                     m.items[p.got_fin].frame, False)
+    after_the_marks(m, w, e, life)
+
+
+cdef inline int64_t last_time(const Life *life) noexcept nogil:
+    return life.steps[life.count - 1].time_ns if life.count else 0
+
+
+cdef void own(const Marks *m, const Surroundings *w, int e, int i, const Plan *p, Life *life) noexcept nogil:
+    """The endpoint sent the mark at i."""
+    cdef const Mark *k = &m.items[i]
+    if k.flags & RST:
+        if not goes_on(m, w, i, e, 0):
+            by(life, SENT_RST, k)
+        return
+    if i == p.syn:
+        if is_syn(k):
+            by(life, SENT_SYN, k)
+        elif p.got_syn < 0 and life.state == LISTEN:
+            happened(life, GOT_SYN, k.time_ns, k.order, k.frame, True)    # the SYN itself was not captured
+        return
+    if k.flags & SYN:
+        return
+    if life.state == UNKNOWN:
+        happened(life, SEEN_OPEN, k.time_ns, k.order, k.frame, True)
+    if life.state == SYN_SENT and is_plain(k) and k.flags & ACK and p.got_syn < 0:
+        happened(life, GOT_SYN_ACK, k.time_ns, k.order, k.frame, True)    # the SYN-ACK was not captured
+    if i == p.fin:
+        if life.state == SYN_RECEIVED and p.syn_acked < 0 and k.flags & ACK:
+            happened(life, GOT_ACK_OF_SYN, k.time_ns, k.order, k.frame, True)
+        by(life, SENT_FIN, k)
+
+
+cdef void got(const Marks *m, const Surroundings *w, int e, int i, const Plan *p, Life *life) noexcept nogil:
+    """The peer sent the mark at i; SYN, FIN and their acknowledgments are placed by the plan."""
+    cdef const Mark *k = &m.items[i]
+    if not arrives_whole(k, w):
+        return
+    if k.flags & RST:
+        if reset_counts(m, w, e, i, p, life):
+            by(life, GOT_RST, k)
+        return
+    if life.state == UNKNOWN and is_plain(k) and k.flags & ACK and find(m, 0, 1 - e, SYN | ACK, SYN) < 0:
+        happened(life, SEEN_OPEN, k.time_ns, k.order, k.frame, True)      # its peer is in the middle of a connection
+    if life.state == UNKNOWN and is_syn_ack(k):
+        happened(life, SENT_SYN, k.time_ns, k.order, k.frame, True)
+
+
+cdef void take_syn(const Marks *m, int e, const Plan *p, Life *life) noexcept nogil:
+    cdef const Mark *k = &m.items[p.got_syn]
+    cdef const Mark *at = &m.items[p.got_syn_at]
+    cdef int64_t when = max(k.time_ns, last_time(life))
+    if life.state == SYN_SENT and is_syn_ack(k):
+        happened(life, GOT_SYN_ACK, when, at.order, k.frame, False)
+    elif life.state == SYN_SENT or life.state == LISTEN:
+        happened(life, GOT_SYN, when, at.order, k.frame, False)
+
+
+cdef bint reset_counts(const Marks *m, const Surroundings *w, int e, int i, const Plan *p, const Life *life) noexcept nogil:
+    """Whether the peer's RST at i ended e's connection (RFC 9293, 3.5.3; RFC 5961, 3.2)."""
+    cdef const Mark *k = &m.items[i]
+    if life.state == TIME_WAIT:
+        return (k.bits & MARK_EXACT) != 0      # Linux: only the exact number ends TIME_WAIT
+    if life.state == SYN_SENT:
+        if not k.flags & ACK or p.syn < 0 or not covers(k, m.items[p.syn].seq + 1):
+            return False
+    if goes_on(m, w, i, e, w.reach_ns[e] + w.reach_ns[e] // 5 + (0 if w.point == 1 + e else SLACK_NS)):
+        return False
+    return True
+
+
+cdef void after_the_marks(const Marks *m, const Surroundings *w, int e, Life *life) noexcept nogil:
+    """2 MSL run out, or the four-tuple is used again."""
+    cdef int64_t since, expires
+    cdef int i
+    if life.state != TIME_WAIT:
+        return
+    since = last_time(life)
+    for i in range(m.count):              # a repeated FIN starts the time anew (RFC 9293, 3.10.7.4)
+        if m.items[i].sender != e and m.items[i].flags & FIN and m.items[i].time_ns > since:
+            since = m.items[i].time_ns
+    expires = since + 2 * w.msl_ns
+    if w.reused_ns >= 0 and w.reused_ns < expires:
+        happened(life, REUSED, w.reused_ns, w.reused_order, w.reused_frame, False)
+    elif w.now_ns >= expires:
+        happened(life, TIMEOUT_2MSL, expires, 0, 0, False)
+
+
+cdef void live(const Marks *m, const Surroundings *w, Life *lives) noexcept nogil:
+    """Fill lives[0] (client) and lives[1] (server)."""
+    endpoint(m, w, 0, &lives[0])
+    endpoint(m, w, 1, &lives[1])

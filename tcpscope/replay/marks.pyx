@@ -1,0 +1,75 @@
+# cython: wraparound=False, freethreading_compatible=True
+"""Which segments of a connection its states can depend on.
+
+In the middle of a connection nothing moves a state, so the bulk of the packets never comes
+here: kept are SYN, FIN and RST, what follows a SYN until both sides have spoken, and what
+follows a FIN.  A connection of any length keeps a dozen; hostile ones at most MOST.
+"""
+from libc.stdlib cimport free, realloc
+
+from tcpscope.replay.seq cimport before
+from tcpscope.wire.segment cimport ACK, FIN, OPT_TIMESTAMPS, RST, SYN, Segment
+
+cdef enum:
+    MOST = 160
+    MOST_PLAIN = 8               # segments without SYN kept while opening
+    MOST_CLOSING = 64            # from here on only what acknowledges a FIN
+
+
+cdef bint marks_want(const Marks *m, const Segment *s, int sender) noexcept nogil:
+    if s.flags & (SYN | FIN | RST) or m.phase == OPENING or not m.spoke[sender]:
+        return True
+    if m.phase == CLOSING_DOWN:
+        return m.count < MOST_CLOSING or (m.owes[sender] and s.flags & ACK
+                                          and not before(s.ack, m.fin_end[1 - sender]))
+    return False
+
+
+cdef int marks_keep(Marks *m, const Segment *s, int sender, uint64_t order, uint8_t bits) noexcept nogil:
+    """Append a mark; -1 when memory runs out."""
+    cdef Mark *items
+    cdef Mark *k
+    cdef uint16_t room
+    note(m, s, sender)
+    if m.count == m.room and m.room < MOST:
+        room = 8 if m.room == 0 else <uint16_t>min(m.room * 2, MOST)
+        items = <Mark *>realloc(m.items, room * sizeof(Mark))
+        if items == NULL:
+            return -1
+        m.items, m.room = items, room
+    if m.count == m.room:
+        m.skipped += 1               # the last place is written again: the end is worth more than the middle
+        m.count -= 1
+    k = &m.items[m.count]
+    m.count += 1
+    k.time_ns, k.order, k.frame = s.time_ns, order, s.frame
+    k.seq, k.ack, k.length = s.seq, s.ack, s.length
+    k.ts_val, k.ts_ecr = s.ts_val, s.ts_ecr
+    k.flags, k.sender, k.ttl = <uint8_t>s.flags, <uint8_t>sender, s.ttl
+    k.bits = bits | (MARK_TIMESTAMPS if s.options & OPT_TIMESTAMPS else 0)
+    return 0
+
+
+cdef inline void note(Marks *m, const Segment *s, int sender) noexcept nogil:
+    """Keep track of the phase and of who owes an acknowledgment of a FIN."""
+    cdef int peer = 1 - sender
+    if s.flags & SYN:
+        m.phase, m.plain = OPENING, 0
+    else:
+        m.plain = <uint8_t>min(m.plain + 1, 255)
+        m.spoke[sender] = True
+    if s.flags & ACK and m.owes[sender] and not before(s.ack, m.fin_end[peer]):
+        m.owes[sender] = False
+    if s.flags & FIN:
+        m.owes[peer] = True
+        m.fin_end[sender] = s.seq + s.length + 1
+    if s.flags & (FIN | RST):
+        m.phase = CLOSING_DOWN
+    elif m.phase == OPENING and ((m.spoke[0] and m.spoke[1]) or m.plain >= MOST_PLAIN):
+        m.phase = QUIET
+
+
+cdef void marks_free(Marks *m) noexcept nogil:
+    free(m.items)
+    m.items = NULL
+    m.count = m.room = 0

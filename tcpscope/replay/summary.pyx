@@ -1,0 +1,243 @@
+# cython: wraparound=False, freethreading_compatible=True
+"""What is said of a connection as a whole, when it has ended or the capture has."""
+from libc.stdint cimport int64_t, uint8_t, uint32_t
+from libc.string cimport memcpy, memset
+
+from tcpscope.replay.connection cimport (
+    N_CAPTURED_TWICE, N_CHALLENGES, N_DELAYED, N_FAST, N_FIN, N_FULL, N_HOLES, N_NETWORK_TWICE, N_PIGGYBACKED,
+    N_PROBE, N_SPURIOUS, N_SYN, N_TIMEOUT, N_UPDATES, Connection, Side,
+)
+from tcpscope.replay.lifecycle cimport (
+    POINT_CLIENT, POINT_MIDDLE, POINT_SERVER, POINT_UNKNOWN, Life, Step, Surroundings, live,
+)
+from tcpscope.replay.rows cimport HISTORY_ROOM, NONE, N_STATES, ConnectionRow, SideRow
+from tcpscope.replay.traffic cimport traffic_end, traffic_row
+from tcpscope.replay.zeek cimport zeek_conn_state, zeek_history
+
+cdef enum:                       # states, as in states.State
+    CLOSED = 0
+    SYN_SENT = 2
+    SYN_RECEIVED = 3
+    ESTABLISHED = 4
+    FIN_WAIT_1 = 5
+    TIME_WAIT = 10
+    UNKNOWN = 11
+
+cdef enum:                       # events, as in states.Event
+    SENT_FIN = 6
+    GOT_FIN = 7
+    GOT_ACK_OF_FIN = 8
+    SENT_RST = 9
+    GOT_RST = 10
+
+cdef enum:                       # close kinds, as in layout.CLOSE_KINDS
+    CLOSE_OPEN = 0
+    CLOSE_FIN = 1
+    CLOSE_RESET = 2
+    CLOSE_REFUSED = 3
+    CLOSE_UNANSWERED = 4
+    CLOSE_TIMEOUT = 5
+    CLOSE_HALF_CLOSED = 6
+    CLOSE_HALF_OPEN = 7
+    CLOSE_UNREACHABLE = 8
+
+cdef enum:
+    NOBODY = 255
+    BOTH = 2
+    IN_VAIN = 3                  # repetitions without an answer that mean the peer is gone
+
+
+# ---------------------------------------------------------------- where the capture was taken
+
+cdef inline bint fresh_ttl(uint8_t ttl) noexcept nogil:
+    """No router has counted this TTL down: the usual initial values."""
+    return ttl == 64 or ttl == 128 or ttl == 255
+
+
+cdef uint8_t capture_point(const Connection *c) noexcept nogil:
+    """From hop counts, and from how the handshake's round trip divides at the capture point."""
+    cdef bint client = fresh_ttl(c.side[0].ttl), server = fresh_ttl(c.side[1].ttl)
+    cdef int64_t to_server = c.syn_rtt_ns, to_client = c.ack_rtt_ns
+    if to_server <= 0:
+        to_server = c.flight[0].rtt_min_ns
+    if to_client <= 0:
+        to_client = c.flight[1].rtt_min_ns
+    if client != server and c.side[0].ttl and c.side[1].ttl:
+        return POINT_CLIENT if client else POINT_SERVER
+    if to_server > 0 and to_client > 0:
+        if to_client * 8 < to_server:
+            return POINT_CLIENT
+        if to_server * 8 < to_client:
+            return POINT_SERVER
+        if not client and not server:
+            return POINT_MIDDLE
+    return POINT_UNKNOWN
+
+
+cdef void tell(const Connection *c, int64_t now, int64_t msl, Told *out) noexcept nogil:
+    """The states of both ends, with all that is known now."""
+    cdef Surroundings w
+    cdef int side
+    w.point = out.point = capture_point(c)
+    w.from_start = c.from_start
+    w.now_ns, w.msl_ns = now, msl
+    w.reused_ns, w.reused_frame, w.reused_order = c.reused_ns, c.reused_frame, c.reused_order
+    for side in range(2):
+        # what one side sent, the other acknowledged: the shortest time that took
+        w.reach_ns[side] = c.flight[1 - side].rtt_min_ns
+    live(&c.marks, &w, out.lives)
+    for side in range(2):
+        out.initial[side] = out.lives[side].steps[0].old if out.lives[side].count else out.lives[side].state
+
+
+# ---------------------------------------------------------------- how it closed
+
+cdef const Step *step_of(const Life *life, int event) noexcept nogil:
+    cdef int i
+    for i in range(life.count):
+        if life.steps[i].event == event:
+            return &life.steps[i]
+    return NULL
+
+
+cdef void closing(const Connection *c, const Told *told, ConnectionRow *row) noexcept nogil:
+    """Kind of the end, who began it, the half-close, and who holds TIME_WAIT."""
+    cdef const Step *fin
+    cdef const Step *acked
+    cdef const Step *sent_rst
+    cdef const Step *got_rst
+    cdef int side, first, owners = 0
+    row.close_kind, row.closed_by, row.time_wait_owner = CLOSE_OPEN, NOBODY, NOBODY
+    row.half_close_ns = row.half_close_bytes = row.time_wait_start_ns = row.time_wait_end_ns = NONE
+    for side in range(2):
+        fin = step_entering(&told.lives[side], TIME_WAIT)
+        if fin != NULL:
+            owners |= 1 << side
+            row.time_wait_start_ns = fin.time_ns
+            row.time_wait_end_ns = NONE
+    if owners:
+        row.time_wait_owner = <uint8_t>(owners - 1)
+    if c.fin_seen:
+        first = c.first_fin
+        acked = step_of(&told.lives[first], GOT_ACK_OF_FIN)
+        fin = step_of(&told.lives[1 - first], SENT_FIN)
+        row.closed_by = <uint8_t>first
+        if step_of(&told.lives[1 - first], GOT_FIN) == NULL or step_into(&told.lives[1 - first], FIN_WAIT_1) != NULL:
+            if fin != NULL:
+                row.closed_by = BOTH
+        if acked != NULL and fin != NULL and row.closed_by != BOTH and fin.time_ns > acked.time_ns:
+            row.half_close_ns = fin.time_ns - acked.time_ns
+            row.half_close_bytes = c.side[1 - first].after_fin_bytes
+    if c.fins == 3:
+        row.close_kind = CLOSE_FIN
+        return
+    if c.reset:
+        for side in range(2):
+            sent_rst = step_of(&told.lives[side], SENT_RST)
+            if sent_rst != NULL and sent_rst.old == SYN_SENT and c.syn_ns[1] < 0:
+                break
+        if c.syn_ns[1] < 0 and c.syn_ns[0] >= 0 and c.reset_by == 1 and not c.fin_seen:
+            row.close_kind = CLOSE_REFUSED
+        else:
+            row.close_kind = CLOSE_RESET
+        if not c.fin_seen:
+            row.closed_by = c.reset_by
+        return
+    if c.icmp_type != 255 and c.syn_ns[1] < 0 and c.syn_ns[0] >= 0:
+        row.close_kind = CLOSE_UNREACHABLE
+    elif c.syn_ns[0] >= 0 and c.syn_ns[1] < 0 and c.side[1].last_ns == 0:
+        row.close_kind = CLOSE_UNANSWERED
+    elif c.side[0].unanswered >= IN_VAIN or c.side[1].unanswered >= IN_VAIN:
+        row.close_kind = CLOSE_TIMEOUT
+    elif c.fin_seen:
+        row.close_kind = CLOSE_HALF_CLOSED
+    elif c.syn_ns[1] >= 0 and c.ack_ns < 0 and told.lives[1].state == SYN_RECEIVED:
+        row.close_kind = CLOSE_HALF_OPEN
+
+
+cdef const Step *step_entering(const Life *life, int state) noexcept nogil:
+    cdef int i
+    for i in range(life.count):
+        if life.steps[i].new == state:
+            return &life.steps[i]
+    return NULL
+
+
+cdef inline const Step *step_into(const Life *life, int state) noexcept nogil:
+    return step_entering(life, state)
+
+
+cdef void dwell(const Life *life, uint8_t initial, int64_t start, int64_t until, SideRow *row) noexcept nogil:
+    """Time spent in each state between the connection's first packet and `until`; CLOSED is not counted."""
+    cdef int64_t since = start, when
+    cdef uint8_t state = initial
+    cdef int i
+    for i in range(life.count):
+        when = max(life.steps[i].time_ns, since)
+        if state != CLOSED:
+            row.dwell_ns[state] += when - since
+        state, since = life.steps[i].new, when
+    if state != CLOSED and until > since:
+        row.dwell_ns[state] += until - since
+
+
+# ---------------------------------------------------------------- the record
+
+cdef inline int64_t known(int64_t value) noexcept nogil:
+    return value if value > 0 else NONE
+
+
+cdef void fill_side(const Connection *c, const Told *told, int d, int64_t now, SideRow *row) noexcept nogil:
+    cdef const Side *side = &c.side[d]
+    cdef int64_t spell
+    traffic_row(&c.traffic[d], &c.traffic[1 - d], row)
+    row.fast_retransmissions = side.counts[N_FAST]
+    row.timeout_retransmissions = side.counts[N_TIMEOUT]
+    row.tail_loss_probes = side.counts[N_PROBE]
+    row.spurious_retransmissions = side.counts[N_SPURIOUS]
+    row.syn_retransmissions = side.counts[N_SYN]
+    row.fin_retransmissions = side.counts[N_FIN]
+    row.duplicate_captures = side.counts[N_CAPTURED_TWICE]
+    row.network_duplicates = side.counts[N_NETWORK_TWICE]
+    row.lost_segments = side.counts[N_HOLES]
+    row.window_updates = side.counts[N_UPDATES]
+    row.window_fulls = side.counts[N_FULL]
+    row.delayed_acks = side.counts[N_DELAYED]
+    row.piggybacked_acks = side.counts[N_PIGGYBACKED]
+    row.challenge_acks = side.counts[N_CHALLENGES]
+    row.zero_window_spells = side.zero_spells
+    row.zero_window_ns, row.longest_zero_window_ns = side.zero_ns, side.zero_longest_ns
+    if side.zero_since_ns:
+        spell = c.last_ns - side.zero_since_ns
+        row.zero_window_ns += spell
+        row.longest_zero_window_ns = max(row.longest_zero_window_ns, spell)
+    dwell(&told.lives[d], told.initial[d], c.start_ns, now if c.reused_ns < 0 else c.reused_ns, row)
+
+
+cdef void summarize(Connection *c, const Told *told, int64_t now, ConnectionRow *row) noexcept nogil:
+    cdef int d
+    memset(row, 0, sizeof(ConnectionRow))
+    traffic_end(&c.traffic[0], &c.traffic[1], now)
+    row.start_ns, row.end_ns = c.start_ns, c.last_ns
+    row.first_frame, row.last_frame = c.first_frame, c.last_frame
+    row.syn_rtt_ns, row.ack_rtt_ns = known(c.syn_rtt_ns), known(c.ack_rtt_ns)
+    row.initial_rtt_ns = known(c.wireshark.irtt)
+    for d in range(2):
+        fill_side(c, told, d, now, &row.side[d])
+    memcpy(row.client_addr, c.addr[0], 16)
+    memcpy(row.server_addr, c.addr[1], 16)
+    row.connection, row.outer, row.file = c.number, c.outer, c.file
+    row.client_port, row.server_port = c.port[0], c.port[1]
+    row.ip_version, row.role_evidence = c.ip_version, c.role_evidence
+    row.client_state, row.server_state = told.lives[0].state, told.lives[1].state
+    row.conn_state = <uint8_t>zeek_conn_state(&c.zeek)
+    zeek_history(&c.zeek, row.history, HISTORY_ROOM)
+    row.completeness = c.wireshark.completeness
+    row.capture_point = told.point
+    row.reused, row.fast_open, row.simultaneous_open = c.reused, c.fast_open, c.simultaneous
+    row.one_direction = row.side[0].packets == 0 or row.side[1].packets == 0
+    row.icmp_type, row.icmp_code = c.icmp_type, c.icmp_code
+    closing(c, told, row)
+    row.refused_ns = NONE
+    if row.close_kind == CLOSE_REFUSED and c.syn_ns[0] >= 0:
+        row.refused_ns = c.reset_ns - c.syn_ns[0]
