@@ -1,0 +1,206 @@
+# cython: wraparound=False, freethreading_compatible=True
+"""Candidates for round-trip samples in a ring; the samples' sums, RFC 6298 estimator and percentiles."""
+from libc.math cimport sqrt
+from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free, malloc
+
+cdef int64_t K_GRANULARITY_NS = 1_000_000           # RFC 6298's G: a kernel's clock tick
+cdef int64_t K_MIN_RTO_NS = 1_000_000_000           # RFC 6298, 2.4 (Linux takes 200 ms)
+cdef int64_t K_MAX_RTO_NS = 60_000_000_000          # RFC 6298, 2.5
+
+
+cdef inline Sent *slot(Flight *f, uint32_t i) noexcept nogil:
+    if f.capacity == 0:
+        return &f.few[(f.head + i) & (FEW - 1)]
+    return &f.items[(f.head + i) & (f.capacity - 1)]
+
+
+cdef int grow(Flight *f) noexcept nogil:
+    cdef uint32_t wider = f.capacity * 2 if f.capacity else 4 * FEW
+    cdef uint32_t i
+    cdef Sent *bigger = <Sent *>malloc(wider * sizeof(Sent))
+    if bigger == NULL:
+        return -1
+    for i in range(f.count):
+        bigger[i] = slot(f, i)[0]
+    free(f.items)
+    f.items = bigger
+    f.capacity = wider
+    f.head = 0
+    return 0
+
+
+cdef int flight_push(Flight *f, uint32_t start, uint32_t end, int64_t time_ns, bint answered) noexcept nogil:
+    """[start, end) was sent now, above all candidates.  `answered`: the other side has acknowledged before."""
+    cdef Sent *sent
+    if f.count == (f.capacity if f.capacity else <uint32_t>FEW):
+        if f.capacity >= (<uint32_t>MAX_FLIGHT if answered else <uint32_t>MAX_UNANSWERED):
+            f.untracked += 1
+            return 0
+        if grow(f) < 0:
+            return -1
+    sent = slot(f, f.count)
+    sent.time_ns = time_ns
+    sent.start = start
+    sent.end = end
+    f.count += 1
+    return 0
+
+
+cdef void flight_strike(Flight *f, uint32_t position) noexcept nogil:
+    """Something from `position` on is sent again: whatever ends above gives no sample."""
+    while f.count and <int32_t>(slot(f, f.count - 1).end - position) > 0:
+        f.count -= 1
+
+
+cdef int64_t flight_acknowledge(Flight *f, uint32_t ack) noexcept nogil:
+    """Drop what `ack` covers, even in part; the sending time of the segment that ends there, -1 if none does."""
+    cdef int64_t sent_ns = -1
+    cdef Sent *oldest
+    while f.count:
+        oldest = slot(f, 0)
+        if <int32_t>(ack - oldest.start) <= 0:
+            break
+        if oldest.end == ack:
+            sent_ns = oldest.time_ns
+        f.head += 1
+        f.count -= 1
+    if f.count == 0 and f.capacity > 512:       # a burst is over: give the ring back
+        flight_free(f)
+    return sent_ns
+
+
+cdef void flight_free(Flight *f) noexcept nogil:
+    free(f.items)
+    f.items = NULL
+    f.capacity = 0
+    f.head = 0
+    f.count = 0
+
+
+cdef inline uint32_t bucket(int64_t rtt_ns) noexcept nogil:
+    cdef uint32_t octave = 0
+    cdef uint64_t value
+    if rtt_ns < 1 << LOWEST_OCTAVE:
+        return 0
+    value = <uint64_t>rtt_ns >> LOWEST_OCTAVE
+    while value > 1:
+        value >>= 1
+        octave += 1
+    if octave >= OCTAVES:
+        return BUCKETS - 1
+    return octave * STEPS + <uint32_t>(<uint64_t>rtt_ns >> (octave + LOWEST_OCTAVE - 3) & 7)
+
+
+cdef double bucket_start(uint32_t i) noexcept nogil:
+    cdef uint64_t octave = <uint64_t>1 << (i // STEPS + LOWEST_OCTAVE)
+    return octave * (1.0 + (i % STEPS) / <double>STEPS)
+
+
+cdef int count_sample(RoundTrips *r, int64_t rtt_ns) noexcept nogil:
+    cdef uint32_t i
+    if r.histogram == NULL:
+        if r.firsts == NULL:
+            r.firsts = <float *>malloc(FIRST_SAMPLES * sizeof(float))
+            if r.firsts == NULL:
+                return -1
+        if r.count < FIRST_SAMPLES:
+            r.firsts[r.count] = rtt_ns
+            return 0
+        r.histogram = <uint32_t *>calloc(BUCKETS, sizeof(uint32_t))
+        if r.histogram == NULL:
+            return -1
+        for i in range(FIRST_SAMPLES):
+            r.histogram[bucket(<int64_t>r.firsts[i])] += 1
+        free(r.firsts)
+        r.firsts = NULL
+    r.histogram[bucket(rtt_ns)] += 1
+    return 0
+
+
+cdef int rtt_add(RoundTrips *r, int64_t rtt_ns) noexcept nogil:
+    """One sample; -1 when memory fails."""
+    cdef int64_t off
+    if rtt_ns < 0:
+        rtt_ns = 0                          # the capture's clock stepped back
+    if count_sample(r, rtt_ns) < 0:
+        return -1
+    if r.count == 0:
+        r.first_ns = r.min_ns = r.max_ns = r.srtt_ns = rtt_ns
+        r.rttvar_ns = rtt_ns // 2           # RFC 6298, 2.2
+    else:
+        off = r.srtt_ns - rtt_ns            # RFC 6298, 2.3: alpha 1/8, beta 1/4
+        r.rttvar_ns += ((off if off >= 0 else -off) - r.rttvar_ns) >> 2
+        r.srtt_ns -= off >> 3
+        r.min_ns = min(r.min_ns, rtt_ns)
+        r.max_ns = max(r.max_ns, rtt_ns)
+    r.sum += rtt_ns - r.first_ns
+    r.squares += <double>(rtt_ns - r.first_ns) * <double>(rtt_ns - r.first_ns)
+    r.count += 1
+    return 0
+
+
+cdef double rtt_mean(const RoundTrips *r) noexcept nogil:
+    return r.first_ns + r.sum / r.count if r.count else -1.0
+
+
+cdef double rtt_std(const RoundTrips *r) noexcept nogil:
+    """Standard deviation of the samples (divisor n - 1), ns; -1 below two of them."""
+    cdef double variance
+    if r.count < 2:
+        return -1.0
+    variance = (r.squares - r.sum * r.sum / r.count) / (r.count - 1)
+    return sqrt(variance) if variance > 0 else 0.0
+
+
+cdef int64_t nth_of_few(const RoundTrips *r, uint64_t rank) noexcept nogil:
+    """The sample of that rank, 0 the smallest, found by counting: there are at most FIRST_SAMPLES."""
+    cdef uint64_t i, j, below, same
+    for i in range(r.count):
+        below = same = 0
+        for j in range(r.count):
+            below += r.firsts[j] < r.firsts[i]
+            same += r.firsts[j] == r.firsts[i]
+        if below <= rank < below + same:
+            return <int64_t>r.firsts[i]
+    return r.max_ns
+
+
+cdef int64_t rtt_percentile(const RoundTrips *r, double share) noexcept nogil:
+    """The smallest sample that at least `share` (0 to 1) of all do not exceed, ns; -1 without samples."""
+    cdef uint64_t rank, below = 0
+    cdef double place
+    cdef int64_t value
+    cdef uint32_t i
+    if r.count == 0:
+        return -1
+    place = share * r.count
+    rank = <uint64_t>place
+    if rank == place and rank:
+        rank -= 1
+    if rank >= r.count:
+        rank = r.count - 1
+    if r.histogram == NULL:
+        value = nth_of_few(r, rank)
+    else:
+        for i in range(BUCKETS):
+            if rank < below + r.histogram[i]:
+                break
+            below += r.histogram[i]
+        place = (rank - below + 0.5) / r.histogram[i] if r.histogram[i] else 0.0
+        value = <int64_t>(bucket_start(i) + place * (bucket_start(i + 1) - bucket_start(i)))
+    return min(max(value, r.min_ns), r.max_ns)
+
+
+cdef int64_t rtt_rto(const RoundTrips *r) noexcept nogil:
+    """RFC 6298, 2.2 to 2.5: SRTT + max(G, 4 RTTVAR), between one second and sixty; -1 without samples."""
+    if r.count == 0:
+        return -1
+    return min(max(r.srtt_ns + max(K_GRANULARITY_NS, 4 * r.rttvar_ns), K_MIN_RTO_NS), K_MAX_RTO_NS)
+
+
+cdef void rtt_free(RoundTrips *r) noexcept nogil:
+    free(r.firsts)
+    free(r.histogram)
+    r.firsts = NULL
+    r.histogram = NULL

@@ -1,0 +1,92 @@
+"""The statistics of one direction of a connection, with the meaning tcptrace gave them.
+
+The caller decides what belongs to one connection and shows every segment in capture order.  `me` is the
+direction of the segment's sender, `peer` the other one.  A Traffic is zeroed memory to begin with, may be moved,
+and owns memory only after holes, a larger flight or round-trip samples, so `traffic_free` is due at its end.
+Positions are sequence numbers unwrapped to 64 bits around the newest one seen.
+"""
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+
+from tcpscope.replay.ranges cimport Ranges
+from tcpscope.replay.rows cimport SideRow
+from tcpscope.replay.rtt cimport Flight, RoundTrips
+from tcpscope.wire.segment cimport Segment
+
+cdef enum:                          # Traffic.marks: what has been seen
+    STARTED = 0x001                 # a segment; `nxt` and `una` hold
+    SYN_SEEN = 0x002
+    FIN_SEEN = 0x004
+    RST_SEEN = 0x008
+    MSS_SEEN = 0x010
+    SCALE_SEEN = 0x020
+    ACK_SENT = 0x040                # `last_ack` holds
+    WINDOW_SEEN = 0x080             # `window` holds
+    SCALED = 0x100                  # the window statistics are of scaled windows
+    ANSWERED = 0x200                # the peer has acknowledged something
+    DATA_ANSWERED = 0x400           # ... beyond the SYN: the initial window is over
+    DATA_SEEN = 0x800
+
+cdef struct Traffic:
+    int64_t nxt                     # SND.NXT as far as the capture shows
+    int64_t una                     # SND.UNA; before the first ACK, the first byte
+    uint32_t marks
+    uint32_t window                 # advertised last, scaled
+    uint32_t last_ack
+    uint32_t max_in_flight
+    int64_t last_ns
+    int64_t idle_max_ns
+    uint64_t packets
+    uint64_t data_packets
+    uint64_t bytes
+    uint64_t unique_bytes
+    uint64_t pure_acks
+    uint64_t pushed_packets
+    int64_t last_data_ns
+    uint32_t max_segment
+    uint32_t min_segment
+    uint32_t max_window
+    uint32_t min_window             # not counting zero; 0: none yet
+    Ranges seen
+    Flight flight
+    RoundTrips rtt
+    int64_t first_ns                # from here on, what few packets touch
+    int64_t first_data_ns
+    int64_t syn_at
+    int64_t fin_at
+    int64_t probe_start             # of the newest zero-window probe with data
+    int64_t probe_end
+    uint64_t retransmitted_bytes
+    uint64_t initial_window_bytes
+    uint32_t isn
+    uint32_t retransmissions
+    uint32_t out_of_order
+    uint32_t sack_packets
+    uint32_t dsack_packets
+    uint32_t duplicate_acks         # that came back for what this side sent
+    uint32_t syn_packets
+    uint32_t fin_packets
+    uint32_t rst_packets
+    uint32_t zero_windows
+    uint32_t zero_window_probes
+    uint32_t keep_alives
+    uint32_t urgent_packets
+    uint32_t bad_checksums
+    uint32_t offload_checksums
+    uint32_t offloaded_segments
+    uint32_t ecn_ce
+    uint32_t ecn_echo
+    uint32_t cwr
+    uint16_t mss
+    uint8_t window_scale
+    uint8_t ttl
+
+cdef int traffic_observe(Traffic *me, Traffic *peer, const Segment *s) noexcept nogil
+cdef void traffic_end(Traffic *client, Traffic *server, int64_t now_ns) noexcept nogil
+cdef void traffic_row(const Traffic *me, const Traffic *peer, SideRow *out) noexcept nogil
+cdef void traffic_free(Traffic *me) noexcept nogil
+
+
+cdef class TrafficProbe:
+    cdef Traffic side[2]
+    cdef Segment first
+    cdef bint begun

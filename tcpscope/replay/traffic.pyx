@@ -1,0 +1,412 @@
+# cython: wraparound=False, freethreading_compatible=True
+"""Counts what each side of a connection sent: bytes, copies, windows, flight, round trips, idleness."""
+from cpython.bytes cimport PyBytes_FromStringAndSize
+from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
+from libc.string cimport memcmp, memset
+
+from tcpscope.replay.ranges cimport (
+    Overlap, Ranges, ranges_free, ranges_hold, ranges_insert, ranges_insert_slowly
+)
+from tcpscope.replay.rows cimport NONE, SideRow
+from tcpscope.replay.rtt cimport (
+    RoundTrips, flight_acknowledge, flight_free, flight_push, flight_strike, rtt_add, rtt_free, rtt_mean,
+    rtt_percentile, rtt_rto, rtt_std
+)
+from tcpscope.wire.batch cimport SegmentBatch
+from tcpscope.wire.segment cimport (
+    ACK, CWR, ECE, FIN, NOTE_CUT_HEADER, OPT_MSS, OPT_SACK, OPT_WSCALE, PSH, RST, SUM_BAD, SUM_GOOD,
+    SUM_PARTIAL, SYN, URG, Segment
+)
+
+cdef uint32_t K_MAX_SCALE = 14          # RFC 7323, 2.3
+cdef int64_t K_MAX_WINDOW = 1 << 30     # RFC 7323, 2.3: an ACK further ahead than this is not of this stream
+
+
+cdef inline int64_t place(int64_t near, uint32_t seq) noexcept nogil:
+    """The position of `seq` that is closest to `near`."""
+    return near + <int32_t>(seq - <uint32_t>near)
+
+
+cdef inline bint before(uint32_t a, uint32_t b) noexcept nogil:
+    return <int32_t>(a - b) < 0
+
+
+cdef void begin(Traffic *me, const Traffic *peer, const Segment *s) noexcept nogil:
+    """The first segment of a direction fixes where its positions start."""
+    me.first_ns = s.time_ns
+    me.last_ns = s.time_ns
+    me.ttl = s.ttl
+    me.nxt = s.seq
+    me.una = me.nxt + 1 if s.flags & SYN else me.nxt
+    if peer.marks & ACK_SENT and not s.flags & SYN:
+        me.una = place(me.nxt, peer.last_ack)
+        me.marks |= ANSWERED
+    me.marks |= STARTED
+
+
+cdef void read_control(Traffic *me, const Segment *s, int64_t start) noexcept nogil:
+    """SYN, FIN, RST and the options that only a SYN carries."""
+    if s.flags & SYN:
+        me.syn_packets += 1
+        me.isn = s.seq
+        me.syn_at = start
+        me.marks |= SYN_SEEN
+        if s.options & OPT_MSS:
+            me.mss = s.mss
+            me.marks |= MSS_SEEN
+        if s.options & OPT_WSCALE:
+            me.window_scale = s.window_scale
+            me.marks |= SCALE_SEEN
+    if s.flags & FIN:
+        me.fin_packets += 1
+        me.fin_at = start + s.length
+        me.marks |= FIN_SEEN
+    if s.flags & RST:
+        me.rst_packets += 1
+        me.marks |= RST_SEEN
+
+
+cdef inline void read_data(Traffic *me, const Traffic *peer, const Segment *s) noexcept nogil:
+    """Sizes and flags of a segment with payload."""
+    if not me.marks & DATA_SEEN:
+        me.marks |= DATA_SEEN
+        me.first_data_ns = s.time_ns
+        me.min_segment = s.length
+    me.last_data_ns = s.time_ns
+    me.data_packets += 1
+    me.bytes += s.length
+    if s.length > me.max_segment:
+        me.max_segment = s.length
+    if s.length < me.min_segment:
+        me.min_segment = s.length
+    if s.flags & PSH:
+        me.pushed_packets += 1
+    if s.flags & URG:
+        me.urgent_packets += 1
+    if peer.marks & MSS_SEEN and s.length > peer.mss:
+        me.offloaded_segments += 1
+
+
+cdef int read_repeated(
+    Traffic *me, const Segment *s, int64_t start, int64_t end, bint answered, bint *fresh
+) noexcept nogil:
+    """A segment that does not simply continue the stream: what of it is new, late, or sent before?"""
+    cdef Overlap met
+    cdef uint32_t known, length = s.length
+    cdef int64_t top = me.seen.end if me.seen.start != me.seen.end else start
+    if ranges_insert_slowly(&me.seen, start, end, &met) < 0:
+        return -1
+    if start < top:
+        flight_strike(&me.flight, <uint32_t>start)
+        if met.gap_end > start:
+            if flight_push(&me.flight, <uint32_t>start, <uint32_t>min(end, met.gap_end), s.time_ns, answered) < 0:
+                return -1
+        if end > top:
+            if flight_push(&me.flight, <uint32_t>top, <uint32_t>end, s.time_ns, answered) < 0:
+                return -1
+    elif flight_push(&me.flight, <uint32_t>start, <uint32_t>end, s.time_ns, answered) < 0:
+        return -1
+    me.out_of_order += met.out_of_order
+    known = <uint32_t>met.known
+    if known:
+        me.retransmissions += 1
+        me.retransmitted_bytes += known
+        if s.flags & SYN and me.syn_packets > 1:    # the repeated SYN or FIN is no byte
+            known -= 1
+        if s.flags & FIN and me.fin_packets > 1 and known:
+            known -= 1
+    if known < length:
+        me.unique_bytes += length - known
+    fresh[0] = met.known == 0 and not met.out_of_order
+    return 0
+
+
+cdef inline int read_sequence(
+    Traffic *me, const Traffic *peer, const Segment *s, int64_t start, int64_t end, bint *fresh
+) noexcept nogil:
+    """Where a segment with data, SYN or FIN lies in the stream; `fresh`: it neither repeats nor fills."""
+    cdef Overlap met
+    if s.length and peer.marks & WINDOW_SEEN and peer.window == 0 and not s.flags & SYN:
+        me.zero_window_probes += 1
+        me.probe_start = start
+        me.probe_end = start + s.length
+        return 0
+    if start == me.seen.end and me.seen.start != me.seen.end:
+        me.seen.end = end
+        me.unique_bytes += s.length
+        return flight_push(
+            &me.flight, <uint32_t>start, <uint32_t>end, s.time_ns, (me.marks & ANSWERED) != 0
+        )
+    return read_repeated(me, s, start, end, (me.marks & ANSWERED) != 0, fresh)
+
+
+cdef int accept_probe(Traffic *me, int64_t acknowledged) noexcept nogil:
+    """The peer took (part of) a zero-window probe: now its bytes count as sent."""
+    cdef Overlap met
+    cdef int64_t end = min(acknowledged, me.probe_end)
+    if ranges_insert(&me.seen, me.probe_start, end, &met) < 0:
+        return -1
+    me.unique_bytes += end - me.probe_start - met.known
+    me.probe_start = me.probe_end = 0
+    return 0
+
+
+cdef inline int read_ack(Traffic *me, Traffic *peer, const Segment *s, uint32_t window) noexcept nogil:
+    """What `me` acknowledges of the peer's stream: SND.UNA, round trips, duplicate ACKs."""
+    cdef int64_t sent_ns, position
+    if not peer.marks & STARTED:
+        return 0
+    position = place(peer.nxt, s.ack)
+    if peer.flight.count:
+        sent_ns = flight_acknowledge(&peer.flight, s.ack)
+        if sent_ns >= 0 and rtt_add(&peer.rtt, s.time_ns - sent_ns) < 0:
+            return -1
+    if peer.probe_end and position > peer.probe_start and accept_probe(peer, position) < 0:
+        return -1
+    if s.length == 0 and me.marks & ACK_SENT and s.ack == me.last_ack and window == me.window:
+        if peer.marks & DATA_SEEN and ranges_hold(&peer.seen, position - 1):
+            peer.duplicate_acks += 1
+    if not s.flags & RST and position - peer.nxt <= K_MAX_WINDOW:
+        if position > peer.una:
+            peer.una = position
+        peer.marks |= ANSWERED
+        if not (peer.marks & SYN_SEEN and s.ack == peer.isn + 1):
+            peer.marks |= DATA_ANSWERED
+    return 0
+
+
+cdef inline void read_window(Traffic *me, const Traffic *peer, const Segment *s, uint32_t window) noexcept nogil:
+    """Advertised windows.  Once both sides agreed on scaling, the SYNs' unscaled windows are forgotten."""
+    me.window = window
+    me.marks |= WINDOW_SEEN
+    if window == 0:
+        if s.flags & ACK:
+            me.zero_windows += 1
+        return
+    if not me.marks & SCALED and me.marks & peer.marks & SCALE_SEEN and not s.flags & SYN:
+        me.marks |= SCALED
+        me.max_window = me.min_window = window
+    if window > me.max_window:
+        me.max_window = window
+    if window < me.min_window or me.min_window == 0:
+        me.min_window = window
+
+
+cdef void read_sack(Traffic *me, const Segment *s) noexcept nogil:
+    """SACK blocks; RFC 2883, 4: the first one reports a duplicate if it lies below the ACK or in the second."""
+    cdef uint32_t left = s.sack[0]
+    cdef uint32_t right = s.sack[1]
+    me.sack_packets += 1
+    if not before(s.ack, right):
+        me.dsack_packets += 1
+    elif s.n_sack > 1 and before(left, s.sack[3]) and before(s.sack[2], right):
+        me.dsack_packets += 1
+
+
+cdef void read_oddities(Traffic *me, const Segment *s) noexcept nogil:
+    """What few segments have: checksum findings and ECN marks."""
+    if s.checksum_state == SUM_BAD:
+        me.bad_checksums += 1
+    elif s.checksum_state == SUM_PARTIAL:
+        me.offload_checksums += 1
+    if s.tos & 3 == 3:
+        me.ecn_ce += 1
+    if not s.flags & SYN:               # on a SYN they negotiate (RFC 3168, 6.1.1)
+        if s.flags & ECE:
+            me.ecn_echo += 1
+        if s.flags & CWR:
+            me.cwr += 1
+
+
+cdef int traffic_observe(Traffic *me, Traffic *peer, const Segment *s) noexcept nogil:
+    """Count one segment; -1 when memory fails."""
+    cdef uint32_t flags = s.flags
+    cdef uint32_t window = s.window
+    cdef int64_t start, end, quiet
+    cdef bint fresh = True
+    if not me.marks & STARTED:
+        begin(me, peer, s)
+    me.packets += 1
+    quiet = s.time_ns - me.last_ns
+    if quiet > me.idle_max_ns:
+        me.idle_max_ns = quiet
+    me.last_ns = s.time_ns
+    if s.checksum_state > SUM_GOOD or s.tos & 3 == 3 or flags & (ECE | CWR):
+        read_oddities(me, s)
+    if s.notes & NOTE_CUT_HEADER:
+        return 0
+
+    start = place(me.nxt, s.seq)
+    end = start + s.length
+    if flags & (SYN | FIN | RST):
+        read_control(me, s, start)
+        end += ((flags & SYN) != 0) + ((flags & FIN) != 0)
+    elif me.marks & peer.marks & SCALE_SEEN:
+        window <<= min(<uint32_t>me.window_scale, K_MAX_SCALE)
+    if s.length:
+        read_data(me, peer, s)
+    if s.length <= 1 and start == me.nxt - 1 and not flags & (SYN | FIN | RST) and me.una == me.nxt:
+        me.keep_alives += 1
+    if end != start and read_sequence(me, peer, s, start, end, &fresh) < 0:
+        return -1
+    if flags & ACK and read_ack(me, peer, s, window) < 0:
+        return -1
+    if flags & RST:
+        return 0
+    if end > me.nxt:
+        me.nxt = end
+    if flags & (ACK | SYN):
+        read_window(me, peer, s, window)
+    if flags & ACK:
+        me.last_ack = s.ack
+        me.marks |= ACK_SENT
+        if s.length == 0 and not flags & (SYN | FIN):
+            me.pure_acks += 1
+        if s.options & OPT_SACK and s.n_sack:
+            read_sack(me, s)
+    if s.length and fresh:
+        if not me.marks & DATA_ANSWERED:
+            me.initial_window_bytes += s.length
+        if not flags & SYN and start + s.length > me.una and start + s.length - me.una > me.max_in_flight:
+            me.max_in_flight = <uint32_t>(start + s.length - me.una)
+    return 0
+
+
+cdef void traffic_end(Traffic *client, Traffic *server, int64_t now_ns) noexcept nogil:
+    """The capture ends at `now_ns`: a side of a connection that is still open has been idle until then."""
+    if (client.marks | server.marks) & RST_SEEN or client.marks & server.marks & FIN_SEEN:
+        return
+    if client.marks & STARTED:
+        client.idle_max_ns = max(client.idle_max_ns, now_ns - client.last_ns)
+    if server.marks & STARTED:
+        server.idle_max_ns = max(server.idle_max_ns, now_ns - server.last_ns)
+
+
+cdef void traffic_free(Traffic *me) noexcept nogil:
+    ranges_free(&me.seen)
+    flight_free(&me.flight)
+    rtt_free(&me.rtt)
+
+
+cdef inline int64_t known(bint seen, int64_t value) noexcept nogil:
+    return value if seen else NONE
+
+
+cdef void put_times(const Traffic *me, const Traffic *peer, SideRow *out) noexcept nogil:
+    """Rates, and the round trips of what this side sent."""
+    cdef int64_t first = me.first_ns, last = me.last_ns
+    if peer.marks & STARTED:
+        first = min(first, peer.first_ns) if me.marks & STARTED else peer.first_ns
+        last = max(last, peer.last_ns) if me.marks & STARTED else peer.last_ns
+    out.throughput = me.unique_bytes * 1e9 / (last - first) if last > first else NONE
+    last = me.last_data_ns - me.first_data_ns
+    out.goodput = me.unique_bytes * 1e9 / last if last > 0 else NONE
+    out.first_data_ns = known(me.marks & DATA_SEEN, me.first_data_ns)
+    out.last_data_ns = known(me.marks & DATA_SEEN, me.last_data_ns)
+    out.idle_max_ns = known(me.marks & STARTED, me.idle_max_ns)
+    out.rtt_samples = me.rtt.count
+    out.rtt_min_ns = known(me.rtt.count > 0, me.rtt.min_ns)
+    out.rtt_max_ns = known(me.rtt.count > 0, me.rtt.max_ns)
+    out.rtt_mean_ns = rtt_mean(&me.rtt)
+    out.rtt_std_ns = rtt_std(&me.rtt)
+    out.rtt_p50_ns = rtt_percentile(&me.rtt, 0.50)
+    out.rtt_p95_ns = rtt_percentile(&me.rtt, 0.95)
+    out.rtt_p99_ns = rtt_percentile(&me.rtt, 0.99)
+    out.srtt_ns = known(me.rtt.count > 0, me.rtt.srtt_ns)
+    out.rto_ns = rtt_rto(&me.rtt)
+
+
+cdef void traffic_row(const Traffic *me, const Traffic *peer, SideRow *out) noexcept nogil:
+    """Fill the columns known here; the engine fills the rest."""
+    out.packets = me.packets
+    out.data_packets = me.data_packets
+    out.bytes = me.bytes
+    out.unique_bytes = me.unique_bytes
+    out.retransmissions = me.retransmissions
+    out.retransmitted_bytes = me.retransmitted_bytes
+    out.out_of_order = me.out_of_order
+    out.pure_acks = me.pure_acks
+    out.sack_packets = me.sack_packets
+    out.dsack_packets = me.dsack_packets
+    out.duplicate_acks = me.duplicate_acks
+    out.pushed_packets = me.pushed_packets
+    out.syn_packets = me.syn_packets
+    out.fin_packets = me.fin_packets
+    out.rst_packets = me.rst_packets
+    out.zero_windows = me.zero_windows
+    out.zero_window_probes = me.zero_window_probes
+    out.keep_alives = me.keep_alives
+    out.urgent_packets = me.urgent_packets
+    out.bad_checksums = me.bad_checksums
+    out.offload_checksums = me.offload_checksums
+    out.offloaded_segments = me.offloaded_segments
+    out.ecn_ce = me.ecn_ce
+    out.ecn_echo = me.ecn_echo
+    out.cwr = me.cwr
+    out.mss = known(me.marks & MSS_SEEN, me.mss)
+    out.window_scale = known(me.marks & SCALE_SEEN, me.window_scale)
+    out.isn = known(me.marks & SYN_SEEN, me.isn)
+    out.ttl = known(me.marks & STARTED, me.ttl)
+    out.max_segment = known(me.marks & DATA_SEEN, me.max_segment)
+    out.min_segment = known(me.marks & DATA_SEEN, me.min_segment)
+    out.max_window = known(me.marks & WINDOW_SEEN, me.max_window)
+    out.min_window = known(me.min_window > 0, me.min_window)
+    out.max_in_flight = me.max_in_flight
+    out.initial_window_bytes = known(me.marks & SYN_SEEN, me.initial_window_bytes)
+    out.stream_length = out.missed_bytes = NONE
+    if me.marks & SYN_SEEN and me.marks & FIN_SEEN:
+        out.stream_length = max(0, me.fin_at - me.syn_at - 1)
+        out.missed_bytes = max(0, out.stream_length - <int64_t>me.unique_bytes)
+    put_times(me, peer, out)
+
+
+cdef class TrafficProbe:
+    """Both directions of one connection, shown as they are; for tests."""
+
+    def __dealloc__(self):
+        traffic_free(&self.side[0])
+        traffic_free(&self.side[1])
+
+    def observe(self, SegmentBatch batch):
+        """Count the batch's segments; side 0 is the one that sent the very first."""
+        cdef Py_ssize_t i
+        cdef Segment *s
+        cdef int who, bad = 0
+        with nogil:
+            for i in range(batch.size):
+                s = &batch.items[i]
+                if not self.begun:
+                    self.first = s[0]
+                    self.begun = True
+                who = s.sport != self.first.sport or memcmp(s.src, self.first.src, 16) != 0
+                bad |= traffic_observe(&self.side[who], &self.side[1 - who], s)
+        if bad:
+            raise MemoryError()
+
+    def end(self, int64_t now_ns):
+        """The capture ends at `now_ns` (since the epoch)."""
+        traffic_end(&self.side[0], &self.side[1], now_ns)
+
+    def row(self, int who):
+        """The columns of side `who` (0 or 1) as a packed SideRow; those of the engine are 0."""
+        cdef SideRow out
+        if who not in (0, 1):
+            raise IndexError("a connection has sides 0 and 1")
+        memset(&out, 0, sizeof(out))
+        traffic_row(&self.side[who], &self.side[1 - who], &out)
+        return PyBytes_FromStringAndSize(<char *>&out, sizeof(out))
+
+    def ranges(self, int who):
+        """What side `who` has sent, as ascending (start, end) of positions."""
+        cdef Ranges *seen
+        cdef uint32_t i
+        if who not in (0, 1):
+            raise IndexError("a connection has sides 0 and 1")
+        seen = &self.side[who].seen
+        found = [(seen.below[i].start, seen.below[i].end) for i in range(seen.count)]
+        return found + [(seen.start, seen.end)] if seen.start != seen.end else found
+
+
+def traffic_size():
+    """Bytes of one Traffic."""
+    return sizeof(Traffic)
