@@ -14,8 +14,8 @@ time t comes at t + reach.
 What only looks like one: the same packet seen twice (same IP ID, same checksum), and a packet
 that was sent before what the capture has already shown (older IP ID or timestamp): reordering.
 """
+from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
-from libc.string cimport memcpy
 
 from tcpscope.replay.annotations cimport (
     A_DELAYED_ACK, A_DSACK, A_DUPLICATE_CAPTURE, A_FAST_RETRANSMISSION, A_FIN_RETRANSMISSION, A_KEEP_ALIVE,
@@ -197,7 +197,7 @@ cdef bint take_sacks(Flight *f, const Segment *s, Finding *out) noexcept nogil:
 cdef int flight_acked(Flight *f, const Segment *s, uint32_t window, int64_t reach, Finding *out) noexcept nogil:
     """The peer of f's sender sent s: what it tells about f's data.  reach: to that peer and back."""
     cdef Chunk *c
-    cdef bint news = False, moved = False, repeated = False
+    cdef bint news = False, moved = False, repeated = False, needless = False
     cdef int64_t oldest = -1
     if s.options & OPT_SACK_PERMITTED:
         f.sack_ok = True
@@ -225,6 +225,8 @@ cdef int flight_acked(Flight *f, const Segment *s, uint32_t window, int64_t reac
                     told_spurious(f, c, out)        # Eifel, RFC 3522: the answer is to the first copy
             elif not c.bits & SACKED:
                 out.rtt_ns = s.time_ns - c.first_ns
+                if f.phase == LOSS and not after(c.end, f.high_seq):
+                    needless = True                 # F-RTO, RFC 5682: the original arrived, the time-out was needless
             out.acked_frame = c.last_frame
             f.old += 1
             f.live -= 1
@@ -236,7 +238,7 @@ cdef int flight_acked(Flight *f, const Segment *s, uint32_t window, int64_t reac
         if after(f.una, f.max):
             f.max = f.una                           # acknowledged, though the capture has not seen it
             f.holes = 0
-        if f.phase != STEADY and not before(f.una, f.high_seq):
+        if f.phase != STEADY and (needless or not before(f.una, f.high_seq)):
             f.phase = STEADY
         if f.probe_out and not before(f.una, f.probe_end):
             f.probe_out = False
@@ -289,7 +291,7 @@ cdef inline void watch_order(Flight *f, const Segment *s) noexcept nogil:
         if f.ids == 0:
             f.ids = 1
         elif f.ids == 1:
-            step = <int32_t><short>(s.ip_id - f.top_id)
+            step = <int32_t><int16_t>(s.ip_id - f.top_id)
             if step < -2048 or step > 2048:
                 f.ids = 2
         f.top_id = s.ip_id
@@ -302,7 +304,7 @@ cdef int sent_before(const Flight *f, const Segment *s) noexcept nogil:
     """1: s was sent before the newest segment seen, so the network reordered them; 0: after; -1: cannot be told."""
     cdef int32_t step
     if f.ids == 1 and identified(s):
-        step = <int32_t><short>(s.ip_id - f.top_id)
+        step = <int32_t><int16_t>(s.ip_id - f.top_id)
         if -1024 < step < 0:
             return 1
         if 0 < step < 1024:

@@ -166,31 +166,34 @@ cdef int arrival(const Marks *m, const Surroundings *w, int first, int answer, i
     return viable
 
 
-cdef int undelivered(const Marks *m, const Surroundings *w, int answer, int e, int mask, int want) noexcept nogil:
-    """Index of e's repetition that shows that the mark `answer` did not reach it (in time), or -1."""
+cdef bint undelivered(const Marks *m, const Surroundings *w, int answer, int e, int mask, int want) noexcept nogil:
+    """e repeats what the mark `answer` acknowledged, though that had time to reach it."""
+    cdef const Mark *k
     cdef int i
     if w.point == 1 + e and want & FIN:
-        return -1
+        return False
     for i in range(answer + 1, m.count):
-        if (m.items[i].sender == e and m.items[i].flags & mask == want
-                and m.items[i].time_ns - m.items[answer].time_ns > w.reach_ns[e] + w.reach_ns[e] // 5):
-            return i
-    return -1
+        k = &m.items[i]
+        if k.sender != e:
+            continue
+        if want & SYN and is_plain(k):
+            return False                # it speaks as one who is connected
+        if (k.flags & mask == want
+                and k.time_ns - m.items[answer].time_ns > w.reach_ns[e] + w.reach_ns[e] // 5):
+            return True
+    return False
 
 
 cdef int acknowledged(const Marks *m, const Surroundings *w, int start, int e, uint32_t end, int mask,
                       int want) noexcept nogil:
     """The peer's mark that brought e the acknowledgment of `end` (its SYN or FIN); -1: none did."""
-    cdef int i = start, again
+    cdef int i
     cdef const Mark *k
-    while i < m.count:
+    for i in range(start, m.count):
         k = &m.items[i]
         if k.sender == 1 - e and covers(k, end) and not k.flags & RST and arrives_whole(k, w):
-            again = undelivered(m, w, i, e, mask, want)
-            if again < 0:
+            if not undelivered(m, w, i, e, mask, want):
                 return i
-            i = again
-        i += 1
     return -1
 
 
@@ -223,6 +226,15 @@ cdef struct Plan:                # where in the marks things happen to one endpo
     int fin_acked
 
 
+cdef bint no_socket(const Marks *m, int since, int e) noexcept nogil:
+    """e's first word after the mark `since` is a bare RST: it had no connection to take it in."""
+    cdef int i
+    for i in range(since + 1, m.count):
+        if m.items[i].sender == e:
+            return m.items[i].flags & (RST | ACK) == RST
+    return False
+
+
 cdef void plan_syn(const Marks *m, const Surroundings *w, int e, Plan *p) noexcept nogil:
     """When e took in the peer's SYN, and when its own was acknowledged."""
     cdef int peer_syn = find(m, 0, 1 - e, SYN | RST, SYN)
@@ -238,7 +250,9 @@ cdef void plan_syn(const Marks *m, const Surroundings *w, int e, Plan *p) noexce
             if k.sender == e and covers(k, end) and not k.flags & RST:
                 answer = i
                 break
-        if answer > peer_syn:
+        if p.syn >= 0 and is_syn(&m.items[p.syn]) and no_socket(m, peer_syn, e):
+            pass                            # whoever asked has gone meanwhile
+        elif answer > peer_syn:
             p.got_syn = arrival(m, w, peer_syn, answer, e, SYN | RST, SYN, end, False)
         elif answer < 0 and is_syn_ack(&m.items[peer_syn]) and w.point == 1 + e:
             p.got_syn = peer_syn            # it came in here, though nothing was answered
@@ -303,9 +317,6 @@ cdef void plan_fin(const Marks *m, const Surroundings *w, int e, Plan *p) noexce
                 p.got_fin = p.got_fin_at = peer_fin
     if p.fin >= 0:
         p.fin_acked = acknowledged(m, w, p.fin + 1, e, end_of(&m.items[p.fin]), FIN | RST, FIN)
-        if p.fin_acked < 0:
-            # FINs that crossed stand in inverted order where the capture is far away
-            p.fin_acked = -1
 
 
 cdef uint8_t beginning(const Marks *m, const Surroundings *w, int e, const Plan *p) noexcept nogil:

@@ -8,7 +8,7 @@ cdef enum:                       # Mark.bits
     MARK_TIMESTAMPS = 0x02
     MARK_EXACT = 0x04            # of a RST: its number is the next one its receiver expects
     MARK_UNREACHABLE = 0x08      # an ICMP error, not a segment; sender is the side it was sent to report about
-    MARK_AUX_BARE = 0x10         # a RST that answers an ACK without a socket: seq is that ACK's number
+    MARK_PROVISIONAL = 0x10      # kept until the same side sends a newer one
 
 cdef enum:                       # Marks.phase
     OPENING = 0

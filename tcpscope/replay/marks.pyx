@@ -4,6 +4,9 @@
 In the middle of a connection nothing moves a state, so the bulk of the packets never comes
 here: kept are SYN, FIN and RST, what follows a SYN until both sides have spoken, and what
 follows a FIN.  A connection of any length keeps a dozen; hostile ones at most MOST.
+
+Long after a FIN, when it waits behind a hole or the other side goes on sending, only the latest
+of each side is kept (provisional), until something happens that makes it matter.
 """
 from libc.stdlib cimport free, realloc
 
@@ -19,10 +22,7 @@ cdef enum:
 cdef bint marks_want(const Marks *m, const Segment *s, int sender) noexcept nogil:
     if s.flags & (SYN | FIN | RST) or m.phase == OPENING or not m.spoke[sender]:
         return True
-    if m.phase == CLOSING_DOWN:
-        return m.count < MOST_CLOSING or (m.owes[sender] and s.flags & ACK
-                                          and not before(s.ack, m.fin_end[1 - sender]))
-    return False
+    return m.phase == CLOSING_DOWN
 
 
 cdef int marks_keep(Marks *m, const Segment *s, int sender, uint64_t order, uint8_t bits) noexcept nogil:
@@ -30,6 +30,11 @@ cdef int marks_keep(Marks *m, const Segment *s, int sender, uint64_t order, uint
     cdef Mark *items
     cdef Mark *k
     cdef uint16_t room
+    if (m.phase == CLOSING_DOWN and m.count >= MOST_CLOSING and not s.flags & (SYN | FIN | RST)
+            and not bits & MARK_UNREACHABLE
+            and not (m.owes[sender] and s.flags & ACK and not before(s.ack, m.fin_end[1 - sender]))):
+        bits |= MARK_PROVISIONAL
+        drop_older(m, sender)
     note(m, s, sender)
     if m.count == m.room and m.room < MOST:
         room = 8 if m.room == 0 else <uint16_t>min(m.room * 2, MOST)
@@ -48,6 +53,16 @@ cdef int marks_keep(Marks *m, const Segment *s, int sender, uint64_t order, uint
     k.flags, k.sender, k.ttl = <uint8_t>s.flags, <uint8_t>sender, s.ttl
     k.bits = bits | (MARK_TIMESTAMPS if s.options & OPT_TIMESTAMPS else 0)
     return 0
+
+
+cdef inline void drop_older(Marks *m, int sender) noexcept nogil:
+    """Of the provisional marks at the end of the list, take out this sender's."""
+    cdef Mark *last = &m.items[m.count - 1]
+    if last.bits & MARK_PROVISIONAL and last.sender == sender:
+        m.count -= 1
+    elif (last.bits & MARK_PROVISIONAL and (last - 1).bits & MARK_PROVISIONAL and (last - 1).sender == sender):
+        (last - 1)[0] = last[0]
+        m.count -= 1
 
 
 cdef inline void note(Marks *m, const Segment *s, int sender) noexcept nogil:
