@@ -37,3 +37,21 @@ cdef inline uint32_t u32(Frame *f, Py_ssize_t at) noexcept nogil:
         return 0
     return (<uint32_t>f.data[at] << 24 | <uint32_t>f.data[at + 1] << 16
             | <uint32_t>f.data[at + 2] << 8 | f.data[at + 3])
+
+
+# The same once `has` has said yes for a whole header: plain reads at a pointer.
+
+cdef inline uint16_t be16(const uint8_t *p) noexcept nogil:
+    return <uint16_t>(p[0] << 8 | p[1])
+
+
+cdef inline uint32_t be32(const uint8_t *p) noexcept nogil:
+    return <uint32_t>p[0] << 24 | <uint32_t>p[1] << 16 | <uint32_t>p[2] << 8 | p[3]
+
+
+cdef inline uint16_t le16(const uint8_t *p) noexcept nogil:
+    return <uint16_t>(p[1] << 8 | p[0])
+
+
+cdef inline uint32_t le32(const uint8_t *p) noexcept nogil:
+    return <uint32_t>p[3] << 24 | <uint32_t>p[2] << 16 | <uint32_t>p[1] << 8 | p[0]

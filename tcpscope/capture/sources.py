@@ -1,0 +1,310 @@
+"""What the user named → an ordered list of capture streams.
+
+A path, several, a folder (recursive), a glob pattern, or `-`.  Compression is told
+by the first bytes, never by the suffix, and undone while reading; a damaged
+compressed stream gives what stands before the damage, and says so.
+"""
+
+from __future__ import annotations
+
+import glob
+import io
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, BinaryIO, Protocol, cast
+
+from tcpscope.errors import CaptureError
+
+STDIN = "-"
+PEEKED = 64
+CAPTURE_MAGICS = (
+    b"\xd4\xc3\xb2\xa1", b"\xa1\xb2\xc3\xd4", b"\x4d\x3c\xb2\xa1", b"\xa1\xb2\x3c\x4d",
+    b"\x34\xcd\xb2\xa1", b"\xa1\xb2\xcd\x34", b"\n\r\r\n",
+)  # fmt: skip
+OTHER_FORMATS = (
+    (b"snoop\0\0\0", "a snoop capture"), (b"GMBU", "a Network Monitor capture"), (b"RTSS", "a Network Monitor capture"),
+    (b"XCP\0", "a NetXray capture"), (b"iptrace", "an iptrace capture"), (b"TRSNIFF data", "a Sniffer capture"),
+    (b"PK\x03\x04", "a zip archive: unpack it first"),
+)  # fmt: skip
+READS = "tcpscope reads pcap and pcapng, plain or compressed with gzip, zstd, lz4, xz or bzip2"
+
+
+class Stream(Protocol):
+    """What a reader needs of a stream."""
+
+    def readinto(self, buffer: memoryview, /) -> int | None: ...
+
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class Source:
+    """One capture to read: its name, and how to open its raw bytes."""
+
+    name: str
+    opener: Callable[[], BinaryIO] = field(repr=False)
+    explicit: bool = True
+
+
+@dataclass(frozen=True)
+class Sources:
+    """The captures found, and the files of folders that are none."""
+
+    captures: list[Source]
+    skipped: list[str]
+
+
+def find(arguments: Iterable[str | os.PathLike[str]]) -> Sources:
+    """The captures the arguments name, in the order given; folders and patterns sorted by name.
+
+    Raises CaptureError for a name without a file, and for a folder or pattern without captures.
+    """
+    captures: list[Source] = []
+    skipped: list[str] = []
+    for argument in arguments:
+        name = os.fspath(argument)
+        if name == STDIN:
+            captures.append(Source("-", standard_input))
+        elif os.path.isdir(name):
+            captures += _sniffed(sorted(_files_below(name)), skipped, f"no capture in folder {name}: {READS}")
+        elif os.path.lexists(name):
+            captures.append(_file(name, explicit=True))
+        elif glob.has_magic(name):
+            found = [it for it in sorted(glob.glob(name, recursive=True)) if not os.path.isdir(it)]
+            captures += _sniffed(found, skipped, f"no capture matches {name}")
+        else:
+            raise CaptureError(f"{name}: no such file")
+    if not captures:
+        raise CaptureError("no capture given: name a file, a folder, a pattern, or - for standard input")
+    return Sources(captures, skipped)
+
+
+def open_stream(source: Source) -> Stream:
+    """The decompressed bytes of a capture.
+
+    Raises CaptureError, one line that names the source, when it cannot be read or is no capture.
+    """
+    try:
+        raw = source.opener()
+        stream = _Peeked(raw)
+        head = stream.peek()
+        if not head:
+            raw.close()
+            raise CaptureError(f"{source.name}: the file is empty")
+        wrap = _decompressor(head)
+        if wrap is None:
+            _demand_capture(source.name, head)
+            return stream
+        inner = _Decompressed(wrap(stream), raw)
+        head = inner.peek()
+        if not head:
+            why = f" ({inner.damage})" if inner.damage else ""
+            raise CaptureError(f"{source.name}: nothing to read in the compressed file{why}")
+        _demand_capture(source.name, head)
+        return inner
+    except OSError as error:
+        raise CaptureError(f"{source.name}: {_reason(error)}") from error
+
+
+def standard_input() -> BinaryIO:
+    """Standard input, unbuffered, so that a live pipe is served as it comes."""
+    return cast(BinaryIO, io.FileIO(sys.stdin.fileno(), closefd=False))
+
+
+def is_capture(name: str) -> bool:
+    """Whether the file begins like a capture, inside its compression if it has one."""
+    try:
+        open_stream(_file(name, explicit=False)).close()
+    except CaptureError:
+        return False
+    return True
+
+
+def _file(name: str, explicit: bool) -> Source:
+    return Source(name, lambda: cast(BinaryIO, open(name, "rb", buffering=0)), explicit)  # noqa: SIM115
+
+
+def _sniffed(names: Iterable[str], skipped: list[str], nothing: str) -> list[Source]:
+    found = []
+    for name in names:
+        if os.path.isfile(name) and is_capture(name):
+            found.append(_file(name, explicit=False))
+        else:
+            skipped.append(name)
+    if not found:
+        raise CaptureError(nothing)
+    return found
+
+
+def _files_below(folder: str) -> Iterator[str]:
+    """All files below a folder; a directory is entered once, whatever links lead to it."""
+    seen: set[tuple[int, int]] = set()
+    pending = [folder]
+    while pending:
+        here = pending.pop()
+        try:
+            status = os.stat(here)
+            if (status.st_dev, status.st_ino) in seen:
+                continue
+            seen.add((status.st_dev, status.st_ino))
+            entries = list(os.scandir(here))
+        except OSError as error:
+            if here == folder:
+                raise CaptureError(f"{folder}: {_reason(error)}") from error
+            continue
+        for entry in entries:
+            if entry.is_dir():
+                pending.append(entry.path)
+            else:
+                yield entry.path
+
+
+def _reason(error: OSError) -> str:
+    if isinstance(error, FileNotFoundError):
+        return "no such file"
+    if isinstance(error, PermissionError):
+        return "permission denied: check the file's mode or run as a user who may read it"
+    if isinstance(error, IsADirectoryError):
+        return "a folder"
+    return error.strerror or str(error)
+
+
+def _demand_capture(name: str, head: bytes) -> None:
+    if head[:4] in CAPTURE_MAGICS:
+        return
+    for magic, what in OTHER_FORMATS:
+        if head.startswith(magic):
+            raise CaptureError(f"{name}: {what}, which tcpscope does not read; convert it: editcap -F pcapng IN OUT")
+    shown = head[:8].hex(" ")
+    raise CaptureError(f"{name}: not a capture: starts with {shown}; {READS}")
+
+
+def _decompressor(head: bytes) -> Callable[[BinaryIO], BinaryIO] | None:
+    for magic, wrap in DECOMPRESSORS:
+        if head.startswith(magic):
+            return wrap
+    return None
+
+
+def _gzip(raw: BinaryIO) -> BinaryIO:
+    import gzip
+
+    return cast(BinaryIO, gzip.GzipFile(fileobj=raw))
+
+
+def _xz(raw: BinaryIO) -> BinaryIO:
+    import lzma
+
+    return cast(BinaryIO, lzma.LZMAFile(raw))
+
+
+def _bzip2(raw: BinaryIO) -> BinaryIO:
+    import bz2
+
+    return cast(BinaryIO, bz2.BZ2File(raw))
+
+
+def _zstd(raw: BinaryIO) -> BinaryIO:
+    import zstandard
+
+    window = 1 << 31
+    reader = zstandard.ZstdDecompressor(max_window_size=window).stream_reader(raw, read_across_frames=True)
+    return cast(BinaryIO, reader)
+
+
+def _lz4(raw: BinaryIO) -> BinaryIO:
+    import lz4.frame
+
+    return cast(BinaryIO, lz4.frame.LZ4FrameFile(raw))
+
+
+DECOMPRESSORS: tuple[tuple[bytes, Callable[[BinaryIO], BinaryIO]], ...] = (
+    (b"\x1f\x8b", _gzip), (b"\x28\xb5\x2f\xfd", _zstd), (b"\x04\x22\x4d\x18", _lz4),
+    (b"\xfd7zXZ\x00", _xz), (b"BZh", _bzip2),
+)  # fmt: skip
+
+
+class _Peeked(io.RawIOBase):
+    """A raw stream whose first bytes were looked at; never seeks, so a pipe will do."""
+
+    damage: str | None = None
+
+    def __init__(self, raw: BinaryIO) -> None:
+        self._raw = raw
+        self._head = b""
+
+    def peek(self) -> bytes:
+        """The first bytes, at most PEEKED; fewer than 4 only if there are no more."""
+        while len(self._head) < 12:
+            more = self._raw.read(PEEKED - len(self._head))
+            if not more:
+                break
+            self._head += more
+        return self._head
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        if self._head:
+            count = min(len(buffer), len(self._head))
+            buffer[:count] = self._head[:count]
+            self._head = self._head[count:]
+            return count
+        return self._raw.readinto(buffer)  # type: ignore[attr-defined, no-any-return]
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+class _Decompressed:
+    """A decompressor that ends, with `damage` set, where its input is broken."""
+
+    def __init__(self, inner: BinaryIO, raw: BinaryIO) -> None:
+        self.damage: str | None = None
+        self._inner, self._raw = inner, raw
+        self._head = b""
+
+    def peek(self) -> bytes:
+        head = bytearray(PEEKED)
+        filled = 0
+        while filled < 12:
+            count = self._read(memoryview(head)[filled:])
+            if not count:
+                break
+            filled += count
+        self._head = bytes(head[:filled])
+        return self._head
+
+    def readinto(self, buffer: memoryview) -> int:
+        if self._head:
+            count = min(len(buffer), len(self._head))
+            buffer[:count] = self._head[:count]
+            self._head = self._head[count:]
+            return count
+        return self._read(buffer)
+
+    def close(self) -> None:
+        self._inner.close()
+        self._raw.close()
+
+    def _read(self, buffer: memoryview) -> int:
+        if self.damage:
+            return 0
+        # read1 gives what one step of decompression yields, readinto waits for a full buffer.
+        read1 = getattr(self._inner, "read1", None)
+        try:
+            if read1 is None:
+                return cast(int, self._inner.readinto(buffer))  # type: ignore[attr-defined]
+            data = read1(min(len(buffer), 1 << 17))
+        except EOFError:
+            self.damage = "the compressed stream is cut off"
+            return 0
+        except Exception as error:  # zlib.error, LZMAError, ZstdError, RuntimeError of lz4: no common base
+            self.damage = f"the compressed stream is damaged ({error})"
+            return 0
+        buffer[: len(data)] = data
+        return len(data)

@@ -1,0 +1,168 @@
+# cython: wraparound=False, freethreading_compatible=True
+"""Bytes in, batches of segments out: the loop all sources share.
+
+The buffer holds what the stream gave and grows only when one record is larger than
+it.  A stream is read only when there is nothing left to hand over, so a slow pipe
+is served promptly.
+"""
+from cpython.bytearray cimport PyByteArray_AS_STRING
+from libc.stdint cimport int64_t, uint8_t, uint64_t
+from libc.string cimport memmove
+
+from tcpscope.capture.container cimport NEED_MORE, RECORD, STOPPED, Container, Record
+from tcpscope.wire.batch cimport SegmentBatch
+from tcpscope.wire.decode cimport Decoder
+from tcpscope.wire.segment cimport Segment
+
+
+cdef class SegmentReader:
+    """The TCP segments of one capture stream.
+
+    `stream` has `readinto(buffer) -> int`, 0 at its end; `file_index` goes into Segment.file.
+    """
+    cdef object stream
+    cdef object memory                    # the bytearray behind `data`
+    cdef const uint8_t *data
+    cdef Py_ssize_t start, filled, capacity
+    cdef Container container
+    cdef Decoder decoder
+    cdef bint at_end, flushed, seen_time
+    cdef str stream_damage
+    cdef uint64_t total_bytes
+    cdef int64_t first_ns, last_ns
+    cdef readonly int file_index
+
+    def __init__(self, stream, int file_index=0, *, Py_ssize_t buffer_size=1 << 20, bint verify_checksums=True):
+        if not 0 <= file_index <= 0xFFFF:
+            raise ValueError("a file index has 16 bits")
+        self.stream = stream
+        self.file_index = file_index
+        self.container = Container()
+        self.decoder = Decoder(file_index, verify_checksums)
+        self.stream_damage = None
+        self.resize(max(buffer_size, 64))
+
+    def fill(self, SegmentBatch batch not None):
+        """Put the next segments into `batch`; False when there are none and never will be.
+
+        The batch may come back empty with True: what arrived held no TCP.
+        """
+        cdef int status
+        cdef bint asked = False
+        batch.size = 0
+        while True:
+            with nogil:
+                status = self.decode(batch)
+            if batch.size == batch.capacity:
+                return True
+            if status == STOPPED or (self.at_end and status == NEED_MORE):
+                if not self.flushed:
+                    with nogil:
+                        self.flush(batch)
+                return batch.size > 0
+            if batch.size or asked:
+                return True
+            self.read_more()
+            asked = True
+
+    cdef void resize(self, Py_ssize_t capacity):
+        """A buffer of `capacity` bytes that holds the unread ones."""
+        cdef bytearray fresh = bytearray(capacity)
+        fresh[:self.filled - self.start] = memoryview(self.memory)[self.start:self.filled] if self.memory else b""
+        del fresh[capacity:]
+        self.memory = fresh
+        self.data = <const uint8_t *>PyByteArray_AS_STRING(fresh)
+        self.capacity = capacity
+        self.filled -= self.start
+        self.start = 0
+
+    cdef void read_more(self) except *:
+        """One read; what is left of a record moves to the front first."""
+        cdef object given
+        if self.filled - self.start == self.capacity:
+            self.resize(self.capacity * 2)        # bounded: the container refuses larger records
+        elif self.start:
+            memmove(<void *>self.data, self.data + self.start, self.filled - self.start)
+            self.filled -= self.start
+            self.start = 0
+        try:
+            given = self.stream.readinto(memoryview(self.memory)[self.filled:self.capacity])
+        except OSError as error:
+            self.stream_damage = f"reading failed: {error.strerror or error}"
+            given = 0
+        if given is None:                         # a non-blocking stream has nothing now
+            return
+        if not 0 <= given <= self.capacity - self.filled:
+            raise ValueError("readinto() gave an impossible count")
+        self.filled += given
+        self.total_bytes += given
+        self.at_end = given == 0
+
+    cdef int decode(self, SegmentBatch batch) noexcept nogil:
+        """From the buffer into the batch, until one of them ends."""
+        cdef Record record
+        cdef int status
+        cdef Py_ssize_t size = batch.size, capacity = batch.capacity
+        cdef Segment *items = batch.items
+        status = RECORD
+        while size < capacity:
+            if self.decoder.fragments.has_evicted:
+                size += self.decoder.next_orphan(&items[size])
+                continue
+            status = self.container.next(self.data, self.filled, &self.start, &record)
+            if status != RECORD:
+                break
+            if not self.seen_time or record.time_ns < self.first_ns:
+                self.first_ns = record.time_ns
+            if not self.seen_time or record.time_ns > self.last_ns:
+                self.last_ns = record.time_ns
+            self.seen_time = True
+            size += self.decoder.frame(&record, &items[size])
+        batch.size = size
+        return status
+
+    cdef void flush(self, SegmentBatch batch) noexcept nogil:
+        """The datagrams whose rest never came, as many as the batch takes."""
+        while batch.size < batch.capacity:
+            if not self.decoder.leftover(&batch.items[batch.size]):
+                self.flushed = True
+                return
+            batch.size += 1
+
+    @property
+    def damage(self):
+        """What is wrong with the file and where, None if nothing is; final once `fill` gave False."""
+        offset = self.container.position
+        broken = self.stream_damage or getattr(self.stream, "damage", None)
+        if self.container.damage is not None:
+            return f"{self.container.damage} at byte {offset}; what follows was not read"
+        if broken:
+            return f"{broken}, after {self.total_bytes} bytes of capture"
+        if self.at_end and (self.filled > self.start or self.container.inside_block):
+            return f"cut off in the middle of a record at byte {offset}"
+        if self.at_end and self.total_bytes == 0:
+            return "empty: not a single byte"
+        return None
+
+    def statistics(self):
+        """What was read so far.  Times in nanoseconds since the epoch, None before the first packet."""
+        interfaces = self.container.described_interfaces()
+        return {
+            "format": self.container.format,
+            "link_types": sorted({it["link_type"] for it in interfaces}),
+            "interfaces": interfaces,
+            "packets": self.container.frames,
+            "bytes": self.container.position,
+            "tcp": self.decoder.kinds().get("tcp", 0),
+            "first_ns": self.first_ns if self.seen_time else None,
+            "last_ns": self.last_ns if self.seen_time else None,
+            "snaplen": max((it["snaplen"] for it in interfaces), default=0),
+            "cut_packets": self.decoder.cut,
+            "kinds": self.decoder.kinds(),
+            "unsupported_links": self.decoder.unsupported_links(),
+            "checksums": self.decoder.checksum_counts(),
+            "incomplete_datagrams": self.decoder.incomplete,
+            "comments": self.container.comments,
+            "sections": self.container.sections,
+            "damage": self.damage,
+        }
