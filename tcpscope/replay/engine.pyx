@@ -18,7 +18,7 @@ from tcpscope.replay.connection cimport Connection
 from tcpscope.replay.flight cimport (
     Finding, Flight, flight_acked, flight_copy, flight_free, flight_sent,
 )
-from tcpscope.replay.flows cimport flows_add, flows_close, flows_find, flows_open, flows_remove
+from tcpscope.replay.flows cimport flows_add, flows_close, flows_find, flows_known, flows_open, flows_remove
 from tcpscope.replay.lifecycle cimport Step
 from tcpscope.replay.marks cimport (
     MARK_BAD_SUM, MARK_EXACT, MARK_UNREACHABLE, marks_free, marks_keep, marks_want,
@@ -241,6 +241,7 @@ cdef int observe(Replay *r, const Segment *s) noexcept nogil:
             return -1
         c, reused = NULL, True
     if c == NULL:
+        reused = reused or (s.flags & (SYN | ACK) == SYN and flows_known(&r.flows, hash))
         c = begin(r, s, hash, reused)
         if c == NULL:
             return -1

@@ -9,6 +9,7 @@ cdef struct Flows:
     uint64_t mask
     uint64_t used
     uint64_t key                 # of the hash, so that nobody can prepare collisions
+    uint64_t *ended              # hashes of flows that have ended: a cache, newer ones displace older
     Connection *spare            # freed ones, for reuse
     Connection **arenas
     uint32_t n_arenas
@@ -19,4 +20,5 @@ cdef int flows_open(Flows *t, uint64_t key, bint by_outer) noexcept nogil
 cdef void flows_close(Flows *t) noexcept nogil
 cdef Connection *flows_find(Flows *t, const Segment *s, uint64_t *hash, int *sender) noexcept nogil
 cdef Connection *flows_add(Flows *t, uint64_t hash) noexcept nogil
+cdef bint flows_known(const Flows *t, uint64_t hash) noexcept nogil
 cdef void flows_remove(Flows *t, Connection *c) noexcept nogil

@@ -14,12 +14,14 @@ from tcpscope.wire.segment cimport Segment
 cdef enum:
     FIRST_SLOTS = 1024
     ARENA = 64                   # connections allocated at a time
+    ENDED = 1 << 16              # ended flows remembered, so that their four-tuple's reuse is seen
 
 
 cdef int flows_open(Flows *t, uint64_t key, bint by_outer) noexcept nogil:
     memset(t, 0, sizeof(Flows))
     t.slots = <Connection **>calloc(FIRST_SLOTS, sizeof(Connection *))
-    if t.slots == NULL:
+    t.ended = <uint64_t *>calloc(ENDED, sizeof(uint64_t))
+    if t.slots == NULL or t.ended == NULL:
         return -1
     t.mask = FIRST_SLOTS - 1
     t.key = key | 1
@@ -33,7 +35,9 @@ cdef void flows_close(Flows *t) noexcept nogil:
         free(t.arenas[i])
     free(t.arenas)
     free(t.slots)
+    free(t.ended)
     t.slots = NULL
+    t.ended = NULL
     t.arenas = NULL
     t.n_arenas = 0
 
@@ -135,9 +139,15 @@ cdef Connection *flows_add(Flows *t, uint64_t hash) noexcept nogil:
     return c
 
 
+cdef bint flows_known(const Flows *t, uint64_t hash) noexcept nogil:
+    """A connection of this flow has ended not long ago."""
+    return t.ended[hash & (ENDED - 1)] == hash
+
+
 cdef void flows_remove(Flows *t, Connection *c) noexcept nogil:
     """Take c out of the table and keep its memory for another."""
     cdef Connection **link = &t.slots[c.hash & t.mask]
+    t.ended[c.hash & (ENDED - 1)] = c.hash
     while link[0] != NULL and link[0] != c:
         link = &link[0].next_in_slot
     if link[0] == c:
