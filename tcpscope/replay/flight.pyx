@@ -20,7 +20,7 @@ from libc.stdlib cimport free, malloc
 from tcpscope.replay.annotations cimport (
     A_DELAYED_ACK, A_DSACK, A_DUPLICATE_CAPTURE, A_FAST_RETRANSMISSION, A_FIN_RETRANSMISSION, A_KEEP_ALIVE,
     A_LOST_SEGMENT, A_NETWORK_DUPLICATE, A_OUT_OF_ORDER, A_PIGGYBACKED_ACK, A_RETRANSMISSION, A_RTO_RECOVERY,
-    A_SPURIOUS_RETRANSMISSION, A_SYN_ACK_RETRANSMISSION, A_SYN_RETRANSMISSION, A_TAIL_LOSS_PROBE,
+    A_SIMULTANEOUS_OPEN, A_SPURIOUS_RETRANSMISSION, A_SYN_ACK_RETRANSMISSION, A_SYN_RETRANSMISSION, A_TAIL_LOSS_PROBE,
     A_TIMEOUT_RETRANSMISSION, A_ZERO_WINDOW_PROBE, bit,
 )
 from tcpscope.replay.seq cimport after, before, distance
@@ -31,6 +31,7 @@ from tcpscope.wire.segment cimport (
 cdef enum:                       # Chunk.bits
     SACKED = 1
     SPURIOUS = 2                 # its last copy is known to have been needless
+    BARE_SYN = 4                 # a SYN without ACK
 
 cdef enum:
     ROOM_LEAST = 16
@@ -84,7 +85,7 @@ cdef inline void fill(Chunk *c, const Segment *s, uint32_t end, uint64_t order) 
     c.seq, c.end = s.seq, end
     c.first_ts = c.last_ts = s.ts_val
     c.ip_id, c.checksum = s.ip_id, s.checksum
-    c.times, c.bits = 1, 0
+    c.times, c.bits = 1, BARE_SYN if s.flags & (SYN | ACK) == SYN else 0
 
 
 cdef uint32_t place(Flight *f, uint32_t seq) noexcept nogil:
@@ -198,7 +199,6 @@ cdef int flight_acked(Flight *f, const Segment *s, uint32_t window, int64_t reac
     """The peer of f's sender sent s: what it tells about f's data.  reach: to that peer and back."""
     cdef Chunk *c
     cdef bint news = False, moved = False, repeated = False, needless = False
-    cdef int64_t oldest = -1
     if s.options & OPT_SACK_PERMITTED:
         f.sack_ok = True
     if not s.flags & ACK or s.flags & RST:
@@ -216,8 +216,6 @@ cdef int flight_acked(Flight *f, const Segment *s, uint32_t window, int64_t reac
             c = chunk(f, f.old)
             if after(c.end, s.ack):
                 break
-            if oldest < 0:
-                oldest = c.first_ns
             if c.times > 1:
                 repeated = True
                 if (s.options & OPT_TIMESTAMPS and c.last_ts != c.first_ts and before(s.ts_ecr, c.last_ts)
@@ -244,8 +242,8 @@ cdef int flight_acked(Flight *f, const Segment *s, uint32_t window, int64_t reac
             f.probe_out = False
         if s.length:
             out.annotations |= bit(A_PIGGYBACKED_ACK)
-        elif oldest >= 0 and not s.flags & (SYN | FIN) and s.time_ns - oldest - reach >= DELAYED_LEAST and not repeated:
-            out.annotations |= bit(A_DELAYED_ACK)
+        elif not s.flags & (SYN | FIN) and s.time_ns - f.sent_ns - reach >= DELAYED_LEAST:
+            out.annotations |= bit(A_DELAYED_ACK)   # RFC 9293, 3.8.6.3: a timer, no second segment, brought it
     elif s.ack == f.una and s.length == 0 and f.live and not s.flags & (SYN | FIN):
         f.dup_acks += 1
         news = True
@@ -410,6 +408,10 @@ cdef int flight_sent(Flight *f, const Segment *s, uint64_t order, int64_t reach,
             (s.time_ns - c.last_ns < MS and c.last_ts == s.ts_val)):
         out.annotations |= bit(A_DUPLICATE_CAPTURE if s.time_ns - c.last_ns < SAME_CAPTURE_NS
                                else A_NETWORK_DUPLICATE)
+        return 0
+    if c != NULL and c.bits & BARE_SYN and s.flags & (SYN | ACK) == SYN | ACK:
+        c.bits &= ~BARE_SYN                     # simultaneous open: the SYN-ACK repeats the SYN's number (3.5, fig. 8)
+        out.annotations |= bit(A_SIMULTANEOUS_OPEN)
         return 0
     order_told = sent_before(f, s)
     if order_told < 0 and c == NULL and f.holes and after(end, f.una):
