@@ -1,0 +1,28 @@
+from typing import Any
+
+from tcpscope.wire.batch import SegmentBatch
+
+class Engine:
+    """Replays segments, in time order; records come out as packed C structs (see `layout`)."""
+
+    def __init__(
+        self,
+        *,
+        packets: bool = False,
+        msl_ns: int = 30_000_000_000,
+        flow_by_tunnel: bool = False,
+        keep_past: bool = True,
+    ) -> None:
+        """packets: make a record of every segment.  msl_ns: TIME_WAIT lasts twice as long.
+
+        flow_by_tunnel: VLAN and tunnel identifiers tell flows apart.  keep_past: remember
+        what `settle` needs (some dozen bytes a connection).
+        """
+
+    def replay(self, batch: SegmentBatch) -> None: ...
+    def finish(self) -> None: ...
+    def take_connections(self) -> bytes: ...
+    def take_events(self) -> bytes: ...
+    def take_packets(self) -> bytes: ...
+    def settle(self, rows: bytearray | memoryview) -> None: ...
+    def counters(self) -> dict[str, Any]: ...
