@@ -23,10 +23,9 @@ CAPTURE_MAGICS = (
     b"\xd4\xc3\xb2\xa1", b"\xa1\xb2\xc3\xd4", b"\x4d\x3c\xb2\xa1", b"\xa1\xb2\x3c\x4d",
     b"\x34\xcd\xb2\xa1", b"\xa1\xb2\xcd\x34", b"\n\r\r\n",
 )  # fmt: skip
-OTHER_FORMATS = (
-    (b"snoop\0\0\0", "a snoop capture"), (b"GMBU", "a Network Monitor capture"), (b"RTSS", "a Network Monitor capture"),
-    (b"XCP\0", "a NetXray capture"), (b"iptrace", "an iptrace capture"), (b"TRSNIFF data", "a Sniffer capture"),
-    (b"PK\x03\x04", "a zip archive: unpack it first"),
+OTHER_CAPTURES = (
+    (b"snoop\0\0\0", "snoop"), (b"GMBU", "Network Monitor"), (b"RTSS", "Network Monitor"),
+    (b"XCP\0", "NetXray"), (b"iptrace", "iptrace"), (b"TRSNIFF data", "Sniffer"),
 )  # fmt: skip
 READS = "tcpscope reads pcap and pcapng, plain or compressed with gzip, zstd, lz4, xz or bzip2"
 
@@ -97,7 +96,7 @@ def open_stream(source: Source) -> Stream:
         if wrap is None:
             _demand_capture(source.name, head)
             return stream
-        inner = _Decompressed(wrap(stream), raw)
+        inner = _Decompressed(wrap(cast(BinaryIO, stream)), raw)
         head = inner.peek()
         if not head:
             why = f" ({inner.damage})" if inner.damage else ""
@@ -123,7 +122,7 @@ def is_capture(name: str) -> bool:
 
 
 def _file(name: str, explicit: bool) -> Source:
-    return Source(name, lambda: cast(BinaryIO, open(name, "rb", buffering=0)), explicit)  # noqa: SIM115
+    return Source(name, lambda: cast(BinaryIO, open(name, "rb", buffering=0)), explicit)
 
 
 def _sniffed(names: Iterable[str], skipped: list[str], nothing: str) -> list[Source]:
@@ -174,9 +173,9 @@ def _reason(error: OSError) -> str:
 def _demand_capture(name: str, head: bytes) -> None:
     if head[:4] in CAPTURE_MAGICS:
         return
-    for magic, what in OTHER_FORMATS:
+    for magic, program in OTHER_CAPTURES:
         if head.startswith(magic):
-            raise CaptureError(f"{name}: {what}, which tcpscope does not read; convert it: editcap -F pcapng IN OUT")
+            raise CaptureError(f"{name}: a {program} capture; convert it first: editcap -F pcapng IN OUT")
     shown = head[:8].hex(" ")
     raise CaptureError(f"{name}: not a capture: starts with {shown}; {READS}")
 
@@ -215,7 +214,7 @@ def _zstd(raw: BinaryIO) -> BinaryIO:
 
 
 def _lz4(raw: BinaryIO) -> BinaryIO:
-    import lz4.frame
+    import lz4.frame  # type: ignore[import-untyped]
 
     return cast(BinaryIO, lz4.frame.LZ4FrameFile(raw))
 

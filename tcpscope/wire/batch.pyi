@@ -1,9 +1,6 @@
 class SegmentBatch:
-    """A fixed array of segments, filled by a reader and drained by the replay."""
-
     size: int
     capacity: int
-
     def __init__(self, capacity: int = 4096) -> None: ...
     def __len__(self) -> int: ...
     def tobytes(self) -> bytes: ...

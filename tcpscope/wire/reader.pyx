@@ -26,7 +26,7 @@ cdef class SegmentReader:
     cdef Py_ssize_t start, filled, capacity
     cdef Container container
     cdef Decoder decoder
-    cdef bint at_end, flushed, seen_time
+    cdef bint at_end, flushed, finished, seen_time
     cdef str stream_damage
     cdef uint64_t total_bytes
     cdef int64_t first_ns, last_ns
@@ -56,6 +56,7 @@ cdef class SegmentReader:
             if batch.size == batch.capacity:
                 return True
             if status == STOPPED or (self.at_end and status == NEED_MORE):
+                self.finished = True
                 if not self.flushed:
                     with nogil:
                         self.flush(batch)
@@ -64,6 +65,18 @@ cdef class SegmentReader:
                 return True
             self.read_more()
             asked = True
+
+    def first_time(self):
+        """The time of the next packet, ns, which is lost by this; None at the end of the file."""
+        cdef Record record
+        cdef int status
+        while True:
+            status = self.container.next(self.data, self.filled, &self.start, &record)
+            if status == RECORD:
+                return record.time_ns
+            if status == STOPPED or self.at_end:
+                return None
+            self.read_more()
 
     cdef void resize(self, Py_ssize_t capacity):
         """A buffer of `capacity` bytes that holds the unread ones."""
@@ -138,9 +151,9 @@ cdef class SegmentReader:
             return f"{self.container.damage} at byte {offset}; what follows was not read"
         if broken:
             return f"{broken}, after {self.total_bytes} bytes of capture"
-        if self.at_end and (self.filled > self.start or self.container.inside_block):
+        if self.finished and (self.filled > self.start or self.container.inside_block):
             return f"cut off in the middle of a record at byte {offset}"
-        if self.at_end and self.total_bytes == 0:
+        if self.finished and self.total_bytes == 0:
             return "empty: not a single byte"
         return None
 
