@@ -127,14 +127,6 @@ cdef int ranges_insert_slowly(Ranges *r, int64_t start, int64_t end, Overlap *me
     return 0
 
 
-cdef bint ranges_hold(const Ranges *r, int64_t position) noexcept nogil:
-    cdef uint32_t at
-    if position >= r.start:
-        return position < r.end
-    at = first_reaching(r, position + 1)
-    return at < r.count and r.below[at].start <= position
-
-
 cdef void ranges_free(Ranges *r) noexcept nogil:
     free(r.below)
     r.below = NULL

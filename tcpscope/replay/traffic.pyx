@@ -5,7 +5,7 @@ from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memset
 
 from tcpscope.replay.ranges cimport (
-    Overlap, Ranges, ranges_free, ranges_hold, ranges_insert, ranges_insert_slowly
+    Overlap, Ranges, ranges_free, ranges_insert, ranges_insert_slowly
 )
 from tcpscope.replay.rows cimport NONE, SideRow
 from tcpscope.replay.rtt cimport (
@@ -88,7 +88,7 @@ cdef inline void read_data(Traffic *me, const Traffic *peer, const Segment *s) n
 
 
 cdef int read_repeated(
-    Traffic *me, const Segment *s, int64_t start, int64_t end, bint answered, bint *fresh
+    Traffic *me, const Segment *s, int64_t start, int64_t end, bint answered, bint *repeats
 ) noexcept nogil:
     """A segment that does not simply continue the stream: what of it is new, late, or sent before?"""
     cdef Overlap met
@@ -117,14 +117,14 @@ cdef int read_repeated(
             known -= 1
     if known < length:
         me.unique_bytes += length - known
-    fresh[0] = met.known == 0 and not met.out_of_order
+    repeats[0] = met.known > 0
     return 0
 
 
 cdef inline int read_sequence(
-    Traffic *me, const Traffic *peer, const Segment *s, int64_t start, int64_t end, bint *fresh
+    Traffic *me, const Traffic *peer, const Segment *s, int64_t start, int64_t end, bint *repeats
 ) noexcept nogil:
-    """Where a segment with data, SYN or FIN lies in the stream; `fresh`: it neither repeats nor fills."""
+    """Where a segment with data, SYN or FIN lies in the stream; `repeats`: some of it was sent before."""
     cdef Overlap met
     if s.length and peer.marks & WINDOW_SEEN and peer.window == 0 and not s.flags & SYN:
         me.zero_window_probes += 1
@@ -137,7 +137,19 @@ cdef inline int read_sequence(
         return flight_push(
             &me.flight, <uint32_t>start, <uint32_t>end, s.time_ns, (me.marks & ANSWERED) != 0
         )
-    return read_repeated(me, s, start, end, (me.marks & ANSWERED) != 0, fresh)
+    return read_repeated(me, s, start, end, (me.marks & ANSWERED) != 0, repeats)
+
+
+cdef void read_reminder(Traffic *me, const Traffic *peer, const Segment *s) noexcept nogil:
+    """At most one byte, just below what the peer has acknowledged: sent only to be answered.
+
+    Keep-alive (RFC 9293, 3.8.4) with everything acknowledged; where the peer's window is closed it is how
+    Linux probes (RFC 9293, 3.8.6.1): no payload.
+    """
+    if peer.marks & WINDOW_SEEN and peer.window == 0:
+        me.zero_window_probes += s.length == 0
+    elif me.una == me.nxt and me.marks & ANSWERED:
+        me.keep_alives += 1
 
 
 cdef int accept_probe(Traffic *me, int64_t acknowledged) noexcept nogil:
@@ -163,8 +175,8 @@ cdef inline int read_ack(Traffic *me, Traffic *peer, const Segment *s, uint32_t 
             return -1
     if peer.probe_end and position > peer.probe_start and accept_probe(peer, position) < 0:
         return -1
-    if s.length == 0 and me.marks & ACK_SENT and s.ack == me.last_ack and window == me.window:
-        if peer.marks & DATA_SEEN and ranges_hold(&peer.seen, position - 1):
+    if s.length == 0 and position == peer.una and peer.marks & ANSWERED and window == me.window:
+        if peer.una < peer.nxt and not s.flags & (SYN | FIN | RST):     # RFC 5681, 2
             peer.duplicate_acks += 1
     if not s.flags & RST and position - peer.nxt <= K_MAX_WINDOW:
         if position > peer.una:
@@ -223,7 +235,7 @@ cdef int traffic_observe(Traffic *me, Traffic *peer, const Segment *s) noexcept 
     cdef uint32_t flags = s.flags
     cdef uint32_t window = s.window
     cdef int64_t start, end, quiet
-    cdef bint fresh = True
+    cdef bint repeats = False
     if not me.marks & STARTED:
         begin(me, peer, s)
     me.packets += 1
@@ -241,13 +253,13 @@ cdef int traffic_observe(Traffic *me, Traffic *peer, const Segment *s) noexcept 
     if flags & (SYN | FIN | RST):
         read_control(me, s, start)
         end += ((flags & SYN) != 0) + ((flags & FIN) != 0)
-    elif me.marks & peer.marks & SCALE_SEEN:
+    if me.marks & peer.marks & SCALE_SEEN and not flags & SYN:
         window <<= min(<uint32_t>me.window_scale, K_MAX_SCALE)
     if s.length:
         read_data(me, peer, s)
-    if s.length <= 1 and start == me.nxt - 1 and not flags & (SYN | FIN | RST) and me.una == me.nxt:
-        me.keep_alives += 1
-    if end != start and read_sequence(me, peer, s, start, end, &fresh) < 0:
+    if s.length <= 1 and start == me.una - 1 and not flags & (SYN | FIN | RST):
+        read_reminder(me, peer, s)
+    if end != start and read_sequence(me, peer, s, start, end, &repeats) < 0:
         return -1
     if flags & ACK and read_ack(me, peer, s, window) < 0:
         return -1
@@ -264,7 +276,7 @@ cdef int traffic_observe(Traffic *me, Traffic *peer, const Segment *s) noexcept 
             me.pure_acks += 1
         if s.options & OPT_SACK and s.n_sack:
             read_sack(me, s)
-    if s.length and fresh:
+    if s.length and not repeats:
         if not me.marks & DATA_ANSWERED:
             me.initial_window_bytes += s.length
         if not flags & SYN and start + s.length > me.una and start + s.length - me.una > me.max_in_flight:
