@@ -2,8 +2,13 @@
 
 The caller decides what belongs to one connection and shows every segment in capture order.  `me` is the
 direction of the segment's sender, `peer` the other one.  A Traffic is zeroed memory to begin with, may be moved,
-and owns memory only after holes, a larger flight or round-trip samples, so `traffic_free` is due at its end.
+and owns memory only after holes, a larger flight or round-trip samples, so `traffic_free` is due at its end;
+before it, `traffic_end` for connections that the capture leaves open.
 Positions are sequence numbers unwrapped to 64 bits around the newest one seen.
+
+Round trips and duplicate ACKs belong to the side whose data they answer.  Where tcptrace 6.6.7 is wrong, this
+differs: it counts one byte too many in flight, FINs and RSTs as duplicate ACKs (RFC 5681, 2 excludes them), takes
+an MSS above 32767 for negative, a round trip of 0 for none, and sees no window probe without payload (Linux).
 """
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
@@ -81,6 +86,7 @@ cdef struct Traffic:
     uint8_t ttl
 
 cdef int traffic_observe(Traffic *me, Traffic *peer, const Segment *s) noexcept nogil
+cdef void traffic_observe_copy(Traffic *me, const Segment *s) noexcept nogil
 cdef void traffic_end(Traffic *client, Traffic *server, int64_t now_ns) noexcept nogil
 cdef void traffic_row(const Traffic *me, const Traffic *peer, SideRow *out) noexcept nogil
 cdef void traffic_free(Traffic *me) noexcept nogil

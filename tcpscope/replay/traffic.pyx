@@ -92,7 +92,7 @@ cdef int read_repeated(
 ) noexcept nogil:
     """A segment that does not simply continue the stream: what of it is new, late, or sent before?"""
     cdef Overlap met
-    cdef uint32_t known, length = s.length
+    cdef uint32_t copied
     cdef int64_t top = me.seen.end if me.seen.start != me.seen.end else start
     if ranges_insert_slowly(&me.seen, start, end, &met) < 0:
         return -1
@@ -107,17 +107,17 @@ cdef int read_repeated(
     elif flight_push(&me.flight, <uint32_t>start, <uint32_t>end, s.time_ns, answered) < 0:
         return -1
     me.out_of_order += met.out_of_order
-    known = <uint32_t>met.known
-    if known:
+    copied = <uint32_t>met.known
+    repeats[0] = copied > 0
+    if copied:
         me.retransmissions += 1
-        me.retransmitted_bytes += known
+        me.retransmitted_bytes += copied
         if s.flags & SYN and me.syn_packets > 1:    # the repeated SYN or FIN is no byte
-            known -= 1
-        if s.flags & FIN and me.fin_packets > 1 and known:
-            known -= 1
-    if known < length:
-        me.unique_bytes += length - known
-    repeats[0] = met.known > 0
+            copied -= 1
+        if s.flags & FIN and me.fin_packets > 1 and copied:
+            copied -= 1
+    if copied < s.length:
+        me.unique_bytes += s.length - copied
     return 0
 
 
@@ -282,6 +282,12 @@ cdef int traffic_observe(Traffic *me, Traffic *peer, const Segment *s) noexcept 
         if not flags & SYN and start + s.length > me.una and start + s.length - me.una > me.max_in_flight:
             me.max_in_flight = <uint32_t>(start + s.length - me.una)
     return 0
+
+
+cdef void traffic_observe_copy(Traffic *me, const Segment *s) noexcept nogil:
+    """A frame that the capture holds twice: one more packet, but nothing was sent."""
+    me.packets += 1
+    me.last_ns = max(me.last_ns, s.time_ns) if me.marks & STARTED else s.time_ns
 
 
 cdef void traffic_end(Traffic *client, Traffic *server, int64_t now_ns) noexcept nogil:
