@@ -20,7 +20,7 @@ cdef uint32_t first_reaching(const Ranges *r, int64_t position) noexcept nogil:
 
 
 cdef int make_room(Ranges *r) noexcept nogil:
-    """Room for one more range below the top; at the limit the lowest holes are given up, half of them at once."""
+    """Room for one more range below the top; at the limit the lower half of the holes is given up at once."""
     cdef uint32_t kept
     cdef uint32_t wider
     cdef Range *bigger

@@ -1,9 +1,9 @@
 """Round-trip times of what one side sent: which acknowledgements are samples (Karn), and what they add up to.
 
-A segment in flight is a candidate for one sample: the first ACK that ends exactly at its end, if nothing at or
-below it was sent again in between.  Sending anything below the newest byte therefore strikes every candidate
-that ends above it: an ACK that covers those waited for the repair, and of a repeated segment nobody knows which
-copy was acknowledged (RFC 6298, section 3).  So the candidates are always ascending, and a ring holds them.
+A segment in flight is a candidate for one sample: the first ACK that ends exactly at its end, if nothing
+at or below it was sent in between.  Sending anything below the newest byte therefore strikes every candidate
+that ends above it: an ACK that covers those waited for the repair, and of a repeated segment nobody knows
+which copy was acknowledged (RFC 6298, section 3).  So the candidates always ascend, and a ring holds them.
 """
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 

@@ -31,7 +31,7 @@ cdef int grow(Flight *f) noexcept nogil:
 
 
 cdef int flight_push(Flight *f, uint32_t start, uint32_t end, int64_t time_ns, bint answered) noexcept nogil:
-    """[start, end) was sent now, above all candidates.  `answered`: the other side has acknowledged before."""
+    """[start, end), above all candidates, was sent now.  `answered`: the peer has acknowledged before."""
     cdef Sent *sent
     if f.count == (f.capacity if f.capacity else <uint32_t>FEW):
         if f.capacity >= (<uint32_t>MAX_FLIGHT if answered else <uint32_t>MAX_UNANSWERED):
@@ -54,7 +54,7 @@ cdef void flight_strike(Flight *f, uint32_t position) noexcept nogil:
 
 
 cdef int64_t flight_acknowledge(Flight *f, uint32_t ack) noexcept nogil:
-    """Drop what `ack` covers, even in part; the sending time of the segment that ends there, -1 if none does."""
+    """Drop what `ack` covers, even in part; when the segment that ends there was sent, -1 if none does."""
     cdef int64_t sent_ns = -1
     cdef Sent *oldest
     while f.count:

@@ -1,14 +1,15 @@
 """The statistics of one direction of a connection, with the meaning tcptrace gave them.
 
 The caller decides what belongs to one connection and shows every segment in capture order.  `me` is the
-direction of the segment's sender, `peer` the other one.  A Traffic is zeroed memory to begin with, may be moved,
-and owns memory only after holes, a larger flight or round-trip samples, so `traffic_free` is due at its end;
-before it, `traffic_end` for connections that the capture leaves open.
+direction of the segment's sender, `peer` the other one.  A Traffic is zeroed memory to begin with and may
+be moved.  It owns memory after holes, a larger flight or round-trip samples, so `traffic_free` is due at its
+end; before it, `traffic_end` when the capture ends.
 Positions are sequence numbers unwrapped to 64 bits around the newest one seen.
 
-Round trips and duplicate ACKs belong to the side whose data they answer.  Where tcptrace 6.6.7 is wrong, this
-differs: it counts one byte too many in flight, FINs and RSTs as duplicate ACKs (RFC 5681, 2 excludes them), takes
-an MSS above 32767 for negative, a round trip of 0 for none, and sees no window probe without payload (Linux).
+Round trips and duplicate ACKs belong to the side whose data they answer.  Where tcptrace 6.6.7 is wrong
+this differs: it counts one byte too many in flight, takes FINs, RSTs and ACKs with nothing outstanding for duplicate
+ACKs (RFC 5681, 2 excludes them), an MSS above 32767 for negative and a round trip of 0 for none, and sees no
+window probe without payload (Linux sends such).
 """
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 

@@ -93,13 +93,15 @@ cdef int read_repeated(
     """A segment that does not simply continue the stream: what of it is new, late, or sent before?"""
     cdef Overlap met
     cdef uint32_t copied
+    cdef int64_t filled
     cdef int64_t top = me.seen.end if me.seen.start != me.seen.end else start
     if ranges_insert_slowly(&me.seen, start, end, &met) < 0:
         return -1
     if start < top:
         flight_strike(&me.flight, <uint32_t>start)
         if met.gap_end > start:
-            if flight_push(&me.flight, <uint32_t>start, <uint32_t>min(end, met.gap_end), s.time_ns, answered) < 0:
+            filled = min(end, met.gap_end)
+            if flight_push(&me.flight, <uint32_t>start, <uint32_t>filled, s.time_ns, answered) < 0:
                 return -1
         if end > top:
             if flight_push(&me.flight, <uint32_t>top, <uint32_t>end, s.time_ns, answered) < 0:
@@ -187,7 +189,9 @@ cdef inline int read_ack(Traffic *me, Traffic *peer, const Segment *s, uint32_t 
     return 0
 
 
-cdef inline void read_window(Traffic *me, const Traffic *peer, const Segment *s, uint32_t window) noexcept nogil:
+cdef inline void read_window(
+    Traffic *me, const Traffic *peer, const Segment *s, uint32_t window
+) noexcept nogil:
     """Advertised windows.  Once both sides agreed on scaling, the SYNs' unscaled windows are forgotten."""
     me.window = window
     me.marks |= WINDOW_SEEN
@@ -205,7 +209,7 @@ cdef inline void read_window(Traffic *me, const Traffic *peer, const Segment *s,
 
 
 cdef void read_sack(Traffic *me, const Segment *s) noexcept nogil:
-    """SACK blocks; RFC 2883, 4: the first one reports a duplicate if it lies below the ACK or in the second."""
+    """SACK blocks; RFC 2883, 4: the first reports a duplicate if it lies below the ACK or in the second."""
     cdef uint32_t left = s.sack[0]
     cdef uint32_t right = s.sack[1]
     me.sack_packets += 1
@@ -287,7 +291,8 @@ cdef int traffic_observe(Traffic *me, Traffic *peer, const Segment *s) noexcept 
 cdef void traffic_observe_copy(Traffic *me, const Segment *s) noexcept nogil:
     """A frame that the capture holds twice: one more packet, but nothing was sent."""
     me.packets += 1
-    me.last_ns = max(me.last_ns, s.time_ns) if me.marks & STARTED else s.time_ns
+    if s.time_ns > me.last_ns:
+        me.last_ns = s.time_ns
 
 
 cdef void traffic_end(Traffic *client, Traffic *server, int64_t now_ns) noexcept nogil:
@@ -385,8 +390,11 @@ cdef class TrafficProbe:
         traffic_free(&self.side[0])
         traffic_free(&self.side[1])
 
-    def observe(self, SegmentBatch batch):
-        """Count the batch's segments; side 0 is the one that sent the very first."""
+    def observe(self, SegmentBatch batch, bint copies=False):
+        """Count the batch's segments; side 0 is the one that sent the very first.
+
+        `copies`: they are frames that the capture holds already.
+        """
         cdef Py_ssize_t i
         cdef Segment *s
         cdef int who, bad = 0
@@ -397,7 +405,10 @@ cdef class TrafficProbe:
                     self.first = s[0]
                     self.begun = True
                 who = s.sport != self.first.sport or memcmp(s.src, self.first.src, 16) != 0
-                bad |= traffic_observe(&self.side[who], &self.side[1 - who], s)
+                if copies:
+                    traffic_observe_copy(&self.side[who], s)
+                else:
+                    bad |= traffic_observe(&self.side[who], &self.side[1 - who], s)
         if bad:
             raise MemoryError()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import struct
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -23,7 +24,9 @@ MS = 1_000_000
 WSCALE, MSS, SACK = 2, 1, 8
 
 
-def segment(who: int, flags: str, seq: int, length: int = 0, ack: int = 0, ms: float = 0, **more: object) -> bytes:
+def segment(
+    who: int, flags: str, seq: int, length: int = 0, ack: int = 0, ms: float = 0, **more: object
+) -> bytes:
     """One packed Segment that side `who` sends `ms` milliseconds after the start."""
     values: dict[str, object] = dict.fromkeys((name for name, _ in SEGMENT_FIELDS), 0)
     values |= {
@@ -105,19 +108,20 @@ def test_a_plain_exchange(isn: int) -> None:
 
 
 def test_a_repeated_segment_is_no_unique_byte_and_no_sample() -> None:
-    script = Script().c(".", 1, 100, ms=20).c(".", 101, 100, ms=21).c(".", 1, 100, ms=300).s(".", 1, ack=201, ms=310)
-    client, _ = script.rows()
+    script = Script().c(".", 1, 100, ms=20).c(".", 101, 100, ms=21)
+    client, _ = script.c(".", 1, 100, ms=300).s(".", 1, ack=201, ms=310).rows()
     expect(client, bytes=300, unique_bytes=200, retransmissions=1, retransmitted_bytes=100, out_of_order=0)
     expect(client, rtt_samples=1)  # the SYN's; the ACK of byte 201 waited for the repair (Karn)
 
 
 def test_a_repacketized_copy_counts_its_known_part() -> None:
     client, _ = Script().c(".", 1, 100).c(".", 51, 100, ms=30).s(".", 1, ack=151, ms=45).rows()
-    expect(client, unique_bytes=150, retransmissions=1, retransmitted_bytes=50, rtt_samples=2, rtt_max_ns=15 * MS)
+    expect(client, unique_bytes=150, retransmissions=1, retransmitted_bytes=50)
+    expect(client, rtt_samples=2, rtt_max_ns=15 * MS)
 
 
 def test_a_late_segment_is_out_of_order_not_repeated() -> None:
-    client, _ = Script().c(".", 1, 100).c(".", 201, 100, ms=21).c(".", 101, 100, ms=22).s(".", 1, ack=301).rows()
+    client, _ = Script().c(".", 1, 100).c(".", 201, 100, ms=21).c(".", 101, 100, ms=22).rows()
     expect(client, out_of_order=1, retransmissions=0, unique_bytes=300, initial_window_bytes=300)
 
 
@@ -126,8 +130,9 @@ def test_repeated_syn_and_fin_are_retransmissions_without_bytes() -> None:
                segment(0, ".", 8, ack=10, ms=1011), segment(0, "F.", 8, 50, ack=10, ms=1020),
                segment(0, "F.", 8, 50, ack=10, ms=1300)]  # fmt: skip
     client, server = replay(packets)
-    expect(client, syn_packets=2, fin_packets=2, retransmissions=2, retransmitted_bytes=52, bytes=100,
-           unique_bytes=50, stream_length=50, rtt_samples=0, rtt_min_ns=-1, srtt_ns=-1, rto_ns=-1)  # fmt: skip
+    expect(client, syn_packets=2, fin_packets=2, retransmissions=2, retransmitted_bytes=52)
+    expect(client, bytes=100, unique_bytes=50, stream_length=50)
+    expect(client, rtt_samples=0, rtt_min_ns=-1, srtt_ns=-1, rto_ns=-1)
     expect(server, rtt_samples=1, rtt_min_ns=MS)
 
 
@@ -156,7 +161,7 @@ def test_duplicate_acks_belong_to_the_data_they_ask_for() -> None:
 )
 def test_what_is_no_duplicate_ack(flags: str, changes: dict[str, int], why: str) -> None:
     script = Script().c(".", 1, 100).s(".", 1, ack=101).c(".", 101, 100)
-    script.s(flags, 1, ack=101, **changes)  # type: ignore[arg-type]
+    script.s(flags, 1, ack=101, **changes)
     assert script.rows()[0]["duplicate_acks"] == 0, why
     again = Script().c(".", 1, 100).s(".", 1, ack=101).s(".", 1, ack=101)
     assert again.rows()[0]["duplicate_acks"] == 0, "nothing is outstanding"
@@ -224,6 +229,17 @@ def test_initial_window_and_stream_are_unknown_without_the_syn() -> None:
     client, server = replay([segment(0, ".", 50, 100, ack=9, ms=0), segment(1, ".", 9, ack=150, ms=3)])
     expect(client, initial_window_bytes=-1, stream_length=-1, missed_bytes=-1, isn=-1, mss=-1, rtt_samples=1)
     expect(server, max_segment=-1, min_segment=-1, first_data_ns=-1, max_in_flight=0)
+
+
+def test_a_frame_captured_twice_is_a_packet_and_nothing_else() -> None:
+    probe = TrafficProbe()
+    data = segment(0, ".", 1, 100)
+    observe(probe, [data])
+    batch = SegmentBatch()
+    batch.load(data)
+    probe.observe(batch, copies=True)
+    row = dict(zip(SIDE_NAMES, SIDE.unpack(probe.row(0)), strict=True))
+    expect(row, packets=2, data_packets=1, bytes=100, unique_bytes=100, retransmissions=0)
 
 
 def test_odd_packets_are_counted() -> None:
@@ -320,12 +336,12 @@ def test_anything_adds_up(packets: list[bytes]) -> None:
     for who in (0, 1):
         ranges = probe.ranges(who)
         assert all(start < end for start, end in ranges)
-        assert all(first[1] < second[0] for first, second in zip(ranges, ranges[1:], strict=False))
+        assert all(first[1] < second[0] for first, second in pairwise(ranges))
         row = dict(zip(SIDE_NAMES, SIDE.unpack(probe.row(who)), strict=True))
         total += int(row["packets"])
         assert 0 <= row["unique_bytes"] <= row["bytes"]
         assert row["data_packets"] <= row["packets"]
-        assert row["retransmissions"] + row["out_of_order"] <= 2 * row["packets"]
+        assert max(row["retransmissions"], row["out_of_order"]) <= row["packets"]
         assert row["pure_acks"] + row["rst_packets"] <= row["packets"]
         assert row["dsack_packets"] <= row["sack_packets"]
         if row["rtt_samples"]:
