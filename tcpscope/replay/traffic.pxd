@@ -7,15 +7,15 @@ end; before it, `traffic_end` when the capture ends.
 Positions are sequence numbers unwrapped to 64 bits around the newest one seen.
 
 Round trips and duplicate ACKs belong to the side whose data they answer.  Where tcptrace 6.6.7 is wrong
-this differs: it counts one byte too many in flight, takes FINs, RSTs and ACKs with nothing outstanding for duplicate
-ACKs (RFC 5681, 2 excludes them), an MSS above 32767 for negative and a round trip of 0 for none, and sees no
-window probe without payload (Linux sends such).
+this differs: it counts one byte too many in flight, takes FINs, RSTs and ACKs with nothing outstanding for
+duplicate ACKs (RFC 5681, 2 excludes them), an MSS above 32767 for negative and a round trip of 0 for none,
+and sees no window probe without payload (Linux sends such).
 """
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from tcpscope.replay.ranges cimport Ranges
 from tcpscope.replay.rows cimport SideRow
-from tcpscope.replay.rtt cimport Flight, RoundTrips
+from tcpscope.replay.rtt cimport Candidates, RoundTrips
 from tcpscope.wire.segment cimport Segment
 
 cdef enum:                          # Traffic.marks: what has been seen
@@ -53,7 +53,7 @@ cdef struct Traffic:
     uint32_t max_window
     uint32_t min_window             # not counting zero; 0: none yet
     Ranges seen
-    Flight flight
+    Candidates candidates
     RoundTrips rtt
     int64_t first_ns                # from here on, what few packets touch
     int64_t first_data_ns

@@ -1,7 +1,7 @@
 # cython: wraparound=False, freethreading_compatible=True
 """Counts what each side of a connection sent: bytes, copies, windows, flight, round trips, idleness."""
 from cpython.bytes cimport PyBytes_FromStringAndSize
-from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memset
 
 from tcpscope.replay.ranges cimport (
@@ -9,9 +9,10 @@ from tcpscope.replay.ranges cimport (
 )
 from tcpscope.replay.rows cimport NONE, SideRow
 from tcpscope.replay.rtt cimport (
-    RoundTrips, flight_acknowledge, flight_free, flight_push, flight_strike, rtt_add, rtt_free, rtt_mean,
-    rtt_percentile, rtt_rto, rtt_std
+    RoundTrips, candidates_acknowledge, candidates_add, candidates_free, candidates_strike, rtt_add,
+    rtt_free, rtt_mean, rtt_percentile, rtt_rto, rtt_std
 )
+from tcpscope.replay.seq cimport before, place
 from tcpscope.wire.batch cimport SegmentBatch
 from tcpscope.wire.segment cimport (
     ACK, CWR, ECE, FIN, NOTE_CUT_HEADER, OPT_MSS, OPT_SACK, OPT_WSCALE, PSH, RST, SUM_BAD, SUM_GOOD,
@@ -20,15 +21,6 @@ from tcpscope.wire.segment cimport (
 
 cdef uint32_t K_MAX_SCALE = 14          # RFC 7323, 2.3
 cdef int64_t K_MAX_WINDOW = 1 << 30     # RFC 7323, 2.3: an ACK further ahead than this is not of this stream
-
-
-cdef inline int64_t place(int64_t near, uint32_t seq) noexcept nogil:
-    """The position of `seq` that is closest to `near`."""
-    return near + <int32_t>(seq - <uint32_t>near)
-
-
-cdef inline bint before(uint32_t a, uint32_t b) noexcept nogil:
-    return <int32_t>(a - b) < 0
 
 
 cdef void begin(Traffic *me, const Traffic *peer, const Segment *s) noexcept nogil:
@@ -98,15 +90,15 @@ cdef int read_repeated(
     if ranges_insert_slowly(&me.seen, start, end, &met) < 0:
         return -1
     if start < top:
-        flight_strike(&me.flight, <uint32_t>start)
+        candidates_strike(&me.candidates, <uint32_t>start)
         if met.gap_end > start:
             filled = min(end, met.gap_end)
-            if flight_push(&me.flight, <uint32_t>start, <uint32_t>filled, s.time_ns, answered) < 0:
+            if candidates_add(&me.candidates, <uint32_t>start, <uint32_t>filled, s.time_ns, answered) < 0:
                 return -1
         if end > top:
-            if flight_push(&me.flight, <uint32_t>top, <uint32_t>end, s.time_ns, answered) < 0:
+            if candidates_add(&me.candidates, <uint32_t>top, <uint32_t>end, s.time_ns, answered) < 0:
                 return -1
-    elif flight_push(&me.flight, <uint32_t>start, <uint32_t>end, s.time_ns, answered) < 0:
+    elif candidates_add(&me.candidates, <uint32_t>start, <uint32_t>end, s.time_ns, answered) < 0:
         return -1
     me.out_of_order += met.out_of_order
     copied = <uint32_t>met.known
@@ -136,8 +128,8 @@ cdef inline int read_sequence(
     if start == me.seen.end and me.seen.start != me.seen.end:
         me.seen.end = end
         me.unique_bytes += s.length
-        return flight_push(
-            &me.flight, <uint32_t>start, <uint32_t>end, s.time_ns, (me.marks & ANSWERED) != 0
+        return candidates_add(
+            &me.candidates, <uint32_t>start, <uint32_t>end, s.time_ns, (me.marks & ANSWERED) != 0
         )
     return read_repeated(me, s, start, end, (me.marks & ANSWERED) != 0, repeats)
 
@@ -171,8 +163,8 @@ cdef inline int read_ack(Traffic *me, Traffic *peer, const Segment *s, uint32_t 
     if not peer.marks & STARTED:
         return 0
     position = place(peer.nxt, s.ack)
-    if peer.flight.count:
-        sent_ns = flight_acknowledge(&peer.flight, s.ack)
+    if peer.candidates.count:
+        sent_ns = candidates_acknowledge(&peer.candidates, s.ack)
         if sent_ns >= 0 and rtt_add(&peer.rtt, s.time_ns - sent_ns) < 0:
             return -1
     if peer.probe_end and position > peer.probe_start and accept_probe(peer, position) < 0:
@@ -307,7 +299,7 @@ cdef void traffic_end(Traffic *client, Traffic *server, int64_t now_ns) noexcept
 
 cdef void traffic_free(Traffic *me) noexcept nogil:
     ranges_free(&me.seen)
-    flight_free(&me.flight)
+    candidates_free(&me.candidates)
     rtt_free(&me.rtt)
 
 
