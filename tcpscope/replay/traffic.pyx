@@ -119,7 +119,6 @@ cdef inline int read_sequence(
     Traffic *me, const Traffic *peer, const Segment *s, int64_t start, int64_t end, bint *repeats
 ) noexcept nogil:
     """Where a segment with data, SYN or FIN lies in the stream; `repeats`: some of it was sent before."""
-    cdef Overlap met
     if s.length and peer.marks & WINDOW_SEEN and peer.window == 0 and not s.flags & SYN:
         me.zero_window_probes += 1
         me.probe_start = start
