@@ -25,14 +25,17 @@ cdef int64_t K_MAX_WINDOW = 1 << 30     # RFC 7323, 2.3: an ACK further ahead th
 
 cdef void begin(Traffic *me, const Traffic *peer, const Segment *s) noexcept nogil:
     """The first segment of a direction fixes where its positions start."""
+    cdef int64_t acknowledged
     me.first_ns = s.time_ns
     me.last_ns = s.time_ns
     me.ttl = s.ttl
     me.nxt = s.seq
     me.una = me.nxt + 1 if s.flags & SYN else me.nxt
     if peer.marks & ACK_SENT and not s.flags & SYN:
-        me.una = place(me.nxt, peer.last_ack)
-        me.marks |= ANSWERED
+        acknowledged = place(me.nxt, peer.last_ack)
+        if -K_MAX_WINDOW <= acknowledged - me.nxt <= K_MAX_WINDOW:
+            me.una = acknowledged
+            me.marks |= ANSWERED
     me.marks |= STARTED
 
 
