@@ -26,7 +26,6 @@ cdef struct Overlap:            # what an insertion met
     bint out_of_order           # starts in a hole, ends before the range that closes that hole does
 
 cdef int ranges_insert_slowly(Ranges *r, int64_t start, int64_t end, Overlap *met) noexcept nogil
-cdef bint ranges_hold(const Ranges *r, int64_t position) noexcept nogil
 cdef void ranges_free(Ranges *r) noexcept nogil
 
 

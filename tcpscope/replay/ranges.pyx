@@ -20,7 +20,7 @@ cdef uint32_t first_reaching(const Ranges *r, int64_t position) noexcept nogil:
 
 
 cdef int make_room(Ranges *r) noexcept nogil:
-    """Room for one more range below the top; at the limit the lowest holes are given up, half of them at once."""
+    """Room for one more range below the top; at the limit the lower half of the holes is given up at once."""
     cdef uint32_t kept
     cdef uint32_t wider
     cdef Range *bigger
@@ -125,14 +125,6 @@ cdef int ranges_insert_slowly(Ranges *r, int64_t start, int64_t end, Overlap *me
         memmove(&r.below[at + 1], &r.below[behind], (r.count - behind) * sizeof(Range))
         r.count -= behind - at - 1
     return 0
-
-
-cdef bint ranges_hold(const Ranges *r, int64_t position) noexcept nogil:
-    cdef uint32_t at
-    if position >= r.start:
-        return position < r.end
-    at = first_reaching(r, position + 1)
-    return at < r.count and r.below[at].start <= position
 
 
 cdef void ranges_free(Ranges *r) noexcept nogil:

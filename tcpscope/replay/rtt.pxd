@@ -1,16 +1,16 @@
 """Round-trip times of what one side sent: which acknowledgements are samples (Karn), and what they add up to.
 
-A segment in flight is a candidate for one sample: the first ACK that ends exactly at its end, if nothing at or
-below it was sent again in between.  Sending anything below the newest byte therefore strikes every candidate
-that ends above it: an ACK that covers those waited for the repair, and of a repeated segment nobody knows which
-copy was acknowledged (RFC 6298, section 3).  So the candidates are always ascending, and a ring holds them.
+A segment in flight is a candidate for one sample: the first ACK that ends exactly at its end, if nothing
+at or below it was sent in between.  Sending anything below the newest byte therefore strikes every candidate
+that ends above it: an ACK that covers those waited for the repair, and of a repeated segment nobody knows
+which copy was acknowledged (RFC 6298, section 3).  So the candidates always ascend, and a ring holds them.
 """
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 cdef enum:
     FEW = 4                     # candidates kept in the struct itself
     MAX_UNANSWERED = 64         # candidates as long as the other side has acknowledged nothing
-    MAX_FLIGHT = 16384
+    MAX_CANDIDATES = 16384
     FIRST_SAMPLES = 32          # kept as they are, for exact percentiles; then a histogram
     STEPS = 8                   # histogram: steps an octave, so percentiles are within 6 %
     LOWEST_OCTAVE = 10          # 2**10 ns, a microsecond; below counts as the lowest
@@ -22,7 +22,7 @@ cdef struct Sent:
     uint32_t start
     uint32_t end
 
-cdef struct Flight:             # ring; `few` until it overflows
+cdef struct Candidates:             # ring; `few` until it overflows
     Sent *items
     uint32_t head
     uint32_t count
@@ -42,10 +42,12 @@ cdef struct RoundTrips:
     float *firsts               # FIRST_SAMPLES of them, allocated with the first sample
     uint32_t *histogram         # BUCKETS, allocated when `firsts` is full
 
-cdef int flight_push(Flight *f, uint32_t start, uint32_t end, int64_t time_ns, bint answered) noexcept nogil
-cdef void flight_strike(Flight *f, uint32_t position) noexcept nogil
-cdef int64_t flight_acknowledge(Flight *f, uint32_t ack) noexcept nogil
-cdef void flight_free(Flight *f) noexcept nogil
+cdef int candidates_add(
+    Candidates *c, uint32_t start, uint32_t end, int64_t time_ns, bint answered
+) noexcept nogil
+cdef void candidates_strike(Candidates *c, uint32_t position) noexcept nogil
+cdef int64_t candidates_acknowledge(Candidates *c, uint32_t ack) noexcept nogil
+cdef void candidates_free(Candidates *c) noexcept nogil
 
 cdef int rtt_add(RoundTrips *r, int64_t rtt_ns) noexcept nogil
 cdef double rtt_mean(const RoundTrips *r) noexcept nogil

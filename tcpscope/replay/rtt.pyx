@@ -1,81 +1,85 @@
 # cython: wraparound=False, freethreading_compatible=True
 """Candidates for round-trip samples in a ring; the samples' sums, RFC 6298 estimator and percentiles."""
 from libc.math cimport sqrt
-from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
+
+from tcpscope.replay.seq cimport after
 
 cdef int64_t K_GRANULARITY_NS = 1_000_000           # RFC 6298's G: a kernel's clock tick
 cdef int64_t K_MIN_RTO_NS = 1_000_000_000           # RFC 6298, 2.4 (Linux takes 200 ms)
 cdef int64_t K_MAX_RTO_NS = 60_000_000_000          # RFC 6298, 2.5
 
 
-cdef inline Sent *slot(Flight *f, uint32_t i) noexcept nogil:
-    if f.capacity == 0:
-        return &f.few[(f.head + i) & (FEW - 1)]
-    return &f.items[(f.head + i) & (f.capacity - 1)]
+cdef inline Sent *slot(Candidates *c, uint32_t i) noexcept nogil:
+    if c.capacity == 0:
+        return &c.few[(c.head + i) & (FEW - 1)]
+    return &c.items[(c.head + i) & (c.capacity - 1)]
 
 
-cdef int grow(Flight *f) noexcept nogil:
-    cdef uint32_t wider = f.capacity * 2 if f.capacity else 4 * FEW
+cdef int grow(Candidates *c) noexcept nogil:
+    cdef uint32_t wider = c.capacity * 2 if c.capacity else 4 * FEW
     cdef uint32_t i
     cdef Sent *bigger = <Sent *>malloc(wider * sizeof(Sent))
     if bigger == NULL:
         return -1
-    for i in range(f.count):
-        bigger[i] = slot(f, i)[0]
-    free(f.items)
-    f.items = bigger
-    f.capacity = wider
-    f.head = 0
+    for i in range(c.count):
+        bigger[i] = slot(c, i)[0]
+    free(c.items)
+    c.items = bigger
+    c.capacity = wider
+    c.head = 0
     return 0
 
 
-cdef int flight_push(Flight *f, uint32_t start, uint32_t end, int64_t time_ns, bint answered) noexcept nogil:
-    """[start, end) was sent now, above all candidates.  `answered`: the other side has acknowledged before."""
+cdef int candidates_add(
+    Candidates *c, uint32_t start, uint32_t end, int64_t time_ns, bint answered
+) noexcept nogil:
+    """[start, end), above all candidates, was sent now.  `answered`: the peer has acknowledged before."""
     cdef Sent *sent
-    if f.count == (f.capacity if f.capacity else <uint32_t>FEW):
-        if f.capacity >= (<uint32_t>MAX_FLIGHT if answered else <uint32_t>MAX_UNANSWERED):
-            f.untracked += 1
+    if c.count == (c.capacity if c.capacity else <uint32_t>FEW):
+        if c.capacity >= (<uint32_t>MAX_CANDIDATES if answered else <uint32_t>MAX_UNANSWERED):
+            c.untracked += 1
             return 0
-        if grow(f) < 0:
+        if grow(c) < 0:
             return -1
-    sent = slot(f, f.count)
+    sent = slot(c, c.count)
     sent.time_ns = time_ns
     sent.start = start
     sent.end = end
-    f.count += 1
+    c.count += 1
     return 0
 
 
-cdef void flight_strike(Flight *f, uint32_t position) noexcept nogil:
+cdef void candidates_strike(Candidates *c, uint32_t position) noexcept nogil:
     """Something from `position` on is sent again: whatever ends above gives no sample."""
-    while f.count and <int32_t>(slot(f, f.count - 1).end - position) > 0:
-        f.count -= 1
+    while c.count and after(slot(c, c.count - 1).end, position):
+        c.count -= 1
 
 
-cdef int64_t flight_acknowledge(Flight *f, uint32_t ack) noexcept nogil:
-    """Drop what `ack` covers, even in part; the sending time of the segment that ends there, -1 if none does."""
+cdef int64_t candidates_acknowledge(Candidates *c, uint32_t ack) noexcept nogil:
+    """Drop what `ack` covers, even in part; when the segment that ends there was sent, -1 if none does."""
     cdef int64_t sent_ns = -1
     cdef Sent *oldest
-    while f.count:
-        oldest = slot(f, 0)
-        if <int32_t>(ack - oldest.start) <= 0:
+    while c.count:
+        oldest = slot(c, 0)
+        if not after(ack, oldest.start):
             break
         if oldest.end == ack:
             sent_ns = oldest.time_ns
-        f.head += 1
-        f.count -= 1
-    if f.count == 0 and f.capacity > 512:       # a burst is over: give the ring back
-        flight_free(f)
+        c.head += 1
+        c.count -= 1
+    if c.count == 0 and c.capacity > 512:       # a burst is over: give the ring back
+        candidates_free(c)
     return sent_ns
 
 
-cdef void flight_free(Flight *f) noexcept nogil:
-    free(f.items)
-    f.items = NULL
-    f.capacity = 0
-    f.head = 0
-    f.count = 0
+cdef void candidates_free(Candidates *c) noexcept nogil:
+    free(c.items)
+    c.items = NULL
+    c.capacity = 0
+    c.head = 0
+    c.count = 0
 
 
 cdef inline uint32_t bucket(int64_t rtt_ns) noexcept nogil:

@@ -1,15 +1,21 @@
 """The statistics of one direction of a connection, with the meaning tcptrace gave them.
 
 The caller decides what belongs to one connection and shows every segment in capture order.  `me` is the
-direction of the segment's sender, `peer` the other one.  A Traffic is zeroed memory to begin with, may be moved,
-and owns memory only after holes, a larger flight or round-trip samples, so `traffic_free` is due at its end.
+direction of the segment's sender, `peer` the other one.  A Traffic is zeroed memory to begin with and may
+be moved.  It owns memory after holes, a larger flight or round-trip samples, so `traffic_free` is due at its
+end; before it, `traffic_end` when the capture ends.
 Positions are sequence numbers unwrapped to 64 bits around the newest one seen.
+
+Round trips and duplicate ACKs belong to the side whose data they answer.  Where tcptrace 6.6.7 is wrong
+this differs: it counts one byte too many in flight, takes FINs, RSTs and ACKs with nothing outstanding for
+duplicate ACKs (RFC 5681, 2 excludes them), an MSS above 32767 for negative and a round trip of 0 for none,
+and sees no window probe without payload (Linux sends such).
 """
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from tcpscope.replay.ranges cimport Ranges
 from tcpscope.replay.rows cimport SideRow
-from tcpscope.replay.rtt cimport Flight, RoundTrips
+from tcpscope.replay.rtt cimport Candidates, RoundTrips
 from tcpscope.wire.segment cimport Segment
 
 cdef enum:                          # Traffic.marks: what has been seen
@@ -47,7 +53,7 @@ cdef struct Traffic:
     uint32_t max_window
     uint32_t min_window             # not counting zero; 0: none yet
     Ranges seen
-    Flight flight
+    Candidates candidates
     RoundTrips rtt
     int64_t first_ns                # from here on, what few packets touch
     int64_t first_data_ns
@@ -81,6 +87,7 @@ cdef struct Traffic:
     uint8_t ttl
 
 cdef int traffic_observe(Traffic *me, Traffic *peer, const Segment *s) noexcept nogil
+cdef void traffic_observe_copy(Traffic *me, const Segment *s) noexcept nogil
 cdef void traffic_end(Traffic *client, Traffic *server, int64_t now_ns) noexcept nogil
 cdef void traffic_row(const Traffic *me, const Traffic *peer, SideRow *out) noexcept nogil
 cdef void traffic_free(Traffic *me) noexcept nogil

@@ -1,17 +1,18 @@
 # cython: wraparound=False, freethreading_compatible=True
 """Counts what each side of a connection sent: bytes, copies, windows, flight, round trips, idleness."""
 from cpython.bytes cimport PyBytes_FromStringAndSize
-from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memset
 
 from tcpscope.replay.ranges cimport (
-    Overlap, Ranges, ranges_free, ranges_hold, ranges_insert, ranges_insert_slowly
+    Overlap, Ranges, ranges_free, ranges_insert, ranges_insert_slowly
 )
 from tcpscope.replay.rows cimport NONE, SideRow
 from tcpscope.replay.rtt cimport (
-    RoundTrips, flight_acknowledge, flight_free, flight_push, flight_strike, rtt_add, rtt_free, rtt_mean,
-    rtt_percentile, rtt_rto, rtt_std
+    RoundTrips, candidates_acknowledge, candidates_add, candidates_free, candidates_strike, rtt_add,
+    rtt_free, rtt_mean, rtt_percentile, rtt_rto, rtt_std
 )
+from tcpscope.replay.seq cimport before, place
 from tcpscope.wire.batch cimport SegmentBatch
 from tcpscope.wire.segment cimport (
     ACK, CWR, ECE, FIN, NOTE_CUT_HEADER, OPT_MSS, OPT_SACK, OPT_WSCALE, PSH, RST, SUM_BAD, SUM_GOOD,
@@ -22,25 +23,19 @@ cdef uint32_t K_MAX_SCALE = 14          # RFC 7323, 2.3
 cdef int64_t K_MAX_WINDOW = 1 << 30     # RFC 7323, 2.3: an ACK further ahead than this is not of this stream
 
 
-cdef inline int64_t place(int64_t near, uint32_t seq) noexcept nogil:
-    """The position of `seq` that is closest to `near`."""
-    return near + <int32_t>(seq - <uint32_t>near)
-
-
-cdef inline bint before(uint32_t a, uint32_t b) noexcept nogil:
-    return <int32_t>(a - b) < 0
-
-
 cdef void begin(Traffic *me, const Traffic *peer, const Segment *s) noexcept nogil:
     """The first segment of a direction fixes where its positions start."""
+    cdef int64_t acknowledged
     me.first_ns = s.time_ns
     me.last_ns = s.time_ns
     me.ttl = s.ttl
     me.nxt = s.seq
     me.una = me.nxt + 1 if s.flags & SYN else me.nxt
     if peer.marks & ACK_SENT and not s.flags & SYN:
-        me.una = place(me.nxt, peer.last_ack)
-        me.marks |= ANSWERED
+        acknowledged = place(me.nxt, peer.last_ack)
+        if -K_MAX_WINDOW <= acknowledged - me.nxt <= K_MAX_WINDOW:
+            me.una = acknowledged
+            me.marks |= ANSWERED
     me.marks |= STARTED
 
 
@@ -88,44 +83,45 @@ cdef inline void read_data(Traffic *me, const Traffic *peer, const Segment *s) n
 
 
 cdef int read_repeated(
-    Traffic *me, const Segment *s, int64_t start, int64_t end, bint answered, bint *fresh
+    Traffic *me, const Segment *s, int64_t start, int64_t end, bint answered, bint *repeats
 ) noexcept nogil:
     """A segment that does not simply continue the stream: what of it is new, late, or sent before?"""
     cdef Overlap met
-    cdef uint32_t known, length = s.length
+    cdef uint32_t copied
+    cdef int64_t filled
     cdef int64_t top = me.seen.end if me.seen.start != me.seen.end else start
     if ranges_insert_slowly(&me.seen, start, end, &met) < 0:
         return -1
     if start < top:
-        flight_strike(&me.flight, <uint32_t>start)
+        candidates_strike(&me.candidates, <uint32_t>start)
         if met.gap_end > start:
-            if flight_push(&me.flight, <uint32_t>start, <uint32_t>min(end, met.gap_end), s.time_ns, answered) < 0:
+            filled = min(end, met.gap_end)
+            if candidates_add(&me.candidates, <uint32_t>start, <uint32_t>filled, s.time_ns, answered) < 0:
                 return -1
         if end > top:
-            if flight_push(&me.flight, <uint32_t>top, <uint32_t>end, s.time_ns, answered) < 0:
+            if candidates_add(&me.candidates, <uint32_t>top, <uint32_t>end, s.time_ns, answered) < 0:
                 return -1
-    elif flight_push(&me.flight, <uint32_t>start, <uint32_t>end, s.time_ns, answered) < 0:
+    elif candidates_add(&me.candidates, <uint32_t>start, <uint32_t>end, s.time_ns, answered) < 0:
         return -1
     me.out_of_order += met.out_of_order
-    known = <uint32_t>met.known
-    if known:
+    copied = <uint32_t>met.known
+    repeats[0] = copied > 0
+    if copied:
         me.retransmissions += 1
-        me.retransmitted_bytes += known
+        me.retransmitted_bytes += copied
         if s.flags & SYN and me.syn_packets > 1:    # the repeated SYN or FIN is no byte
-            known -= 1
-        if s.flags & FIN and me.fin_packets > 1 and known:
-            known -= 1
-    if known < length:
-        me.unique_bytes += length - known
-    fresh[0] = met.known == 0 and not met.out_of_order
+            copied -= 1
+        if s.flags & FIN and me.fin_packets > 1 and copied:
+            copied -= 1
+    if copied < s.length:
+        me.unique_bytes += s.length - copied
     return 0
 
 
 cdef inline int read_sequence(
-    Traffic *me, const Traffic *peer, const Segment *s, int64_t start, int64_t end, bint *fresh
+    Traffic *me, const Traffic *peer, const Segment *s, int64_t start, int64_t end, bint *repeats
 ) noexcept nogil:
-    """Where a segment with data, SYN or FIN lies in the stream; `fresh`: it neither repeats nor fills."""
-    cdef Overlap met
+    """Where a segment with data, SYN or FIN lies in the stream; `repeats`: some of it was sent before."""
     if s.length and peer.marks & WINDOW_SEEN and peer.window == 0 and not s.flags & SYN:
         me.zero_window_probes += 1
         me.probe_start = start
@@ -134,10 +130,22 @@ cdef inline int read_sequence(
     if start == me.seen.end and me.seen.start != me.seen.end:
         me.seen.end = end
         me.unique_bytes += s.length
-        return flight_push(
-            &me.flight, <uint32_t>start, <uint32_t>end, s.time_ns, (me.marks & ANSWERED) != 0
+        return candidates_add(
+            &me.candidates, <uint32_t>start, <uint32_t>end, s.time_ns, (me.marks & ANSWERED) != 0
         )
-    return read_repeated(me, s, start, end, (me.marks & ANSWERED) != 0, fresh)
+    return read_repeated(me, s, start, end, (me.marks & ANSWERED) != 0, repeats)
+
+
+cdef void read_reminder(Traffic *me, const Traffic *peer, const Segment *s) noexcept nogil:
+    """At most one byte, just below what the peer has acknowledged: sent only to be answered.
+
+    Keep-alive (RFC 9293, 3.8.4) with everything acknowledged; where the peer's window is closed it is how
+    Linux probes (RFC 9293, 3.8.6.1): no payload.
+    """
+    if peer.marks & WINDOW_SEEN and peer.window == 0:
+        me.zero_window_probes += s.length == 0
+    elif me.una == me.nxt and me.marks & ANSWERED:
+        me.keep_alives += 1
 
 
 cdef int accept_probe(Traffic *me, int64_t acknowledged) noexcept nogil:
@@ -157,14 +165,14 @@ cdef inline int read_ack(Traffic *me, Traffic *peer, const Segment *s, uint32_t 
     if not peer.marks & STARTED:
         return 0
     position = place(peer.nxt, s.ack)
-    if peer.flight.count:
-        sent_ns = flight_acknowledge(&peer.flight, s.ack)
+    if peer.candidates.count:
+        sent_ns = candidates_acknowledge(&peer.candidates, s.ack)
         if sent_ns >= 0 and rtt_add(&peer.rtt, s.time_ns - sent_ns) < 0:
             return -1
     if peer.probe_end and position > peer.probe_start and accept_probe(peer, position) < 0:
         return -1
-    if s.length == 0 and me.marks & ACK_SENT and s.ack == me.last_ack and window == me.window:
-        if peer.marks & DATA_SEEN and ranges_hold(&peer.seen, position - 1):
+    if s.length == 0 and position == peer.una and peer.marks & ANSWERED and window == me.window:
+        if peer.una < peer.nxt and not s.flags & (SYN | FIN | RST):     # RFC 5681, 2
             peer.duplicate_acks += 1
     if not s.flags & RST and position - peer.nxt <= K_MAX_WINDOW:
         if position > peer.una:
@@ -175,7 +183,9 @@ cdef inline int read_ack(Traffic *me, Traffic *peer, const Segment *s, uint32_t 
     return 0
 
 
-cdef inline void read_window(Traffic *me, const Traffic *peer, const Segment *s, uint32_t window) noexcept nogil:
+cdef inline void read_window(
+    Traffic *me, const Traffic *peer, const Segment *s, uint32_t window
+) noexcept nogil:
     """Advertised windows.  Once both sides agreed on scaling, the SYNs' unscaled windows are forgotten."""
     me.window = window
     me.marks |= WINDOW_SEEN
@@ -193,7 +203,7 @@ cdef inline void read_window(Traffic *me, const Traffic *peer, const Segment *s,
 
 
 cdef void read_sack(Traffic *me, const Segment *s) noexcept nogil:
-    """SACK blocks; RFC 2883, 4: the first one reports a duplicate if it lies below the ACK or in the second."""
+    """SACK blocks; RFC 2883, 4: the first reports a duplicate if it lies below the ACK or in the second."""
     cdef uint32_t left = s.sack[0]
     cdef uint32_t right = s.sack[1]
     me.sack_packets += 1
@@ -223,7 +233,7 @@ cdef int traffic_observe(Traffic *me, Traffic *peer, const Segment *s) noexcept 
     cdef uint32_t flags = s.flags
     cdef uint32_t window = s.window
     cdef int64_t start, end, quiet
-    cdef bint fresh = True
+    cdef bint repeats = False
     if not me.marks & STARTED:
         begin(me, peer, s)
     me.packets += 1
@@ -241,13 +251,13 @@ cdef int traffic_observe(Traffic *me, Traffic *peer, const Segment *s) noexcept 
     if flags & (SYN | FIN | RST):
         read_control(me, s, start)
         end += ((flags & SYN) != 0) + ((flags & FIN) != 0)
-    elif me.marks & peer.marks & SCALE_SEEN:
+    if me.marks & peer.marks & SCALE_SEEN and not flags & SYN:
         window <<= min(<uint32_t>me.window_scale, K_MAX_SCALE)
     if s.length:
         read_data(me, peer, s)
-    if s.length <= 1 and start == me.nxt - 1 and not flags & (SYN | FIN | RST) and me.una == me.nxt:
-        me.keep_alives += 1
-    if end != start and read_sequence(me, peer, s, start, end, &fresh) < 0:
+    if s.length <= 1 and start == me.una - 1 and not flags & (SYN | FIN | RST):
+        read_reminder(me, peer, s)
+    if end != start and read_sequence(me, peer, s, start, end, &repeats) < 0:
         return -1
     if flags & ACK and read_ack(me, peer, s, window) < 0:
         return -1
@@ -264,12 +274,19 @@ cdef int traffic_observe(Traffic *me, Traffic *peer, const Segment *s) noexcept 
             me.pure_acks += 1
         if s.options & OPT_SACK and s.n_sack:
             read_sack(me, s)
-    if s.length and fresh:
+    if s.length and not repeats:
         if not me.marks & DATA_ANSWERED:
             me.initial_window_bytes += s.length
         if not flags & SYN and start + s.length > me.una and start + s.length - me.una > me.max_in_flight:
             me.max_in_flight = <uint32_t>(start + s.length - me.una)
     return 0
+
+
+cdef void traffic_observe_copy(Traffic *me, const Segment *s) noexcept nogil:
+    """A frame that the capture holds twice: one more packet, but nothing was sent."""
+    me.packets += 1
+    if s.time_ns > me.last_ns:
+        me.last_ns = s.time_ns
 
 
 cdef void traffic_end(Traffic *client, Traffic *server, int64_t now_ns) noexcept nogil:
@@ -284,7 +301,7 @@ cdef void traffic_end(Traffic *client, Traffic *server, int64_t now_ns) noexcept
 
 cdef void traffic_free(Traffic *me) noexcept nogil:
     ranges_free(&me.seen)
-    flight_free(&me.flight)
+    candidates_free(&me.candidates)
     rtt_free(&me.rtt)
 
 
@@ -367,8 +384,11 @@ cdef class TrafficProbe:
         traffic_free(&self.side[0])
         traffic_free(&self.side[1])
 
-    def observe(self, SegmentBatch batch):
-        """Count the batch's segments; side 0 is the one that sent the very first."""
+    def observe(self, SegmentBatch batch, bint copies=False):
+        """Count the batch's segments; side 0 is the one that sent the very first.
+
+        `copies`: they are frames that the capture holds already.
+        """
         cdef Py_ssize_t i
         cdef Segment *s
         cdef int who, bad = 0
@@ -379,7 +399,10 @@ cdef class TrafficProbe:
                     self.first = s[0]
                     self.begun = True
                 who = s.sport != self.first.sport or memcmp(s.src, self.first.src, 16) != 0
-                bad |= traffic_observe(&self.side[who], &self.side[1 - who], s)
+                if copies:
+                    traffic_observe_copy(&self.side[who], s)
+                else:
+                    bad |= traffic_observe(&self.side[who], &self.side[1 - who], s)
         if bad:
             raise MemoryError()
 
