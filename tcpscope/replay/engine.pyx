@@ -14,6 +14,7 @@ from libc.string cimport memcpy, memset
 
 from tcpscope.replay import layout
 from tcpscope.replay.annotate cimport annotate, count_annotations
+from tcpscope.replay.annotations cimport A_DUPLICATE_CAPTURE, A_NETWORK_DUPLICATE, bit
 from tcpscope.replay.connection cimport Connection
 from tcpscope.replay.flight cimport (
     Finding, Flight, flight_acked, flight_copy, flight_free, flight_sent,
@@ -27,7 +28,7 @@ from tcpscope.replay.rows cimport ConnectionRow, EventRow, PacketRow
 from tcpscope.replay.seq cimport after, before
 from tcpscope.replay.store cimport Store, drop, more
 from tcpscope.replay.summary cimport Told, summarize, tell
-from tcpscope.replay.traffic cimport traffic_free, traffic_observe
+from tcpscope.replay.traffic cimport traffic_free, traffic_observe, traffic_observe_copy
 from tcpscope.replay.wireshark cimport (
     WS_REUSED_PORTS, Marks as Shown, wireshark_free, wireshark_new_stream, wireshark_observe, wireshark_start,
 )
@@ -43,6 +44,8 @@ assert layout.CONNECTION.size == sizeof(ConnectionRow), (layout.CONNECTION.size,
 
 cdef enum:
     STEP_BACK_NS = 1_000_000_000     # a clock that goes back by more has been set
+
+cdef uint64_t TWICE = bit(A_DUPLICATE_CAPTURE) | bit(A_NETWORK_DUPLICATE)
 
 
 # ---------------------------------------------------------------- beginnings and ends
@@ -262,7 +265,9 @@ cdef int observe(Replay *r, const Segment *s) noexcept nogil:
             flight_acked(&c.flight[1 - d], s, shown.window, reach, &f)
         if flight_sent(&c.flight[d], s, order, reach, &f) < 0:
             return -1
-    if traffic_observe(&c.traffic[d], &c.traffic[1 - d], s) < 0:
+    if f.annotations & TWICE:
+        traffic_observe_copy(&c.traffic[d], s)
+    elif traffic_observe(&c.traffic[d], &c.traffic[1 - d], s) < 0:
         return -1
     zeek_observe(&c.zeek, s, d)
     if marks_want(&c.marks, s, d) and not copy:
