@@ -84,7 +84,7 @@ cdef int end(Replay *r, Connection *c) noexcept nogil:
     row = <ConnectionRow *>more(&r.connections, sizeof(ConnectionRow))
     if row == NULL:
         return -1
-    summarize(c, &told, r.now_ns, row)
+    summarize(c, &told, r.now_ns, r.msl_ns, row)
     for side in range(2):
         for i in range(told.lives[side].count):
             if write_event(r, c, side, &told.lives[side].steps[i]) < 0:

@@ -6,7 +6,7 @@ VLAN and tunnel identifiers around the packet belong to it as well.
 """
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc, realloc
-from libc.string cimport memcmp, memcpy, memset
+from libc.string cimport memcpy, memset
 
 from tcpscope.replay.connection cimport Connection
 from tcpscope.wire.segment cimport Segment

@@ -10,7 +10,17 @@ STATES = ("CLOSED", "LISTEN", "SYN_SENT", "SYN_RECEIVED", "ESTABLISHED", "FIN_WA
 ROLES = ("client", "server")
 ROLE_EVIDENCE = ("syn", "syn_ack", "port", "first_packet")
 CONN_STATES = ("OTH", "S0", "S1", "SF", "REJ", "S2", "S3", "RSTO", "RSTR", "RSTOS0", "RSTRH", "SH", "SHR")
-CLOSE_KINDS = ("open", "fin", "reset", "refused", "unanswered", "timeout", "half_closed", "half_open", "unreachable")
+CLOSE_KINDS = (
+    "open",
+    "fin",
+    "reset",
+    "refused",
+    "unanswered",
+    "timeout",
+    "half_closed",
+    "half_open",
+    "unreachable",
+)
 CLOSED_BY = {0: "client", 1: "server", 2: "both"}
 CAPTURE_POINTS = ("unknown", "client", "server", "middle")
 FLAGS = ("FIN", "SYN", "RST", "PSH", "ACK", "URG", "ECE", "CWR", "AE")

@@ -336,7 +336,7 @@ cdef uint8_t beginning(const Marks *m, const Surroundings *w, int e, const Plan 
 cdef void endpoint(const Marks *m, const Surroundings *w, int e, Life *life) noexcept nogil:
     cdef Plan p
     cdef const Mark *k
-    cdef int i, since
+    cdef int i
     plan_syn(m, w, e, &p)
     plan_fin(m, w, e, &p)
     life.count = 0
@@ -421,7 +421,8 @@ cdef void take_syn(const Marks *m, int e, const Plan *p, Life *life) noexcept no
         happened(life, GOT_SYN, when, at.order, k.frame, False)
 
 
-cdef bint reset_counts(const Marks *m, const Surroundings *w, int e, int i, const Plan *p, const Life *life) noexcept nogil:
+cdef bint reset_counts(const Marks *m, const Surroundings *w, int e, int i, const Plan *p,
+                       const Life *life) noexcept nogil:
     """Whether the peer's RST at i ended e's connection (RFC 9293, 3.5.3; RFC 5961, 3.2)."""
     cdef const Mark *k = &m.items[i]
     if life.state == TIME_WAIT:

@@ -50,7 +50,8 @@ def rows(text: str) -> tuple[tuple[State, Event, State, str], ...]:
     return tuple(found)
 
 
-TRANSITIONS = rows("""
+TRANSITIONS = rows(
+    """
     CLOSED        PASSIVE_OPEN    LISTEN        3.10.1
     CLOSED        SENT_SYN        SYN_SENT      3.10.1
     LISTEN        SENT_SYN        SYN_SENT      3.10.2
@@ -110,7 +111,8 @@ TRANSITIONS = rows("""
     TIME_WAIT     SOCKET_GONE     CLOSED        inferred
 
     TIME_WAIT     REUSED          CLOSED        RFC1122:4.2.2.13
-""".replace("\n\n", "\n"))
+""".replace("\n\n", "\n")
+)
 
 STAY = 0xFF
 

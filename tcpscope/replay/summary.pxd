@@ -11,4 +11,4 @@ cdef struct Told:                # the states of both ends
     uint8_t point                # layout.CAPTURE_POINTS
 
 cdef void tell(const Connection *c, int64_t now, int64_t msl, Told *out) noexcept nogil
-cdef void summarize(Connection *c, const Told *told, int64_t now, ConnectionRow *row) noexcept nogil
+cdef void summarize(Connection *c, const Told *told, int64_t now, int64_t msl, ConnectionRow *row) noexcept nogil

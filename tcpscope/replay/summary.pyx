@@ -1,6 +1,6 @@
 # cython: wraparound=False, freethreading_compatible=True
 """What is said of a connection as a whole, when it has ended or the capture has."""
-from libc.stdint cimport int64_t, uint8_t, uint32_t
+from libc.stdint cimport int64_t, uint8_t
 from libc.string cimport memcpy, memset
 
 from tcpscope.replay.connection cimport (
@@ -10,25 +10,19 @@ from tcpscope.replay.connection cimport (
 from tcpscope.replay.lifecycle cimport (
     POINT_CLIENT, POINT_MIDDLE, POINT_SERVER, POINT_UNKNOWN, Life, Step, Surroundings, live,
 )
-from tcpscope.replay.rows cimport HISTORY_ROOM, NONE, N_STATES, ConnectionRow, SideRow
+from tcpscope.replay.rows cimport HISTORY_ROOM, NONE, ConnectionRow, SideRow
 from tcpscope.replay.traffic cimport traffic_end, traffic_row
 from tcpscope.replay.zeek cimport zeek_conn_state, zeek_history
 
 cdef enum:                       # states, as in states.State
     CLOSED = 0
-    SYN_SENT = 2
     SYN_RECEIVED = 3
-    ESTABLISHED = 4
     FIN_WAIT_1 = 5
     TIME_WAIT = 10
-    UNKNOWN = 11
 
 cdef enum:                       # events, as in states.Event
     SENT_FIN = 6
-    GOT_FIN = 7
     GOT_ACK_OF_FIN = 8
-    SENT_RST = 9
-    GOT_RST = 10
 
 cdef enum:                       # close kinds, as in layout.CLOSE_KINDS
     CLOSE_OPEN = 0
@@ -100,62 +94,7 @@ cdef const Step *step_of(const Life *life, int event) noexcept nogil:
     return NULL
 
 
-cdef void closing(const Connection *c, const Told *told, ConnectionRow *row) noexcept nogil:
-    """Kind of the end, who began it, the half-close, and who holds TIME_WAIT."""
-    cdef const Step *fin
-    cdef const Step *acked
-    cdef const Step *sent_rst
-    cdef const Step *got_rst
-    cdef int side, first, owners = 0
-    row.close_kind, row.closed_by, row.time_wait_owner = CLOSE_OPEN, NOBODY, NOBODY
-    row.half_close_ns = row.half_close_bytes = row.time_wait_start_ns = row.time_wait_end_ns = NONE
-    for side in range(2):
-        fin = step_entering(&told.lives[side], TIME_WAIT)
-        if fin != NULL:
-            owners |= 1 << side
-            row.time_wait_start_ns = fin.time_ns
-            row.time_wait_end_ns = NONE
-    if owners:
-        row.time_wait_owner = <uint8_t>(owners - 1)
-    if c.fin_seen:
-        first = c.first_fin
-        acked = step_of(&told.lives[first], GOT_ACK_OF_FIN)
-        fin = step_of(&told.lives[1 - first], SENT_FIN)
-        row.closed_by = <uint8_t>first
-        if step_of(&told.lives[1 - first], GOT_FIN) == NULL or step_into(&told.lives[1 - first], FIN_WAIT_1) != NULL:
-            if fin != NULL:
-                row.closed_by = BOTH
-        if acked != NULL and fin != NULL and row.closed_by != BOTH and fin.time_ns > acked.time_ns:
-            row.half_close_ns = fin.time_ns - acked.time_ns
-            row.half_close_bytes = c.side[1 - first].after_fin_bytes
-    if c.fins == 3:
-        row.close_kind = CLOSE_FIN
-        return
-    if c.reset:
-        for side in range(2):
-            sent_rst = step_of(&told.lives[side], SENT_RST)
-            if sent_rst != NULL and sent_rst.old == SYN_SENT and c.syn_ns[1] < 0:
-                break
-        if c.syn_ns[1] < 0 and c.syn_ns[0] >= 0 and c.reset_by == 1 and not c.fin_seen:
-            row.close_kind = CLOSE_REFUSED
-        else:
-            row.close_kind = CLOSE_RESET
-        if not c.fin_seen:
-            row.closed_by = c.reset_by
-        return
-    if c.icmp_type != 255 and c.syn_ns[1] < 0 and c.syn_ns[0] >= 0:
-        row.close_kind = CLOSE_UNREACHABLE
-    elif c.syn_ns[0] >= 0 and c.syn_ns[1] < 0 and c.side[1].last_ns == 0:
-        row.close_kind = CLOSE_UNANSWERED
-    elif c.side[0].unanswered >= IN_VAIN or c.side[1].unanswered >= IN_VAIN:
-        row.close_kind = CLOSE_TIMEOUT
-    elif c.fin_seen:
-        row.close_kind = CLOSE_HALF_CLOSED
-    elif c.syn_ns[1] >= 0 and c.ack_ns < 0 and told.lives[1].state == SYN_RECEIVED:
-        row.close_kind = CLOSE_HALF_OPEN
-
-
-cdef const Step *step_entering(const Life *life, int state) noexcept nogil:
+cdef const Step *step_into(const Life *life, int state) noexcept nogil:
     cdef int i
     for i in range(life.count):
         if life.steps[i].new == state:
@@ -163,8 +102,55 @@ cdef const Step *step_entering(const Life *life, int state) noexcept nogil:
     return NULL
 
 
-cdef inline const Step *step_into(const Life *life, int state) noexcept nogil:
-    return step_entering(life, state)
+cdef uint8_t kind_of_end(const Connection *c, const Told *told) noexcept nogil:
+    if c.fins == 3:
+        return CLOSE_FIN
+    if c.reset:
+        if c.syn_ns[0] >= 0 and c.syn_ns[1] < 0 and c.reset_by == 1 and not c.fin_seen:
+            return CLOSE_REFUSED
+        return CLOSE_RESET
+    if c.syn_ns[0] >= 0 and c.syn_ns[1] < 0 and c.icmp_type != NOBODY:
+        return CLOSE_UNREACHABLE
+    if c.syn_ns[0] >= 0 and c.syn_ns[1] < 0 and c.side[1].last_ns == 0:
+        return CLOSE_UNANSWERED
+    if c.side[0].unanswered >= IN_VAIN or c.side[1].unanswered >= IN_VAIN:
+        return CLOSE_TIMEOUT
+    if c.fin_seen:
+        return CLOSE_HALF_CLOSED
+    if c.syn_ns[1] >= 0 and c.ack_ns < 0 and told.lives[1].state == SYN_RECEIVED:
+        return CLOSE_HALF_OPEN
+    return CLOSE_OPEN
+
+
+cdef void closing(const Connection *c, const Told *told, int64_t msl, ConnectionRow *row) noexcept nogil:
+    """Kind of the end, who began it, the half-close, and who holds TIME_WAIT until when."""
+    cdef const Step *fin
+    cdef const Step *acked
+    cdef const Step *wait
+    cdef int side, first = c.first_fin, owners = 0
+    row.closed_by = row.time_wait_owner = NOBODY
+    row.half_close_ns = row.half_close_bytes = row.time_wait_start_ns = row.time_wait_end_ns = row.refused_ns = NONE
+    for side in range(2):
+        wait = step_into(&told.lives[side], TIME_WAIT)
+        if wait != NULL:
+            owners |= 1 << side
+            row.time_wait_start_ns = wait.time_ns
+            row.time_wait_end_ns = wait.time_ns + 2 * msl
+    if owners:
+        row.time_wait_owner = <uint8_t>(owners - 1)
+    row.close_kind = kind_of_end(c, told)
+    if c.fin_seen:
+        acked = step_of(&told.lives[first], GOT_ACK_OF_FIN)
+        fin = step_of(&told.lives[1 - first], SENT_FIN)
+        # the other side's FIN left from ESTABLISHED: it had not taken in the first one
+        row.closed_by = BOTH if fin != NULL and fin.new == FIN_WAIT_1 else <uint8_t>first
+        if acked != NULL and fin != NULL and row.closed_by != BOTH and fin.time_ns > acked.time_ns:
+            row.half_close_ns = fin.time_ns - acked.time_ns
+            row.half_close_bytes = c.side[1 - first].after_fin_bytes
+    elif c.reset:
+        row.closed_by = c.reset_by
+    if row.close_kind == CLOSE_REFUSED:
+        row.refused_ns = c.reset_ns - c.syn_ns[0]
 
 
 cdef void dwell(const Life *life, uint8_t initial, int64_t start, int64_t until, SideRow *row) noexcept nogil:
@@ -214,7 +200,7 @@ cdef void fill_side(const Connection *c, const Told *told, int d, int64_t now, S
     dwell(&told.lives[d], told.initial[d], c.start_ns, now if c.reused_ns < 0 else c.reused_ns, row)
 
 
-cdef void summarize(Connection *c, const Told *told, int64_t now, ConnectionRow *row) noexcept nogil:
+cdef void summarize(Connection *c, const Told *told, int64_t now, int64_t msl, ConnectionRow *row) noexcept nogil:
     cdef int d
     memset(row, 0, sizeof(ConnectionRow))
     traffic_end(&c.traffic[0], &c.traffic[1], now)
@@ -237,7 +223,4 @@ cdef void summarize(Connection *c, const Told *told, int64_t now, ConnectionRow 
     row.reused, row.fast_open, row.simultaneous_open = c.reused, c.fast_open, c.simultaneous
     row.one_direction = row.side[0].packets == 0 or row.side[1].packets == 0
     row.icmp_type, row.icmp_code = c.icmp_type, c.icmp_code
-    closing(c, told, row)
-    row.refused_ns = NONE
-    if row.close_kind == CLOSE_REFUSED and c.syn_ns[0] >= 0:
-        row.refused_ns = c.reset_ns - c.syn_ns[0]
+    closing(c, told, msl, row)

@@ -60,9 +60,23 @@ def test_the_normal_life_of_both_ends():
         return state
 
     client = (Event.SENT_SYN, Event.GOT_SYN_ACK, Event.SENT_FIN, Event.GOT_ACK_OF_FIN, Event.GOT_FIN)
-    server = (Event.PASSIVE_OPEN, Event.GOT_SYN, Event.GOT_ACK_OF_SYN, Event.GOT_FIN, Event.SENT_FIN, Event.GOT_ACK_OF_FIN)
+    server = (
+        Event.PASSIVE_OPEN,
+        Event.GOT_SYN,
+        Event.GOT_ACK_OF_SYN,
+        Event.GOT_FIN,
+        Event.SENT_FIN,
+        Event.GOT_ACK_OF_FIN,
+    )
     assert live(State.CLOSED, *client) is State.TIME_WAIT
     assert live(State.CLOSED, *client, Event.TIMEOUT_2MSL) is State.CLOSED
     assert live(State.CLOSED, *server) is State.CLOSED
-    crossing = (Event.SENT_SYN, Event.GOT_SYN, Event.GOT_ACK_OF_SYN, Event.SENT_FIN, Event.GOT_FIN, Event.GOT_ACK_OF_FIN)
+    crossing = (
+        Event.SENT_SYN,
+        Event.GOT_SYN,
+        Event.GOT_ACK_OF_SYN,
+        Event.SENT_FIN,
+        Event.GOT_FIN,
+        Event.GOT_ACK_OF_FIN,
+    )
     assert live(State.CLOSED, *crossing) is State.TIME_WAIT
