@@ -9,13 +9,13 @@ is no duplicate ACK (RFC 5681, 2), a probe of a closed window is no keep-alive.
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from tcpscope.replay.annotations cimport (
-    A_ACK_LOST_SEGMENT, A_ACK_WITHOUT_FLAG, A_BAD_CHECKSUM, A_CHALLENGE_ACK, A_CLOCK_STEP, A_CWR, A_DATA_ON_SYN,
+    A_ACK_WITHOUT_FLAG, A_BAD_CHECKSUM, A_CHALLENGE_ACK, A_CLOCK_STEP, A_CWR, A_DATA_ON_SYN,
     A_DELAYED_ACK, A_DUPLICATE_ACK, A_DUPLICATE_CAPTURE, A_ECN_CE, A_ECN_ECHO, A_FAST_OPEN,
     A_FAST_RETRANSMISSION, A_FIN_RETRANSMISSION, A_KEEP_ALIVE, A_KEEP_ALIVE_ACK, A_LOST_SEGMENT,
     A_MALFORMED_OPTIONS, A_NETWORK_DUPLICATE, A_OFFLOADED, A_OFFLOAD_CHECKSUM, A_PIGGYBACKED_ACK, A_RESET_ABORT,
-    A_RESET_NO_SOCKET, A_RESET_REFUSED, A_RETRANSMISSION, A_REUSED_PORTS, A_SIMULTANEOUS_OPEN,
+    A_RESET_NO_SOCKET, A_RESET_REFUSED, A_RETRANSMISSION, A_SIMULTANEOUS_OPEN,
     A_SPURIOUS_RETRANSMISSION, A_SYN_ACK_RETRANSMISSION, A_SYN_RETRANSMISSION, A_TAIL_LOSS_PROBE,
-    A_TIMEOUT_RETRANSMISSION, A_TIME_WAIT_ACK, A_URGENT, A_WINDOW_FULL, A_WINDOW_UPDATE, A_ZERO_WINDOW,
+    A_TIMEOUT_RETRANSMISSION, A_TIME_WAIT_ACK, A_URGENT, A_WINDOW_FULL, A_WINDOW_UPDATE,
     A_ZERO_WINDOW_PROBE, A_ZERO_WINDOW_PROBE_ACK, bit,
 )
 from tcpscope.replay.connection cimport (
@@ -28,7 +28,7 @@ from tcpscope.replay.wireshark cimport (
     Marks as Shown,
 )
 from tcpscope.wire.segment cimport (
-    ACK, CWR, ECE, FIN, OPT_FAST_OPEN, OPT_MALFORMED, OPT_MSS, RST, SUM_BAD, SUM_PARTIAL, SYN, URG, Segment,
+    ACK, CWR, ECE, FIN, OPT_FAST_OPEN, OPT_MALFORMED, RST, SUM_BAD, SYN, URG, Segment,
 )
 
 cdef enum:
@@ -45,7 +45,6 @@ cdef uint64_t annotate(Connection *c, const Segment *s, int d, bint copy, const 
                        int64_t now) noexcept nogil:
     cdef uint64_t own = f.annotations | header(c, s, d, now)
     cdef Flight *mine = &c.flight[d]
-    cdef Flight *theirs = &c.flight[1 - d]
     if copy or own & (bit(A_DUPLICATE_CAPTURE) | bit(A_NETWORK_DUPLICATE)):
         return own
     own |= shown.marks & TAKEN_OVER

@@ -29,7 +29,7 @@ cdef struct Side:                # what is counted of one side beside Traffic
 
 cdef struct Connection:
     Connection *next_in_slot     # flow table's chain
-    Connection *before_lingering # the list of closed ones, waiting for 2 MSL to pass
+    Connection *before_lingering     # the list of closed ones, waiting for 2 MSL to pass
     Connection *after_lingering
     int64_t linger_until_ns
     int64_t start_ns

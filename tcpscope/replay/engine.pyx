@@ -25,7 +25,6 @@ from tcpscope.replay.marks cimport (
     MARK_BAD_SUM, MARK_EXACT, MARK_UNREACHABLE, marks_free, marks_keep, marks_want,
 )
 from tcpscope.replay.rows cimport ConnectionRow, EventRow, PacketRow
-from tcpscope.replay.seq cimport after, before
 from tcpscope.replay.store cimport Store, drop, more
 from tcpscope.replay.summary cimport Told, summarize, tell
 from tcpscope.replay.traffic cimport traffic_free, traffic_observe, traffic_observe_copy
@@ -35,7 +34,7 @@ from tcpscope.replay.wireshark cimport (
 from tcpscope.replay.zeek cimport role_of_first, zeek_observe, zeek_start
 from tcpscope.wire.batch cimport SegmentBatch
 from tcpscope.wire.segment cimport (
-    ACK, FIN, ICMP_QUOTE, OPT_FAST_OPEN, OPT_WSCALE, RST, SUM_BAD, SYN, Segment,
+    ACK, FIN, ICMP_QUOTE, OPT_FAST_OPEN, RST, SUM_BAD, SYN, Segment,
 )
 
 assert layout.PACKET.size == sizeof(PacketRow), (layout.PACKET.size, sizeof(PacketRow))

@@ -14,7 +14,7 @@ time t comes at t + reach.
 What only looks like one: the same packet seen twice (same IP ID, same checksum), and a packet
 that was sent before what the capture has already shown (older IP ID or timestamp): reordering.
 """
-from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 
 from tcpscope.replay.annotations cimport (
@@ -23,7 +23,7 @@ from tcpscope.replay.annotations cimport (
     A_SIMULTANEOUS_OPEN, A_SPURIOUS_RETRANSMISSION, A_SYN_ACK_RETRANSMISSION, A_SYN_RETRANSMISSION, A_TAIL_LOSS_PROBE,
     A_TIMEOUT_RETRANSMISSION, A_ZERO_WINDOW_PROBE, bit,
 )
-from tcpscope.replay.seq cimport after, before, distance
+from tcpscope.replay.seq cimport after, before
 from tcpscope.wire.segment cimport (
     ACK, FIN, OPT_SACK, OPT_SACK_PERMITTED, OPT_TIMESTAMPS, RST, SYN, Segment,
 )
