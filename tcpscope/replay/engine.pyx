@@ -252,7 +252,7 @@ cdef int observe(Replay *r, const Segment *s) noexcept nogil:
 
     memset(&f, 0, sizeof(Finding))
     f.rtt_ns = -1
-    if wireshark_observe(&c.wireshark, s, d, &shown) < 0:
+    if wireshark_observe(&c.wireshark, s, d, r.want_packets, &shown) < 0:
         return -1
     if fresh and reused:
         shown.marks |= WS_REUSED_PORTS

@@ -35,6 +35,7 @@ cdef struct WiresharkSide:
     uint32_t count
     uint32_t room
     bint disorder                # the ring is not in order of sequence numbers
+    uint32_t least               # no entry begins before it; kept while in disorder
     uint32_t base                # relative numbers count from here
     uint32_t high                # furthest end seen; 0: unset, as Wireshark has it
     uint32_t front               # end of what was seen without a hole, roughly
@@ -67,5 +68,5 @@ cdef struct Marks:               # what Wireshark shows for one packet
 
 cdef void wireshark_start(Wireshark *w, const Segment *s, int sender) noexcept nogil
 cdef bint wireshark_new_stream(const Wireshark *w, const Segment *s, int sender) noexcept nogil
-cdef int wireshark_observe(Wireshark *w, const Segment *s, int sender, Marks *out) noexcept nogil
+cdef int wireshark_observe(Wireshark *w, const Segment *s, int sender, bint numbers, Marks *out) noexcept nogil
 cdef void wireshark_free(Wireshark *w) noexcept nogil

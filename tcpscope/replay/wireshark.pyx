@@ -77,7 +77,11 @@ cdef int remember(WiresharkSide *f, const Segment *s, uint32_t end) noexcept nog
     if f.count == f.room and grow(f) < 0:
         return -1
     if f.count and before(s.seq, slot(f, f.count - 1).end):
-        f.disorder = True
+        if not f.disorder:
+            f.disorder = True
+            f.least = slot(f, 0).seq
+        if before(s.seq, f.least):
+            f.least = s.seq
     u = slot(f, f.count)
     u.when, u.seq, u.end = s.time_ns, s.seq, end
     f.count += 1
@@ -101,6 +105,8 @@ cdef int64_t forget(WiresharkSide *f, uint32_t ack, int64_t now) noexcept nogil:
             f.head = (f.head + 1) & (f.room - 1)
             f.count -= 1
         return rtt
+    if not after(ack, f.least):
+        return 0
     for i in range(f.count):
         u = slot(f, i)
         if after(u.end, ack):
@@ -113,10 +119,14 @@ cdef int64_t forget(WiresharkSide *f, uint32_t ack, int64_t now) noexcept nogil:
             rtt = now - u.when
     f.count = kept
     f.disorder = False
+    if kept:
+        f.least = slot(f, 0).seq
     for i in range(1, kept):
-        if before(slot(f, i).seq, slot(f, i - 1).end):
+        u = slot(f, i)
+        if before(u.seq, slot(f, i - 1).end):
             f.disorder = True
-            break
+        if before(u.seq, f.least):
+            f.least = u.seq
     return rtt
 
 
@@ -166,8 +176,8 @@ cdef uint32_t retransmission(Wireshark *w, WiresharkSide *f, WiresharkSide *r, c
     return WS_RETRANSMISSION
 
 
-cdef int wireshark_observe(Wireshark *w, const Segment *s, int sender, Marks *out) noexcept nogil:
-    """Judge one packet and remember it; -1 when memory runs out."""
+cdef int wireshark_observe(Wireshark *w, const Segment *s, int sender, bint numbers, Marks *out) noexcept nogil:
+    """Judge one packet and remember it; -1 when memory runs out.  numbers: bytes in flight as well."""
     cdef WiresharkSide *f = &w.side[sender]
     cdef WiresharkSide *r = &w.side[1 - sender]
     cdef bint special = (s.flags & (SYN | FIN | RST)) != 0
@@ -248,7 +258,7 @@ cdef int wireshark_observe(Wireshark *w, const Segment *s, int sender, Marks *ou
     if (s.length or s.flags & (SYN | FIN)) and f.count < QUEUE_MOST:
         if remember(f, s, end) < 0:
             return -1
-    if s.length and not f.lost_pending:
+    if numbers and s.length and not f.lost_pending:
         out.bytes_in_flight = in_flight(f, r, s)
     f.sack_bytes = sacked(s)
     complete(w, s)
