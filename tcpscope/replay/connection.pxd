@@ -53,6 +53,7 @@ cdef struct Connection:
     uint8_t icmp_code
     uint8_t fins                 # 1: the client's FIN was acknowledged, 2: the server's
     uint8_t fin_seen
+    uint32_t copies              # packets captured or duplicated twice
     uint8_t first_fin            # side whose FIN was seen first
     uint8_t reset                # a RST was seen
     uint8_t reset_by             # side that sent the first

@@ -256,7 +256,7 @@ cdef int observe(Replay *r, const Segment *s) noexcept nogil:
         return -1
     if fresh and reused:
         shown.marks |= WS_REUSED_PORTS
-    copy = flight_copy(&c.flight[d], s, &f)
+    copy = flight_copy(&c.flight[d], s, c.copies > 0, &f)
     handshake(c, s, d)
     if not copy:
         reach = c.flight[1 - d].rtt_min_ns
@@ -265,6 +265,7 @@ cdef int observe(Replay *r, const Segment *s) noexcept nogil:
         if flight_sent(&c.flight[d], s, order, reach, &f) < 0:
             return -1
     if f.annotations & TWICE:
+        c.copies += 1
         traffic_observe_copy(&c.traffic[d], s)
     elif traffic_observe(&c.traffic[d], &c.traffic[1 - d], s) < 0:
         return -1

@@ -259,11 +259,16 @@ cdef inline bint identified(const Segment *s) noexcept nogil:
 
 
 cdef inline uint32_t glimpse_key(const Segment *s) noexcept nogil:
-    return (s.seq ^ (s.ack << 1)) + (<uint32_t>s.checksum << 16) + s.flags + s.window
+    return ((s.seq ^ (s.ack << 1)) + (<uint32_t>s.checksum << 16) + s.flags + s.window + s.ts_val
+            + s.length * <uint32_t>0x9E3779B1)
 
 
-cdef bint flight_copy(Flight *f, const Segment *s, Finding *out) noexcept nogil:
-    """Whether this very packet was captured before; if not, it is remembered."""
+cdef bint flight_copy(Flight *f, const Segment *s, bint expected, Finding *out) noexcept nogil:
+    """Whether this very packet was captured before; if not, it is remembered.
+
+    expected: the connection has shown copies already.  Without an IP ID, two equal pure
+    acknowledgments are taken for copies of one only then: a host may well send the same twice.
+    """
     cdef Glimpse *g
     cdef uint32_t key = glimpse_key(s)
     cdef int i
@@ -272,6 +277,8 @@ cdef bint flight_copy(Flight *f, const Segment *s, Finding *out) noexcept nogil:
         if g.key != key or g.time_ns == 0 or g.ip_id != s.ip_id:
             continue
         if s.time_ns - g.time_ns > (COPY_WITHIN_NS if identified(s) else MS):
+            continue
+        if not identified(s) and not expected and s.length == 0 and not s.flags & (SYN | FIN | RST):
             continue
         out.annotations |= bit(A_DUPLICATE_CAPTURE if s.time_ns - g.time_ns < SAME_CAPTURE_NS or s.ttl != g.ttl
                                else A_NETWORK_DUPLICATE)
