@@ -261,7 +261,9 @@ cdef class Decoder:
                 self.counts[K_TCP] += 1
                 self.checksums[s.checksum_state] += 1
             return
-        if w.frame.short and (why == K_NOT_IP or why == K_UDP or why == K_UNSUPPORTED):
+        if w.quoted:
+            why = K_ICMP
+        elif w.frame.short and (why == K_NOT_IP or why == K_UDP or why == K_UNSUPPORTED):
             why = K_CUT
         self.counts[why] += 1
         if why != K_UNSUPPORTED:
