@@ -45,7 +45,9 @@ def ipv4(
 ) -> bytes:  # fmt: skip
     length = 20 + len(options) + len(payload) if total is None else total
     first = 0x45 + len(options) // 4
-    head = struct.pack(">BBHHHBBH4s4s", first, tos, length, ident, fragment, ttl, proto, 0, src, dst) + options
+    head = (
+        struct.pack(">BBHHHBBH4s4s", first, tos, length, ident, fragment, ttl, proto, 0, src, dst) + options
+    )
     return head[:10] + struct.pack(">H", checksum(head)) + head[12:] + payload
 
 
@@ -62,12 +64,22 @@ def ethernet(payload: bytes, kind: int = 0x0800) -> bytes:
     return b"\x02\0\0\0\0\x02\x02\0\0\0\0\x01" + struct.pack(">H", kind) + payload
 
 
-def record(frame: bytes, *, order: str = "<", second: int = 1, fraction: int = 0, wire: int | None = None) -> bytes:
-    return struct.pack(order + "IIII", second, fraction, len(frame), len(frame) if wire is None else wire) + frame
+def record(
+    frame: bytes, *, order: str = "<", second: int = 1, fraction: int = 0, wire: int | None = None
+) -> bytes:
+    return (
+        struct.pack(order + "IIII", second, fraction, len(frame), len(frame) if wire is None else wire)
+        + frame
+    )
 
 
 def pcap(
-    frames: Iterable[bytes], link: int = ETHERNET, *, order: str = "<", magic: int = 0xA1B2C3D4, wire: int | None = None
+    frames: Iterable[bytes],
+    link: int = ETHERNET,
+    *,
+    order: str = "<",
+    magic: int = 0xA1B2C3D4,
+    wire: int | None = None,
 ) -> bytes:
     """One second between frames, the first at second 1."""
     out = struct.pack(order + "IHHiIII", magic, 2, 4, 0, 0, 65535, link)
@@ -104,7 +116,9 @@ def read(data: bytes, capacity: int = 64, **settings: Any) -> tuple[list[dict[st
     return read_stream(io.BytesIO(data), capacity, **settings)
 
 
-def read_stream(stream: Any, capacity: int = 64, **settings: Any) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+def read_stream(
+    stream: Any, capacity: int = 64, **settings: Any
+) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     reader, batch, found = SegmentReader(stream, **settings), SegmentBatch(capacity), []
     while reader.fill(batch):
         found += as_dicts(batch.tobytes())

@@ -7,7 +7,17 @@ from typing import Any
 
 import pytest
 from packet_builder import (
-    block, enhanced, ethernet, interface, ipv4, option, pcap, read, record, section, tcp,
+    block,
+    enhanced,
+    ethernet,
+    interface,
+    ipv4,
+    option,
+    pcap,
+    read,
+    record,
+    section,
+    tcp,
 )  # fmt: skip
 
 FRAME = ethernet(ipv4(tcp(b"hello")))
@@ -29,7 +39,11 @@ def damage(data: bytes) -> Any:
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize(("magic", "unit"), [(0xA1B2C3D4, 1000), (0xA1B23C4D, 1)])
 def test_pcap(order: str, magic: int, unit: int) -> None:
-    data = pcap([], order=order, magic=magic) + record(FRAME, order=order, second=5, fraction=7) + record(FRAME, order=order)
+    data = (
+        pcap([], order=order, magic=magic)
+        + record(FRAME, order=order, second=5, fraction=7)
+        + record(FRAME, order=order)
+    )
     segments, statistics = read(data)
     assert [it["time_ns"] for it in segments] == [5_000_000_000 + 7 * unit, 1_000_000_000]
     assert [it["frame"] for it in segments] == [1, 2]
@@ -77,7 +91,9 @@ def test_pcapng(order: str) -> None:
 )  # fmt: skip
 def test_time_resolutions(order: str, resolution: int, offset: int, ticks: int, expected: int) -> None:
     options = option(9, bytes([resolution]), order) + option(14, struct.pack(order + "q", offset), order)
-    assert times(section(order) + interface(options=options, order=order) + enhanced(FRAME, ticks, order=order)) == [expected]
+    assert times(
+        section(order) + interface(options=options, order=order) + enhanced(FRAME, ticks, order=order)
+    ) == [expected]
 
 
 def test_several_interfaces_and_sections() -> None:
@@ -88,7 +104,11 @@ def test_several_interfaces_and_sections() -> None:
         + section(">") + interface(order=">") + enhanced(FRAME, 6, 0, order=">")
     )  # fmt: skip
     segments, statistics = read(data)
-    assert [(it["frame"], it["time_ns"], it["interface"]) for it in segments] == [(1, 5, 0), (2, 5000, 1), (3, 6000, 2)]
+    assert [(it["frame"], it["time_ns"], it["interface"]) for it in segments] == [
+        (1, 5, 0),
+        (2, 5000, 1),
+        (3, 6000, 2),
+    ]
     assert [it["name"] for it in statistics["interfaces"]] == ["eth0", "", ""]
     assert [it["packets"] for it in statistics["interfaces"]] == [1, 1, 1]
     assert statistics["interfaces"][0]["description"] == "the first"
@@ -100,7 +120,11 @@ def test_simple_and_old_packet_blocks() -> None:
     old = block(2, struct.pack("<HHIIII", 0, 5, 0, 9, len(FRAME), len(FRAME)) + FRAME)
     data = section() + interface() + simple + old + simple
     assert times(data) == [0, 9000, 9000]
-    cut = section() + interface(snaplen=60) + block(3, struct.pack("<I", 5000) + ethernet(ipv4(tcp(b"x" * 4946)))[:60])
+    cut = (
+        section()
+        + interface(snaplen=60)
+        + block(3, struct.pack("<I", 5000) + ethernet(ipv4(tcp(b"x" * 4946)))[:60])
+    )
     segment = read(cut)[0][0]
     assert (segment["length"], segment["captured"]) == (4946, 6)
 

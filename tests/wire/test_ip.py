@@ -46,7 +46,10 @@ def test_extension_headers_are_walked(chain: bytes) -> None:
 
 def test_routing_authentication_and_atomic_fragments() -> None:
     routed = ipv6(b"\x06\0\0\x01" + bytes(4) + tcp6(b"abc"), 43)
-    assert (one(ethernet(routed, 0x86DD))["length"], one(ethernet(routed, 0x86DD))["checksum_state"]) == (3, 0)
+    assert (one(ethernet(routed, 0x86DD))["length"], one(ethernet(routed, 0x86DD))["checksum_state"]) == (
+        3,
+        0,
+    )
     authenticated = ethernet(ipv6(b"\x06\x04" + bytes(22) + tcp6(b"abc"), 51), 0x86DD)
     assert one(authenticated)["length"] == 3
     assert one(fragment6(0, tcp6(b"abc"), False))["length"] == 3
@@ -88,7 +91,9 @@ def test_a_header_in_two_fragments_is_put_together() -> None:
 
 
 def test_a_first_fragment_whose_rest_never_comes() -> None:
-    segments, statistics = read(pcap([fragment(*PIECES[0]), fragment(*PIECES[1]), ethernet(ipv4(tcp(b"later")))]))
+    segments, statistics = read(
+        pcap([fragment(*PIECES[0]), fragment(*PIECES[1]), ethernet(ipv4(tcp(b"later")))])
+    )
     assert [(it["frame"], it["time_ns"], it["length"]) for it in segments] == [
         (3, 3_000_000_000, 5), (1, 1_000_000_000, 44),
     ]  # fmt: skip
@@ -120,7 +125,9 @@ def test_a_tunnel_in_fragments() -> None:
 def test_icmp_errors_quote(kind: int, code: int) -> None:
     quoted = ipv4(tcp(bytes(500)))
     for size in (28, 40, 100):
-        segment = one(ethernet(ipv4(struct.pack(">BBHI", kind, code, 0, 0) + quoted[:size], 1, src=DST4, dst=SRC4)))
+        segment = one(
+            ethernet(ipv4(struct.pack(">BBHI", kind, code, 0, 0) + quoted[:size], 1, src=DST4, dst=SRC4))
+        )
         assert (segment["kind"], segment["icmp_type"], segment["icmp_code"]) == (ICMP_QUOTE, kind, code)
         assert (segment["src"][:4], segment["sport"], segment["seq"]) == (SRC4, 4000, 1000)  # type: ignore[index]
         assert bool(int(segment["notes"]) & NOTE_CUT_HEADER) == (size == 28)
