@@ -67,7 +67,9 @@ cdef class Container:
             return "unknown"
         if self.is_pcapng:
             return "pcapng"
-        return "pcap (nanoseconds)" if self.nanoseconds else "pcap (modified)" if self.record_header == 24 else "pcap"
+        if self.record_header == 24:
+            return "pcap (modified)"
+        return "pcap (nanoseconds)" if self.nanoseconds else "pcap"
 
     @property
     def damage(self):

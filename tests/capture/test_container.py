@@ -143,24 +143,22 @@ def test_statistics_comments_names_and_unknown_blocks() -> None:
     assert statistics["damage"] is None
 
 
+STOCK = section() + interface() + enhanced(FRAME)
 BROKEN = {
-    "caplen over the limit": (pcap([FRAME]) + struct.pack("<IIII", 1, 0, 262145, 262145), "longer than 262144"),
+    "caplen too large": (pcap([FRAME]) + struct.pack("<IIII", 1, 0, 262145, 262145), "longer than 262144"),
     "cut in a record": (pcap([FRAME, FRAME])[:-1], "cut off"),
     "cut in a record's header": (pcap([FRAME]) + bytes(15), "cut off"),
-    "block length too small": (section() + interface() + enhanced(FRAME) + struct.pack("<III", 6, 8, 0), "impossible length"),
-    "block length too large": (section() + interface() + enhanced(FRAME) + struct.pack("<III", 6, 1 << 28, 0), "impossible"),
-    "trailing length differs": (section() + interface() + enhanced(FRAME) + enhanced(FRAME)[:-4] + bytes(4), "impossible"),
-    "unknown interface": (section() + interface() + enhanced(FRAME) + enhanced(FRAME, number=1), "not described"),
-    "caplen beyond its block": (
-        section() + interface() + enhanced(FRAME) + block(6, struct.pack("<5I", 0, 0, 0, 500, 500)), "cannot be read",
-    ),
-    "packet block too short": (section() + interface() + enhanced(FRAME) + block(6, bytes(16)), "cannot be read"),
-    "bad section": (section() + interface() + enhanced(FRAME) + b"\n\r\r\n" + bytes(24), "section header"),
-    "section of another version": (
-        section() + interface() + enhanced(FRAME) + block(0x0A0D0D0A, struct.pack("<IHHq", 0x1A2B3C4D, 2, 0, -1)), "section",
-    ),
-    "cut inside a skipped block": (section() + interface() + enhanced(FRAME) + block(4, bytes(40))[:-8], "cut off"),
-}  # fmt: skip
+    "block length too small": (STOCK + struct.pack("<III", 6, 8, 0), "impossible length"),
+    "block length too large": (STOCK + struct.pack("<III", 6, 1 << 28, 0), "impossible length"),
+    "trailing length differs": (STOCK + enhanced(FRAME)[:-4] + bytes(4), "impossible length"),
+    "unknown interface": (STOCK + enhanced(FRAME, number=1), "not described"),
+    "caplen beyond its block": (STOCK + block(6, struct.pack("<5I", 0, 0, 0, 500, 500)), "cannot be read"),
+    "packet block too short": (STOCK + block(6, bytes(16)), "cannot be read"),
+    "interface block too short": (STOCK + block(1, bytes(4)), "interface description"),
+    "bad section": (STOCK + b"\n\r\r\n" + bytes(24), "section header"),
+    "unknown version": (STOCK + block(0x0A0D0D0A, struct.pack("<IHHq", 0x1A2B3C4D, 2, 0, -1)), "section"),
+    "cut inside a skipped block": (STOCK + block(4, bytes(40))[:-8], "cut off"),
+}
 
 
 @pytest.mark.parametrize("name", BROKEN)

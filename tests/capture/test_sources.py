@@ -1,4 +1,4 @@
-"""Paths, folders, patterns and pipes → streams; compression by content; one clear line for what cannot be used."""
+"""Paths, folders, patterns and pipes → streams; one clear line for what cannot be used."""
 
 from __future__ import annotations
 

@@ -22,7 +22,8 @@ def frames(draw: st.DrawFn) -> bytes:
     options = b"".join(draw(OPTIONS))
     options += bytes(-len(options) % 4)
     segment = dpkt.tcp.TCP(
-        sport=draw(st.integers(1, 65535)), dport=draw(st.integers(1, 65535)), seq=draw(st.integers(0, 2**32 - 1)),
+        sport=draw(st.integers(1, 65535)), dport=draw(st.integers(1, 65535)),
+        seq=draw(st.integers(0, 2**32 - 1)),
         ack=draw(st.integers(0, 2**32 - 1)), flags=draw(st.integers(0, 255)), win=draw(st.integers(0, 65535)),
         data=draw(st.binary(max_size=100)), opts=options,
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""tcpscope and tshark read the same TCP headers; on a sample of the shared captures, where those are at hand."""
+"""tcpscope and tshark read the same TCP headers, on a sample of captures where those are at hand."""
 
 from __future__ import annotations
 

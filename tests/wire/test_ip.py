@@ -10,6 +10,7 @@ from packet_builder import DST4, DST6, SRC4, SRC6, ethernet, ipv4, ipv6, kinds, 
 
 NOTE_FRAGMENT, NOTE_CUT_HEADER = 0x02, 0x20
 ICMP_QUOTE = 1
+UNREACHABLE = b"\x03\x01" + bytes(6)
 SEGMENT = tcp(bytes(range(100)))
 PIECES = [(0, SEGMENT[:24]), (24, SEGMENT[24:64]), (64, SEGMENT[64:104]), (104, SEGMENT[104:])]
 
@@ -142,8 +143,8 @@ def test_icmpv6_errors_quote() -> None:
 
 
 @pytest.mark.parametrize("payload", [
-    b"\x03\x01" + bytes(6), b"\x03\x01" + bytes(6) + ipv4(bytes(30), 17), b"\x03\x01" + bytes(6) + ipv4(bytes(4)),
-    b"\x03\x01" + bytes(6) + ipv4(b"\x03\x01" + bytes(6) + ipv4(tcp()), 1),
+    UNREACHABLE, UNREACHABLE + ipv4(bytes(30), 17), UNREACHABLE + ipv4(bytes(4)),
+    UNREACHABLE + ipv4(UNREACHABLE + ipv4(tcp()), 1),
 ])  # fmt: skip
 def test_icmp_without_tcp_is_icmp(payload: bytes) -> None:
     assert kinds(ethernet(ipv4(payload, 1))) == {"icmp": 1}

@@ -15,6 +15,33 @@ from tcpscope.wire.batch import SegmentBatch
 from tcpscope.wire.reader import SegmentReader
 
 FRAMES = [ethernet(ipv4(tcp(bytes(i), seq=i))) for i in range(40)]
+LINKS = [
+    *(0, 1, 6, 7, 8, 9, 10, 12, 50, 51, 100, 101, 104, 105, 106, 107, 108, 109, 113, 117, 119, 122, 123, 127),
+    *(
+        129,
+        149,
+        163,
+        166,
+        178,
+        180,
+        181,
+        182,
+        192,
+        197,
+        204,
+        205,
+        206,
+        219,
+        226,
+        228,
+        229,
+        239,
+        240,
+        242,
+        258,
+    ),
+    *(276, 284, 285),
+]
 PCAP = pcap(FRAMES)
 PCAPNG = section() + interface() + b"".join(enhanced(it, i) for i, it in enumerate(FRAMES))
 
@@ -76,10 +103,7 @@ def test_flipped_bytes_do_no_harm(kind: bytes, noise: list[tuple[int, int]]) -> 
 
 
 @settings(max_examples=400)
-@given(frame=st.binary(max_size=200), link=st.sampled_from(
-    [0, 1, 6, 7, 8, 9, 10, 12, 50, 51, 100, 101, 104, 105, 106, 107, 108, 109, 113, 117, 119, 122, 123, 127, 129, 149,
-     163, 166, 178, 180, 181, 182, 192, 197, 204, 205, 206, 219, 226, 228, 229, 239, 240, 242, 258, 276, 284, 285],
-))  # fmt: skip
+@given(frame=st.binary(max_size=200), link=st.sampled_from(LINKS))
 def test_random_frames_on_every_link_are_counted_once(frame: bytes, link: int) -> None:
     segments, statistics = read(pcap([frame], link))
     assert sum(statistics["kinds"].values()) == 1
@@ -133,11 +157,11 @@ def test_a_stream_without_tcp_gives_the_caller_its_turn() -> None:
 
 
 def test_a_non_blocking_stream_may_have_nothing_yet() -> None:
-    class Later(io.RawIOBase):
-        answers = [None, PCAP, None, b""]
+    answers = [None, PCAP, None, b""]
 
+    class Later(io.RawIOBase):
         def readinto(self, buffer: memoryview) -> int | None:  # type: ignore[override]
-            data = self.answers.pop(0)
+            data = answers.pop(0)
             if data is None:
                 return None
             buffer[: len(data)] = data
