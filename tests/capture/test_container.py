@@ -144,6 +144,15 @@ def test_statistics_comments_names_and_unknown_blocks() -> None:
 
 
 STOCK = section() + interface() + enhanced(FRAME)
+
+
+@pytest.mark.parametrize("kind", [0xBAD, 0x40000BAD, 9, 0x204, 0x216])
+def test_blocks_that_wireshark_numbers_as_frames(kind: int) -> None:
+    segments, statistics = read(STOCK + block(kind, bytes(24)) + enhanced(FRAME))
+    assert [it["frame"] for it in segments] == [1, 3]
+    assert statistics["packets"] == 2
+
+
 BROKEN = {
     "caplen too large": (pcap([FRAME]) + struct.pack("<IIII", 1, 0, 262145, 262145), "longer than 262144"),
     "cut in a record": (pcap([FRAME, FRAME])[:-1], "cut off"),
