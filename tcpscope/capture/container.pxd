@@ -53,7 +53,7 @@ cdef class Container:
     cdef Py_ssize_t n_interfaces, room, section_start
     cdef int64_t last_time_ns
     cdef readonly uint64_t position       # file offset of the next unread byte
-    cdef readonly uint64_t frames
+    cdef readonly uint64_t frames         # numbers given away
     cdef readonly Py_ssize_t need
     cdef uint64_t to_skip                 # rest of a block nobody reads
     cdef int damage_code

@@ -32,6 +32,8 @@ cdef enum:
     STATISTICS_BLOCK = 5
     ENHANCED_PACKET_BLOCK = 6
     JOURNAL_BLOCK = 9
+    CUSTOM_BLOCK = 0x00000BAD
+    CUSTOM_BLOCK_NOT_COPIED = 0x40000BAD
     BYTE_ORDER = 0x1A2B3C4D
     MAX_PACKET = 262144          # Wireshark's limit for all but a few link types
     MAX_BLOCK = 64 << 20
@@ -67,7 +69,9 @@ cdef class Container:
             return "unknown"
         if self.is_pcapng:
             return "pcapng"
-        return "pcap (nanoseconds)" if self.nanoseconds else "pcap (modified)" if self.record_header == 24 else "pcap"
+        if self.record_header == 24:
+            return "pcap (modified)"
+        return "pcap (nanoseconds)" if self.nanoseconds else "pcap"
 
     @property
     def damage(self):
@@ -95,6 +99,11 @@ cdef class Container:
                 "dropped": it.dropped if it.has_dropped else None,
             })
         return found
+
+    @property
+    def packets(self):
+        """Packets so far; frame numbers may be further on."""
+        return sum(self.interfaces[i].packets for i in range(self.n_interfaces))
 
     cdef int more(self, Py_ssize_t need) noexcept nogil:
         self.need = need
@@ -233,8 +242,8 @@ cdef class Container:
                 self.name_blocks += 1
             else:
                 self.skipped_blocks += 1
-            if kind == JOURNAL_BLOCK:
-                self.frames += 1                  # Wireshark numbers a journal entry as a frame
+            if is_numbered(kind):
+                self.frames += 1
             self.to_skip = total
             return RECORD
         if left < <Py_ssize_t>total:
@@ -397,6 +406,12 @@ cdef class Container:
             if self.u16(options + at) == 1:
                 self.comments += 1
             at += 4 + ((length + 3) & ~<Py_ssize_t>3)
+
+
+cdef bint is_numbered(uint32_t kind) noexcept nogil:
+    """Blocks without a packet that Wireshark nevertheless counts in frame.number: custom, journal, sysdig's."""
+    return (kind == CUSTOM_BLOCK or kind == CUSTOM_BLOCK_NOT_COPIED or kind == JOURNAL_BLOCK or kind == 0x204
+            or kind == 0x208 or kind == 0x216 or kind == 0x217 or kind == 0x221 or kind == 0x222)
 
 
 cdef int64_t time_of(Interface *one, uint64_t ticks) noexcept nogil:

@@ -11,7 +11,7 @@ from libc.string cimport memcpy, memset
 
 from tcpscope.capture.container cimport Record
 from tcpscope.wire.fragments cimport Datagram, HEAD_BYTES, add, extent, head_size, oldest
-from tcpscope.wire.frame cimport be16, has, u8
+from tcpscope.wire.frame cimport be16
 from tcpscope.wire.icmp cimport icmp
 from tcpscope.wire.ip cimport extension, ip, ipv4, ipv6
 from tcpscope.wire.link cimport ethernet, ethertype_layer, frame_relay, link_layer, llc, mpls, ppp, pppoe
@@ -21,9 +21,9 @@ from tcpscope.wire.segment cimport (
 from tcpscope.wire.tcp cimport tcp
 from tcpscope.wire.tunnel cimport ether_in_ip, gre, udp
 from tcpscope.wire.walk cimport (
-    K_CUT, K_FRAGMENT, K_ICMP, K_ICMP_QUOTE, K_IP_OTHER, K_NOT_IP, K_SHORT_TCP, K_TCP, K_TOO_DEEP, K_UDP, K_UNSUPPORTED,
+    K_CUT, K_FRAGMENT, K_ICMP, K_ICMP_QUOTE, K_IP_OTHER, K_NOT_IP, K_TCP, K_TOO_DEEP, K_UDP, K_UNSUPPORTED,
     L_ETHERNET, L_ETHERTYPE, L_FRAGMENT, L_FRAME_RELAY, L_IP, L_IPV4, L_IPV6, L_LINK, L_LLC, L_MPLS, L_PAYLOAD,
-    L_PPP, L_PPPOE, L_STOP, L_WLAN, N_KINDS, Walk, stop,
+    L_PPP, L_PPPOE, L_STOP, L_WLAN, Walk, stop,
 )
 from tcpscope.wire.wlan cimport wlan
 
@@ -261,7 +261,9 @@ cdef class Decoder:
                 self.counts[K_TCP] += 1
                 self.checksums[s.checksum_state] += 1
             return
-        if w.frame.short and (why == K_NOT_IP or why == K_UDP or why == K_UNSUPPORTED):
+        if w.quoted:
+            why = K_ICMP
+        elif w.frame.short and (why == K_NOT_IP or why == K_UDP or why == K_UNSUPPORTED):
             why = K_CUT
         self.counts[why] += 1
         if why != K_UNSUPPORTED:

@@ -5,14 +5,12 @@ Numbers of link types are those of https://www.tcpdump.org/linktypes.html (and t
 BSD values that older writers left in files).  Which EtherTypes, PPP protocols and
 so on lead to IP follows Wireshark's tables; all others end the walk as `not_ip`.
 """
-from libc.stdint cimport uint8_t, uint16_t, uint32_t
+from libc.stdint cimport uint8_t, uint32_t
 
 from tcpscope.wire.frame cimport be16, be32, has, le16, le32, u8, u16, u32
-from tcpscope.wire.segment cimport NOTE_TUNNEL
 from tcpscope.wire.walk cimport (
     K_ARP, K_CUT, K_ENCRYPTED, K_FRAGMENT, K_MALFORMED_LINK, K_NOT_IP, K_UNSUPPORTED,
-    L_ETHERNET, L_ETHERTYPE, L_FRAME_RELAY, L_IP, L_IPV4, L_IPV6, L_LINK, L_LLC, L_MPLS, L_PPP, L_PPPOE, L_STOP,
-    L_WLAN, Walk, end_at, ethertype, layer, mix, stop,
+    L_ETHERNET, L_FRAME_RELAY, L_IP, L_IPV4, L_IPV6, L_LINK, L_LLC, L_MPLS, L_PPP, L_PPPOE,     L_WLAN, Walk, end_at, ethertype, layer, mix, stop,
 )
 
 cdef enum:
@@ -257,7 +255,6 @@ cdef int llc(Walk *w) noexcept nogil:
     """IEEE 802.2, with SNAP (RFC 1042) behind AA AA 03."""
     cdef Py_ssize_t at = w.at
     cdef const uint8_t *p
-    cdef uint32_t organisation
     if not has(&w.frame, at, 3):
         return stop(w, K_CUT)
     p = w.frame.data + at

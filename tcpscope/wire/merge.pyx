@@ -92,12 +92,13 @@ cdef class MergedReader:
         return True
 
     def statistics(self):
-        """For each source in order: what SegmentReader.statistics() says, with its `name`; None before it was read."""
+        """For each source in order what SegmentReader.statistics() says, and its `name`; None before it is read."""
         cdef Lane lane
         found = dict(self.finished)
         for lane in self.lanes:
             found[lane.index] = lane.reader.statistics()
-        return [None if i not in found else {"name": source.name, **found[i]} for i, source in enumerate(self.sources)]
+        return [{"name": source.name, **found[i]} if i in found else None
+                for i, source in enumerate(self.sources)]
 
     def close(self):
         """Close what is open."""

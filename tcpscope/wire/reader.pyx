@@ -164,7 +164,7 @@ cdef class SegmentReader:
             "format": self.container.format,
             "link_types": sorted({it["link_type"] for it in interfaces}),
             "interfaces": interfaces,
-            "packets": self.container.frames,
+            "packets": self.container.packets,
             "bytes": self.container.position,
             "tcp": self.decoder.kinds().get("tcp", 0),
             "first_ns": self.first_ns if self.seen_time else None,

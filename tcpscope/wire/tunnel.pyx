@@ -5,12 +5,12 @@ Teredo (RFC 4380), L2TP (RFC 2661), MPLS and GRE over UDP (RFC 7510, 8086).
 Told by their registered port, on either side, as Wireshark does.  The identifiers
 that both directions share go into the hash; a GTP tunnel has another for each way.
 """
-from libc.stdint cimport uint8_t, uint32_t
+from libc.stdint cimport uint8_t
 
 from tcpscope.wire.frame cimport be16, be32, has, u8, u16
 from tcpscope.wire.segment cimport NOTE_TUNNEL
 from tcpscope.wire.walk cimport (
-    K_CUT, K_MALFORMED_IP, K_NOT_IP, K_UDP, L_ETHERNET, L_IP, L_IPV4, L_IPV6, L_MPLS, L_PAYLOAD, L_PPP, L_STOP,
+    K_CUT, K_NOT_IP, K_UDP, L_ETHERNET, L_IP, L_IPV4, L_IPV6, L_MPLS, L_PAYLOAD, L_PPP, L_STOP,
     Walk, end_at, ethertype, layer, mix, stop,
 )
 
@@ -25,7 +25,7 @@ cdef enum:
 
 cdef int gre(Walk *w) noexcept nogil:
     cdef Py_ssize_t at = w.at
-    cdef int flags, proto, hop
+    cdef int flags, proto, hop, length
     if not has(&w.frame, at, 4):
         return stop(w, K_CUT)
     flags = be16(w.frame.data + at)
@@ -35,13 +35,12 @@ cdef int gre(Walk *w) noexcept nogil:
     if flags & 0xC000:                                    # checksum and offset stand together
         at += 4
     if flags & 0x2000:
-        if flags & 7 == 0 and has(&w.frame, at, 4):
+        if not has(&w.frame, at, 4):
+            return stop(w, K_CUT)
+        if flags & 7 == 0:
             mix(w, TAG_GRE, be32(w.frame.data + at))
-        else:                                             # PPTP (RFC 2637): payload length and call
-            if not has(&w.frame, at, 4):
-                return stop(w, K_CUT)
-            if be16(w.frame.data + at) == 0:
-                return stop(w, K_NOT_IP)
+        elif be16(w.frame.data + at) == 0:                # PPTP (RFC 2637): no payload, an acknowledgment
+            return stop(w, K_NOT_IP)
         at += 4
     if flags & 0x1000:
         at += 4
@@ -51,19 +50,16 @@ cdef int gre(Walk *w) noexcept nogil:
         for hop in range(64):
             if not has(&w.frame, at, 4):
                 return stop(w, K_CUT)
-            at += 4 + w.frame.data[at + 3]
-            if w.frame.data[at - 4 - 0] == 0:
+            length = w.frame.data[at + 3]
+            at += 4 + length
+            if length == 0:
                 break
     if proto == 0x88BE:                                   # ERSPAN: type I has no header, type II eight bytes
         return layer(w, at + 8 if flags & 0x1000 else at, L_ETHERNET)
     if proto == 0x22EB:
         return erspan3(w, at)
-    if proto == 0x88BE + 0x100 or proto == 0x8881:
+    if proto == 0x880B or proto == 0x8881:                # PPP; the latter for 3GPP2's A10
         return layer(w, at, L_PPP)
-    if proto == 0x880B:
-        return layer(w, at, L_PPP)
-    if proto == 0x6559:
-        return stop(w, K_NOT_IP)
     if proto == 0x883E:                                   # WCCP: four bytes where the payload is no IPv4 header
         return layer(w, at if u8(&w.frame, at) >> 4 == 4 else at + 4, L_IPV4)
     return ethertype(w, at, proto) if proto > 1500 else stop(w, K_NOT_IP)
@@ -141,11 +137,15 @@ cdef int vxlan_generic(Walk *w) noexcept nogil:
     following = w.frame.data[w.at + 3]
     mix(w, TAG_VXLAN, be32(w.frame.data + w.at + 4) >> 8)
     w.at += 8
+    if following == 1:
+        return L_IPV4
+    if following == 2:
+        return L_IPV6
+    if following == 3:
+        return L_ETHERNET
     if following == 4:
-        w.proto = 0x894F
-        return ethertype(w, w.at, w.proto)
-    return (L_IPV4 if following == 1 else L_IPV6 if following == 2 else L_ETHERNET if following == 3
-            else L_MPLS if following == 5 else L_STOP)
+        return ethertype(w, w.at, 0x894F)
+    return L_MPLS if following == 5 else L_STOP
 
 
 cdef int geneve(Walk *w) noexcept nogil:
