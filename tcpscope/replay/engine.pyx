@@ -76,8 +76,6 @@ cdef int end(Replay *r, Connection *c) noexcept nogil:
     """Tell c's states, write its records, and free it."""
     cdef Told told
     cdef ConnectionRow *row
-    cdef Past *past
-    cdef Step *steps
     cdef int side, i
     tell(c, r.now_ns, r.msl_ns, &told)
     row = <ConnectionRow *>more(&r.connections, sizeof(ConnectionRow))
@@ -88,23 +86,32 @@ cdef int end(Replay *r, Connection *c) noexcept nogil:
         for i in range(told.lives[side].count):
             if write_event(r, c, side, &told.lives[side].steps[i]) < 0:
                 return -1
-    if r.keep_past:
-        while <uint64_t>r.pasts.size <= c.number * sizeof(Past):
-            past = <Past *>more(&r.pasts, sizeof(Past))
-            if past == NULL:
-                return -1
-            memset(past, 0, sizeof(Past))
-        past = <Past *>(r.pasts.data + c.number * sizeof(Past))
-        past.first = r.steps.size // sizeof(Step)
-        for side in range(2):
-            past.counts[side] = told.lives[side].count
-            past.initial[side] = told.initial[side]
-            if told.lives[side].count:
-                steps = <Step *>more(&r.steps, told.lives[side].count * sizeof(Step))
-                if steps == NULL:
-                    return -1
-                memcpy(steps, told.lives[side].steps, told.lives[side].count * sizeof(Step))
+    if r.keep_past and remember_past(r, c, &told) < 0:
+        return -1
     release(r, c)
+    return 0
+
+
+cdef int remember_past(Replay *r, const Connection *c, const Told *told) noexcept nogil:
+    """Keep the steps of both ends, for `settle`."""
+    cdef Past *past
+    cdef Step *steps
+    cdef int side
+    while <uint64_t>r.pasts.size <= c.number * sizeof(Past):
+        past = <Past *>more(&r.pasts, sizeof(Past))
+        if past == NULL:
+            return -1
+        memset(past, 0, sizeof(Past))
+    past = <Past *>(r.pasts.data + c.number * sizeof(Past))
+    past.first = r.steps.size // sizeof(Step)
+    for side in range(2):
+        past.counts[side] = told.lives[side].count
+        past.initial[side] = told.initial[side]
+        if told.lives[side].count:
+            steps = <Step *>more(&r.steps, told.lives[side].count * sizeof(Step))
+            if steps == NULL:
+                return -1
+            memcpy(steps, told.lives[side].steps, told.lives[side].count * sizeof(Step))
     return 0
 
 
@@ -420,6 +427,20 @@ cdef class Engine:
             if end(r, (<Connection **>open_ones.data)[i]) < 0:
                 raise MemoryError()
         drop(&open_ones)
+
+    def tell(self):
+        """Let `settle` know the states of what is still open, as far as they can be told now."""
+        cdef Replay *r = &self.r
+        cdef Connection *c
+        cdef Told told
+        cdef uint64_t i
+        for i in range(r.flows.mask + 1):
+            c = r.flows.slots[i]
+            while c != NULL:
+                tell(c, r.now_ns, r.msl_ns, &told)
+                if remember_past(r, c, &told) < 0:
+                    raise MemoryError()
+                c = c.next_in_slot
 
     def take_connections(self):
         """Records (layout.CONNECTION) of the connections that ended since the last call."""

@@ -56,6 +56,7 @@ cdef struct Flight:
     Glimpse seen[4]
     uint8_t seen_at
     uint8_t started
+    uint8_t una_told             # una comes from an acknowledgment, not from the first segment seen
     uint8_t phase
     uint8_t probe_out
     uint8_t sack_ok

@@ -209,7 +209,11 @@ cdef int flight_acked(Flight *f, const Segment *s, uint32_t window, int64_t reac
         f.zero_window = window == 0
         f.peer_window = window
     if not f.started:
+        f.una, f.una_told = s.ack, True
         return 0
+    if not f.una_told and not after(s.ack, f.una):
+        f.una, f.una_told = s.ack, True             # what the capture saw first was not the oldest outstanding
+    f.una_told = True
     if after(s.ack, f.una):
         moved = True
         while f.live:
@@ -368,6 +372,14 @@ cdef uint64_t cause(Flight *f, const Segment *s, const Chunk *c, uint32_t end, i
     return bit(A_TIMEOUT_RETRANSMISSION)
 
 
+cdef inline void start(Flight *f, uint32_t seq) noexcept nogil:
+    """The first number seen; the peer may have told an older one that is still outstanding."""
+    f.started = True
+    f.max = seq
+    if not f.una_told or after(f.una, seq):
+        f.una = seq
+
+
 cdef int flight_sent(Flight *f, const Segment *s, uint64_t order, int64_t reach, Finding *out) noexcept nogil:
     """f's side sent s.  reach: from the capture point to that side and back."""
     cdef uint32_t end = s.seq + s.length + ((s.flags & SYN) >> 1) + (s.flags & FIN)
@@ -384,12 +396,10 @@ cdef int flight_sent(Flight *f, const Segment *s, uint64_t order, int64_t reach,
         return 0
     if end == s.seq or s.flags & RST:
         if not f.started and s.flags & ACK and not s.flags & RST:
-            f.una = f.max = s.seq                   # the capture begins in the middle
-            f.started = True
+            start(f, s.seq)                         # the capture begins in the middle
         return 0
     if not f.started:
-        f.started = True
-        f.una = f.max = s.seq
+        start(f, s.seq)
     if s.flags & FIN:
         f.fin_sent = True
     if not before(s.seq, f.max):
@@ -435,7 +445,7 @@ cdef int flight_sent(Flight *f, const Segment *s, uint64_t order, int64_t reach,
     out.annotations |= again(s)
     if c != NULL:
         out.retransmission_of = c.last_frame
-    if not after(end, f.una) or (c != NULL and c.bits & SACKED):
+    if (f.una_told and not after(end, f.una)) or (c != NULL and c.bits & SACKED):
         out.annotations |= bit(A_SPURIOUS_RETRANSMISSION)
     out.annotations |= cause(f, s, c, end, reach)
     if c == NULL:

@@ -1,0 +1,147 @@
+"""The main loop: captures in, records of connections, events and packets out.
+
+There is one path for a file, many files, a compressed file and standard input: fill a batch,
+replay it, hand on what has ended.  Memory is bounded by open connections and by what the
+caller keeps.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from tcpscope.capture.sources import STDIN, Source, Sources, find
+from tcpscope.errors import CaptureError
+from tcpscope.replay.engine import Engine
+from tcpscope.replay.layout import PACKET
+from tcpscope.wire.batch import SegmentBatch
+from tcpscope.wire.merge import MergedReader
+
+DEFAULT_MSL = 30.0  # seconds; Linux keeps TIME_WAIT for 60 s (RFC 9293 says 2 min for the MSL)
+BATCH = 4096
+KEEP_ROWS = 1_000_000  # packet records held while standard input is read, before states are settled early
+
+Paths = Iterable[str | os.PathLike[str]]
+Progress = Callable[[int], None]  # segments replayed so far
+
+
+@dataclass
+class Analysis:
+    """What one run found: packed records (see `replay.layout`) and what is known of the files."""
+
+    names: list[str]
+    skipped: list[str] = field(default_factory=list)
+    files: list[dict[str, Any]] = field(default_factory=list)
+    counters: dict[str, Any] = field(default_factory=dict)
+    connections: bytes = b""
+    events: bytes = b""
+    engine: Engine | None = None
+
+    @property
+    def warnings(self) -> list[str]:
+        """One line for each damaged file."""
+        return [
+            f"{name}: {file['damage']}"
+            for name, file in zip(self.names, self.files, strict=False)
+            if file and file["damage"]
+        ]
+
+
+def locate(paths: Paths | str | os.PathLike[str]) -> Sources:
+    """The captures that the caller's paths, folders and patterns name; CaptureError if there are none."""
+    return find([paths] if isinstance(paths, str | os.PathLike) else paths)
+
+
+def _batches(reader: MergedReader, progress: Progress | None) -> Iterator[SegmentBatch]:
+    batch = SegmentBatch(BATCH)
+    segments = 0
+    while reader.fill(batch):
+        segments += len(batch)
+        if progress is not None:
+            progress(segments)
+        yield batch
+
+
+def _statistics(reader: MergedReader) -> list[dict[str, Any]]:
+    return [it if it is not None else {"damage": None} for it in reader.statistics()]
+
+
+def analyse(
+    found: Sources, *, msl: float = DEFAULT_MSL, by_tunnel: bool = False, progress: Progress | None = None
+) -> Analysis:
+    """Replay the captures and keep connections and events.  msl in seconds."""
+    engine = Engine(msl_ns=round(msl * 1e9), flow_by_tunnel=by_tunnel)
+    result = Analysis([source.name for source in found.captures], found.skipped)
+    with MergedReader(found.captures) as reader:
+        for batch in _batches(reader, progress):
+            engine.replay(batch)
+        engine.finish()
+        result.files = _statistics(reader)
+    result.engine, result.counters = engine, engine.counters()
+    result.connections, result.events = engine.take_connections(), engine.take_events()
+    return result
+
+
+def packets(
+    found: Sources, *, msl: float = DEFAULT_MSL, by_tunnel: bool = False, progress: Progress | None = None
+) -> tuple[Analysis, Iterator[bytearray]]:
+    """Packet records, settled, a chunk at a time, and what is known of the files (complete at the end).
+
+    Files are read twice: once to learn how every connection went on, once to print, so that
+    memory does not grow with the capture.  Standard input can be read only once: there the
+    records are kept until its end, or, past KEEP_ROWS of them, settled by what is known then.
+    """
+    if any(source.name == STDIN for source in found.captures):
+        result = Analysis([source.name for source in found.captures], found.skipped)
+        return result, _packets_once(found, result, round(msl * 1e9), by_tunnel, progress)
+    result = analyse(found, msl=msl, by_tunnel=by_tunnel, progress=progress)
+    return result, _packets_again(found, result, round(msl * 1e9), by_tunnel)
+
+
+def _packets_again(found: Sources, result: Analysis, msl_ns: int, by_tunnel: bool) -> Iterator[bytearray]:
+    engine = Engine(packets=True, keep_past=False, msl_ns=msl_ns, flow_by_tunnel=by_tunnel)
+    assert result.engine is not None
+    with MergedReader(found.captures) as reader:
+        for batch in _batches(reader, None):
+            engine.replay(batch)
+            engine.take_connections()
+            engine.take_events()
+            rows = bytearray(engine.take_packets())
+            result.engine.settle(rows)
+            if rows:
+                yield rows
+
+
+def _packets_once(
+    found: Sources, result: Analysis, msl_ns: int, by_tunnel: bool, progress: Progress | None
+) -> Iterator[bytearray]:
+    engine = Engine(packets=True, msl_ns=msl_ns, flow_by_tunnel=by_tunnel)
+    kept: list[bytearray] = []
+    held = 0
+    with MergedReader(found.captures) as reader:
+        for batch in _batches(reader, progress):
+            engine.replay(batch)
+            kept.append(bytearray(engine.take_packets()))
+            held += len(kept[-1])
+            if held > KEEP_ROWS * PACKET.size:
+                engine.tell()
+                yield from _settled(engine, kept)
+                kept, held = [], 0
+        engine.finish()
+        result.files, result.counters, result.engine = _statistics(reader), engine.counters(), engine
+    result.connections, result.events = engine.take_connections(), engine.take_events()
+    yield from _settled(engine, kept)
+
+
+def _settled(engine: Engine, chunks: list[bytearray]) -> Iterator[bytearray]:
+    for rows in chunks:
+        engine.settle(rows)
+        yield rows
+
+
+def check_usable(result: Analysis) -> None:
+    """Raise CaptureError if not even one packet could be read and the file says why."""
+    if result.files and all(file.get("packets", 0) == 0 and file["damage"] for file in result.files):
+        raise CaptureError(result.warnings[0])
