@@ -15,11 +15,6 @@ from libc.string cimport memcpy, memset
 
 from tcpscope.wire.frame cimport be16, be32, le16, le32
 
-MAGICS = (
-    b"\xd4\xc3\xb2\xa1", b"\xa1\xb2\xc3\xd4", b"\x4d\x3c\xb2\xa1", b"\xa1\xb2\x3c\x4d",
-    b"\x34\xcd\xb2\xa1", b"\xa1\xb2\xcd\x34", b"\n\r\r\n",
-)
-
 cdef enum:
     PCAP = 0xA1B2C3D4
     PCAP_NS = 0xA1B23C4D

@@ -23,17 +23,23 @@ from tcpscope.wire.tunnel cimport ether_in_ip, gre, udp
 from tcpscope.wire.walk cimport (
     K_CUT, K_FRAGMENT, K_ICMP, K_ICMP_QUOTE, K_IP_OTHER, K_NOT_IP, K_TCP, K_TOO_DEEP, K_UDP, K_UNSUPPORTED,
     L_ETHERNET, L_ETHERTYPE, L_FRAGMENT, L_FRAME_RELAY, L_IP, L_IPV4, L_IPV6, L_LINK, L_LLC, L_MPLS, L_PAYLOAD,
-    L_PPP, L_PPPOE, L_STOP, L_WLAN, Walk, stop,
+    L_PPP, L_PPPOE, L_STOP, L_WLAN, N_KINDS, Walk, stop,
 )
 from tcpscope.wire.wlan cimport wlan
 
-KIND_NAMES = (
-    "tcp", "icmp_quote", "udp", "icmp", "arp", "ip_other", "not_ip", "fragment", "encrypted", "unsupported_link",
-    "cut_before_tcp", "cut_in_tcp", "malformed_link", "malformed_ip", "malformed_tcp", "too_deep",
+KIND_NAMES = (                            # of walk.pxd's K_, in their order
+    "tcp", "icmp_quote", "udp", "icmp", "arp", "ip_other", "not_ip", "fragment", "encrypted",
+    "unsupported_link", "cut_before_tcp", "cut_in_tcp", "malformed_link", "malformed_ip", "malformed_tcp",
+    "too_deep",
 )
+if len(KIND_NAMES) != N_KINDS:
+    raise ImportError("walk.pxd and decode.pyx disagree on the kinds of frames")
 
 cdef enum:
     MAX_LAYERS = 48
+
+# A variable, for the sake of libc's memset: for a constant of this size gcc writes `rep stos`, 10 ns slower.
+cdef size_t segment_bytes = sizeof(Segment)
 
 
 cdef class Decoder:
@@ -74,7 +80,7 @@ cdef class Decoder:
         cdef const uint8_t *p = r.data
         cdef Py_ssize_t total, wire = r.wirelen
         cdef bint found
-        memset(s, 0, sizeof(Segment))
+        memset(s, 0, segment_bytes)
         w.frame.data = p
         w.frame.size = r.caplen
         w.frame.short = False

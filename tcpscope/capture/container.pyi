@@ -1,0 +1,21 @@
+from typing import Any
+
+DAMAGE_TEXT: dict[int, str]
+
+class Container:
+    position: int
+    frames: int
+    need: int
+    sections: int
+    comments: int
+    name_blocks: int
+    skipped_blocks: int
+    @property
+    def format(self) -> str: ...
+    @property
+    def damage(self) -> str | None: ...
+    @property
+    def inside_block(self) -> bool: ...
+    @property
+    def packets(self) -> int: ...
+    def described_interfaces(self) -> list[dict[str, Any]]: ...
