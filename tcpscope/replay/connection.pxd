@@ -10,11 +10,11 @@ from tcpscope.replay.zeek cimport Zeek
 from tcpscope.wire.segment cimport Segment
 
 cdef enum:
-    CAUSES = 14                  # counters of a side, see Side.counts
+    CAUSES = 15                  # counters of a side, see Side.counts
 
 cdef enum:                       # Side.counts
     N_FAST, N_TIMEOUT, N_PROBE, N_SPURIOUS, N_SYN, N_FIN, N_CAPTURED_TWICE, N_NETWORK_TWICE
-    N_HOLES, N_UPDATES, N_FULL, N_DELAYED, N_PIGGYBACKED, N_CHALLENGES
+    N_HOLES, N_UPDATES, N_FULL, N_DELAYED, N_PIGGYBACKED, N_CHALLENGES, N_RECOVERY
 
 cdef struct Side:                # what is counted of one side beside Traffic
     uint32_t counts[CAUSES]

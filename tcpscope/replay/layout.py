@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from operator import itemgetter
+from typing import Any
 
 STATES = ("CLOSED", "LISTEN", "SYN_SENT", "SYN_RECEIVED", "ESTABLISHED", "FIN_WAIT_1", "FIN_WAIT_2",
           "CLOSE_WAIT", "CLOSING", "LAST_ACK", "TIME_WAIT", "UNKNOWN")  # fmt: skip
@@ -68,7 +70,7 @@ SIDE_COLUMNS = (
     "max_segment", "min_segment", "max_window", "min_window", "max_in_flight", "initial_window_bytes",
     "rtt_samples", "rtt_min_ns", "rtt_max_ns", "rtt_mean_ns", "rtt_std_ns", "rtt_p50_ns", "rtt_p95_ns",
     "rtt_p99_ns", "srtt_ns", "rto_ns", "idle_max_ns", "throughput", "goodput", "stream_length", "missed_bytes",
-    "fast_retransmissions", "timeout_retransmissions", "tail_loss_probes", "spurious_retransmissions",
+    "fast_retransmissions", "timeout_retransmissions", "tail_loss_probes", "recovery_retransmissions", "spurious_retransmissions",
     "syn_retransmissions", "fin_retransmissions", "duplicate_captures", "network_duplicates", "lost_segments",
     "window_updates", "window_fulls", "zero_window_spells", "zero_window_ns", "longest_zero_window_ns",
     "delayed_acks", "piggybacked_acks", "challenge_acks", "urgent_packets", "bad_checksums",
@@ -101,10 +103,14 @@ class Layout:
         self.struct = struct.Struct("@" + "".join(self.codes) + "0q")
         self.size = self.struct.size
 
-    def dicts(self, raw: bytes) -> Iterator[dict[str, object]]:
+    def dicts(self, raw: bytes) -> Iterator[dict[str, Any]]:
         """The records in `raw`, a dict each; loads no numpy."""
         for values in self.struct.iter_unpack(raw):
             yield dict(zip(self.names, values, strict=True))
+
+    def select(self, raw: bytes, names: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+        """Of each record in `raw` the fields named (two at least), as a tuple; loads no numpy."""
+        return map(itemgetter(*(self.names.index(name) for name in names)), self.struct.iter_unpack(raw))
 
     def dtype(self):  # type: ignore[no-untyped-def]
         """The numpy structured dtype of the record."""

@@ -114,6 +114,7 @@ cdef struct SideRow:              # one direction: what that side sent
     int64_t fast_retransmissions
     int64_t timeout_retransmissions
     int64_t tail_loss_probes
+    int64_t recovery_retransmissions
     int64_t spurious_retransmissions
     int64_t syn_retransmissions
     int64_t fin_retransmissions

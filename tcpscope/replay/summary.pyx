@@ -5,7 +5,7 @@ from libc.string cimport memcpy, memset
 
 from tcpscope.replay.connection cimport (
     N_CAPTURED_TWICE, N_CHALLENGES, N_DELAYED, N_FAST, N_FIN, N_FULL, N_HOLES, N_NETWORK_TWICE, N_PIGGYBACKED,
-    N_PROBE, N_SPURIOUS, N_SYN, N_TIMEOUT, N_UPDATES, Connection, Side,
+    N_PROBE, N_RECOVERY, N_SPURIOUS, N_SYN, N_TIMEOUT, N_UPDATES, Connection, Side,
 )
 from tcpscope.replay.lifecycle cimport (
     POINT_CLIENT, POINT_MIDDLE, POINT_SERVER, POINT_UNKNOWN, Life, Step, Surroundings, live,
@@ -113,12 +113,12 @@ cdef uint8_t kind_of_end(const Connection *c, const Told *told) noexcept nogil:
         return CLOSE_UNREACHABLE
     if c.syn_ns[0] >= 0 and c.syn_ns[1] < 0 and c.side[1].last_ns == 0:
         return CLOSE_UNANSWERED
+    if c.syn_ns[1] >= 0 and c.ack_ns < 0 and told.lives[1].state == SYN_RECEIVED:
+        return CLOSE_HALF_OPEN
     if c.side[0].unanswered >= IN_VAIN or c.side[1].unanswered >= IN_VAIN:
         return CLOSE_TIMEOUT
     if c.fin_seen:
         return CLOSE_HALF_CLOSED
-    if c.syn_ns[1] >= 0 and c.ack_ns < 0 and told.lives[1].state == SYN_RECEIVED:
-        return CLOSE_HALF_OPEN
     return CLOSE_OPEN
 
 
@@ -180,6 +180,7 @@ cdef void fill_side(const Connection *c, const Told *told, int d, int64_t now, S
     row.fast_retransmissions = side.counts[N_FAST]
     row.timeout_retransmissions = side.counts[N_TIMEOUT]
     row.tail_loss_probes = side.counts[N_PROBE]
+    row.recovery_retransmissions = side.counts[N_RECOVERY]
     row.spurious_retransmissions = side.counts[N_SPURIOUS]
     row.syn_retransmissions = side.counts[N_SYN]
     row.fin_retransmissions = side.counts[N_FIN]

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from tcpscope.capture.sources import STDIN, Source, Sources, find
+from tcpscope.capture.sources import STDIN, Sources, find
 from tcpscope.errors import CaptureError
 from tcpscope.replay.engine import Engine
 from tcpscope.replay.layout import PACKET

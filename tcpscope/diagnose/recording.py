@@ -1,0 +1,52 @@
+"""What is wrong with the capture itself, and so weakens everything else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tcpscope.diagnose.facts import Facts, about, times
+from tcpscope.diagnose.finding import Finding
+
+
+def recording(found: list[Facts], files: list[dict[str, Any]], names: list[str]) -> list[Finding]:
+    """Duplicates, one direction only, packets the capture missed, drops, damage."""
+    findings = []
+    for name, file in zip(names, files, strict=False):
+        if file.get("damage"):
+            findings.append(Finding(
+                "damaged", "warning", f"{name} is damaged: {file['damage']}",
+                "capture again, or stop the writer before copying the file", "capture",
+            ))  # fmt: skip
+        dropped = sum(it["dropped"] or 0 for it in file.get("interfaces", ()))
+        if dropped:
+            findings.append(Finding(
+                "dropped", "warning", f"the capture of {name} dropped {times(dropped, 'packet')}: holes may be its own",
+                "capture with a larger buffer, a smaller snaplen or a filter", "capture",
+                numbers={"packets": dropped},
+            ))  # fmt: skip
+    twice = [f for f in found if f.client["duplicate_captures"] or f.server["duplicate_captures"]]
+    if twice:
+        count = sum(f.client["duplicate_captures"] + f.server["duplicate_captures"] for f in twice)
+        findings.append(about(
+            twice, "duplicates", "note", "capture",
+            f"{times(count, 'packet')} of {times(len(twice))} stand in the capture twice; they are not retransmissions",
+            "a mirror port or `any` shows packets on their way in and out: capture on one interface",
+            packets=count,
+        ))  # fmt: skip
+    single = [f for f in found if f.common["one_direction"] and f.close == "open"]
+    if single:
+        findings.append(about(
+            single, "one_direction", "note", "capture",
+            f"only one direction of {times(len(single))} was captured",
+            "asymmetric routing or a one-way mirror: states of the silent side are inferred",
+        ))  # fmt: skip
+    missed = [f for f in found if f.client["missed_bytes"] > 0 or f.server["missed_bytes"] > 0]
+    if missed:
+        size = sum(max(f.client["missed_bytes"], 0) + max(f.server["missed_bytes"], 0) for f in missed)
+        findings.append(about(
+            missed, "missed", "note", "capture",
+            f"{size:,} bytes in {times(len(missed))} were transferred but are not in the capture",
+            "the capture lost packets, or began or ended in the middle",
+            bytes=size,
+        ))  # fmt: skip
+    return findings
