@@ -45,9 +45,7 @@ def ipv4(
 ) -> bytes:  # fmt: skip
     length = 20 + len(options) + len(payload) if total is None else total
     first = 0x45 + len(options) // 4
-    head = (
-        struct.pack(">BBHHHBBH4s4s", first, tos, length, ident, fragment, ttl, proto, 0, src, dst) + options
-    )
+    head = struct.pack(">BBHHHBBH4s4s", first, tos, length, ident, fragment, ttl, proto, 0, src, dst) + options
     return head[:10] + struct.pack(">H", checksum(head)) + head[12:] + payload
 
 
@@ -64,13 +62,8 @@ def ethernet(payload: bytes, kind: int = 0x0800) -> bytes:
     return b"\x02\0\0\0\0\x02\x02\0\0\0\0\x01" + struct.pack(">H", kind) + payload
 
 
-def record(
-    frame: bytes, *, order: str = "<", second: int = 1, fraction: int = 0, wire: int | None = None
-) -> bytes:
-    return (
-        struct.pack(order + "IIII", second, fraction, len(frame), len(frame) if wire is None else wire)
-        + frame
-    )
+def record(frame: bytes, *, order: str = "<", second: int = 1, fraction: int = 0, wire: int | None = None) -> bytes:
+    return struct.pack(order + "IIII", second, fraction, len(frame), len(frame) if wire is None else wire) + frame
 
 
 def pcap(
@@ -116,9 +109,7 @@ def read(data: bytes, capacity: int = 64, **settings: Any) -> tuple[list[dict[st
     return read_stream(io.BytesIO(data), capacity, **settings)
 
 
-def read_stream(
-    stream: Any, capacity: int = 64, **settings: Any
-) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+def read_stream(stream: Any, capacity: int = 64, **settings: Any) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     reader, batch, found = SegmentReader(stream, **settings), SegmentBatch(capacity), []
     while reader.fill(batch):
         found += as_dicts(batch.tobytes())

@@ -28,9 +28,7 @@ def stack(*decorators: Callable[[Command], Command]) -> Callable[[Command], Comm
 
 
 def format_option(*forms: str) -> Callable[[Command], Command]:
-    return click.option(
-        "--format", "form", type=click.Choice(forms or FORMATS), default="table", show_default=True
-    )
+    return click.option("--format", "form", type=click.Choice(forms or FORMATS), default="table", show_default=True)
 
 
 files = click.argument("files", nargs=-1, required=True, metavar="FILE…", type=click.Path())
@@ -47,14 +45,10 @@ common = stack(
 )  # fmt: skip
 
 filters = stack(
-    click.option(
-        "--host", "hosts", multiple=True, metavar="IP|NET", help="Either end in this address or network."
-    ),
+    click.option("--host", "hosts", multiple=True, metavar="IP|NET", help="Either end in this address or network."),
     click.option("--port", "ports", multiple=True, type=click.IntRange(0, 65535), help="Either port."),
     click.option("--state", "states", multiple=True, metavar="STATE", help="Either end in this state."),
-    click.option(
-        "-c", "--connection", "connections", multiple=True, type=int, metavar="N", help="This connection."
-    ),
+    click.option("-c", "--connection", "connections", multiple=True, type=int, metavar="N", help="This connection."),
     click.option("--from", "since", metavar="TIME", help="From here: +SECONDS, epoch seconds, or ISO 8601."),
     click.option("--to", "until", metavar="TIME", help="Up to here."),
 )
@@ -98,9 +92,7 @@ def progress(quiet: bool) -> Iterator[Progress | None]:
         now = time.monotonic()
         if now - last >= 0.2 and now - began >= 1:
             last = now
-            sys.stderr.write(
-                f"\r{segments:,} segments, {segments / (now - began) / 1e6:.1f} million a second "
-            )
+            sys.stderr.write(f"\r{segments:,} segments, {segments / (now - began) / 1e6:.1f} million a second ")
             sys.stderr.flush()
 
     yield show
@@ -111,8 +103,6 @@ def progress(quiet: bool) -> Iterator[Progress | None]:
 def tell_read(result: Analysis, verbose: bool) -> None:
     if verbose:
         for name, it in zip(result.names, result.files, strict=False):
-            click.echo(
-                f"{os.path.basename(name)}: {it.get('packets', 0):,} packets, {it.get('format')}", err=True
-            )
+            click.echo(f"{os.path.basename(name)}: {it.get('packets', 0):,} packets, {it.get('format')}", err=True)
         for name in result.skipped:
             click.echo(f"skipped: {name} is not a capture", err=True)

@@ -18,9 +18,7 @@ WIDTHS = {"time": 17, "frame": -7, "connection": -10, "endpoint": 8, "ip": 15, "
 @click.command("events")
 @files
 @format_option()
-@click.option(
-    "-c", "--connection", "connections", multiple=True, type=int, metavar="N", help="This connection."
-)
+@click.option("-c", "--connection", "connections", multiple=True, type=int, metavar="N", help="This connection.")
 @common
 def command(
     files: tuple[str, ...], form: str, output: str | None, connections: tuple[int, ...], **options: Any

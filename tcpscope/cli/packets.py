@@ -38,9 +38,7 @@ def command(files: tuple[str, ...], form: str, output: str | None, **options: An
     from tcpscope.tables import rows
 
     with progress(options["quiet"]) as show:
-        result, chunks = read_packets(
-            locate(files), msl=options["msl"], by_tunnel=options["by_tunnel"], progress=show
-        )
+        result, chunks = read_packets(locate(files), msl=options["msl"], by_tunnel=options["by_tunnel"], progress=show)
     once = not result.files  # standard input: what is wrong with it is known only at its end
     if not once:
         warn(result, options["strict"], options["quiet"])
@@ -73,7 +71,5 @@ def _early(options: dict[str, Any]) -> Wanted:
 
     for name in ("since", "until"):
         if (options[name] or "").startswith("+"):
-            raise UsageError(
-                "--from and --to with +SECONDS need a file: the start of standard input is not known yet"
-            )
+            raise UsageError("--from and --to with +SECONDS need a file: the start of standard input is not known yet")
     return wanted(Analysis([]), options)

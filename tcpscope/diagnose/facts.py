@@ -96,9 +96,7 @@ def about(
 ) -> Finding:
     """A finding about these connections; it names the first frames (or the last ones) as evidence."""
     frames = [f.last_frame if last else f.frame for f in group[:MANY]]
-    return Finding(
-        id, severity, text, advice, side, [f.number for f in group[:MANY]], len(group), frames, numbers
-    )
+    return Finding(id, severity, text, advice, side, [f.number for f in group[:MANY]], len(group), frames, numbers)
 
 
 def times(count: int, noun: str = "connection") -> str:

@@ -73,9 +73,7 @@ def opening(found: list[Facts]) -> list[Finding]:
                 + (", as in a SYN flood" if flood else ""),
                 "spoofed or dead clients, or the path back is broken: check routes and SYN cookies",
             ))  # fmt: skip
-        lost = [
-            f for f in group if f.client["syn_retransmissions"] and f.close not in ("unanswered", "refused")
-        ]
+        lost = [f for f in group if f.client["syn_retransmissions"] and f.close not in ("unanswered", "refused")]
         if lost:
             findings.append(about(
                 lost, "syn_lost", "warning", "path",

@@ -58,9 +58,7 @@ def _loss(server: str, group: list[Facts]) -> list[Finding]:
             "losses that duplicate ACKs could not tell: whole windows, last segments, or a dead path",
             timeouts=count,
         ))  # fmt: skip
-    needless = [
-        f for f in group if f.client["spurious_retransmissions"] or f.server["spurious_retransmissions"]
-    ]
+    needless = [f for f in group if f.client["spurious_retransmissions"] or f.server["spurious_retransmissions"]]
     if needless:
         count = sum(_sides(needless, "spurious_retransmissions").values())
         findings.append(about(

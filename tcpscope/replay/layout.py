@@ -119,9 +119,7 @@ class Layout:
         formats = [f"V{code[:-1]}" if code.endswith("s") else code for code in self.codes]
         offsets = [struct.calcsize("@" + "".join(self.codes[:at]) + "0" + ("B" if code.endswith("s") else code))
                    for at, code in enumerate(self.codes)]  # fmt: skip
-        return numpy.dtype(
-            {"names": list(self.names), "formats": formats, "offsets": offsets, "itemsize": self.size}
-        )
+        return numpy.dtype({"names": list(self.names), "formats": formats, "offsets": offsets, "itemsize": self.size})
 
 
 PACKET = Layout(PACKET_FIELDS)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable
+from io import StringIO
 from operator import itemgetter
 from typing import IO, Any
 
@@ -35,9 +36,7 @@ def console(stream: IO[str] | None = None) -> Console:
     if stream.isatty():
         return Console(file=stream, highlight=False, soft_wrap=False)
     width = os.environ.get("COLUMNS", "")
-    return Console(
-        file=stream, highlight=False, width=int(width) if width.isdigit() else PIPE_WIDTH, no_color=True
-    )
+    return Console(file=stream, highlight=False, width=int(width) if width.isdigit() else PIPE_WIDTH, no_color=True)
 
 
 def state(word: str) -> Text:
@@ -94,9 +93,7 @@ def print_overview(out: Console, facts: dict[str, Any], utc: bool) -> None:
     if facts["not_tcp"]:
         listed = [f"{count:,} {safe(kind)}" for kind, count in facts["not_tcp"].items()]
         out.print(
-            "not TCP: "
-            + ", ".join(listed[:8])
-            + (f" and {len(listed) - 8} kinds more" if len(listed) > 8 else "")
+            "not TCP: " + ", ".join(listed[:8]) + (f" and {len(listed) - 8} kinds more" if len(listed) > 8 else "")
         )
     notes = []
     if facts["cut_packets"]:
@@ -135,10 +132,8 @@ def _again(c: dict[str, Any]) -> int:
 def badness(c: dict[str, Any]) -> float:
     """How much a connection deserves to be looked at; 0: nothing odd."""
     found = float(_BADNESS.get(layout.CLOSE_KINDS[c["close_kind"]], 0))
-    found += min(_again(c), 50) + 5 * min(
-        c["client_timeout_retransmissions"] + c["server_timeout_retransmissions"], 10
-    )
-    return found + min((c["client_zero_window_ns"] + c["server_zero_window_ns"]) / 1e9, 10) * 5
+    found += min(_again(c), 50) + 5 * min(c["client_timeout_retransmissions"] + c["server_timeout_retransmissions"], 10)
+    return float(found + min((c["client_zero_window_ns"] + c["server_zero_window_ns"]) / 1e9, 10) * 5)
 
 
 def print_connections(out: Console, raw: bytes) -> None:
@@ -222,14 +217,16 @@ def print_findings(out: Console, findings: list[Finding], most: int = 20) -> Non
         out.print(f"… and {len(findings) - most} findings more (--format json has all)")
 
 
-def print_analysis(
-    result: Analysis, findings: list[Finding], utc: bool, stream: IO[str] | None = None
-) -> None:
-    """The whole of `tcpscope analyze` for a person."""
-    out = console(stream)
+def print_analysis(result: Analysis, findings: list[Finding], utc: bool, stream: IO[str] | None = None) -> None:
+    """The whole of `tcpscope analyze` for a person; in a pipe without trailing blanks."""
+    stream = stream or sys.stdout
+    page = stream if stream.isatty() else StringIO()
+    out = console(page)
     print_overview(out, overview(result), utc)
     print_connections(out, result.connections)
     print_findings(out, findings)
+    if isinstance(page, StringIO):
+        stream.writelines(line.rstrip() + "\n" for line in page.getvalue().splitlines())
 
 
 # ---------------------------------------------------------------- the table format of the other commands

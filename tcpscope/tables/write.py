@@ -35,9 +35,7 @@ def destination(path: str | None) -> Iterator[BinaryIO]:
         return
     folder = os.path.dirname(os.path.abspath(path))
     if os.path.isdir(path) or not os.path.isdir(folder):
-        raise UsageError(
-            f"cannot write {path}: " + ("it is a folder" if os.path.isdir(path) else "no such folder")
-        )
+        raise UsageError(f"cannot write {path}: " + ("it is a folder" if os.path.isdir(path) else "no such folder"))
     handle, part = tempfile.mkstemp(prefix=".tcpscope-", dir=folder)
     try:
         with os.fdopen(handle, "wb") as stream:

@@ -91,9 +91,9 @@ def test_pcapng(order: str) -> None:
 )  # fmt: skip
 def test_time_resolutions(order: str, resolution: int, offset: int, ticks: int, expected: int) -> None:
     options = option(9, bytes([resolution]), order) + option(14, struct.pack(order + "q", offset), order)
-    assert times(
-        section(order) + interface(options=options, order=order) + enhanced(FRAME, ticks, order=order)
-    ) == [expected]
+    assert times(section(order) + interface(options=options, order=order) + enhanced(FRAME, ticks, order=order)) == [
+        expected
+    ]
 
 
 def test_several_interfaces_and_sections() -> None:
@@ -120,11 +120,7 @@ def test_simple_and_old_packet_blocks() -> None:
     old = block(2, struct.pack("<HHIIII", 0, 5, 0, 9, len(FRAME), len(FRAME)) + FRAME)
     data = section() + interface() + simple + old + simple
     assert times(data) == [0, 9000, 9000]
-    cut = (
-        section()
-        + interface(snaplen=60)
-        + block(3, struct.pack("<I", 5000) + ethernet(ipv4(tcp(b"x" * 4946)))[:60])
-    )
+    cut = section() + interface(snaplen=60) + block(3, struct.pack("<I", 5000) + ethernet(ipv4(tcp(b"x" * 4946)))[:60])
     segment = read(cut)[0][0]
     assert (segment["length"], segment["captured"]) == (4946, 6)
 

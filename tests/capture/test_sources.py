@@ -159,9 +159,7 @@ def test_a_pipe_is_never_seeked(tmp_path: Path) -> None:
     )
     root = Path(__file__).parents[2]
     for data in (CAPTURE, gzip.compress(CAPTURE), zstandard.ZstdCompressor().compress(CAPTURE)):
-        done = subprocess.run(
-            [sys.executable, "-c", program], input=data, capture_output=True, cwd=root, check=True
-        )
+        done = subprocess.run([sys.executable, "-c", program], input=data, capture_output=True, cwd=root, check=True)
         assert done.stdout.strip() == b"600"
 
 

@@ -10,9 +10,7 @@ from hypothesis import strategies as st
 from packet_builder import read
 
 OPTIONS = st.lists(
-    st.sampled_from(
-        [b"\x01", b"\x02\x04\x05\xb4", b"\x03\x03\x07", b"\x04\x02", b"\x08\x0a" + b"\0\0\0\1\0\0\0\2"]
-    ),
+    st.sampled_from([b"\x01", b"\x02\x04\x05\xb4", b"\x03\x03\x07", b"\x04\x02", b"\x08\x0a" + b"\0\0\0\1\0\0\0\2"]),
     max_size=3,
 )
 
@@ -29,9 +27,7 @@ def frames(draw: st.DrawFn) -> bytes:
     )  # fmt: skip
     segment.off = (20 + len(options)) // 4
     if draw(st.booleans()):
-        packet = dpkt.ip.IP(
-            src=draw(st.binary(min_size=4, max_size=4)), dst=b"\x0a\0\0\x02", p=6, data=segment
-        )
+        packet = dpkt.ip.IP(src=draw(st.binary(min_size=4, max_size=4)), dst=b"\x0a\0\0\x02", p=6, data=segment)
         packet.len = len(packet)
         kind = 0x0800
     else:

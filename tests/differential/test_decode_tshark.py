@@ -52,9 +52,7 @@ def test_each_whole_header_is_read_as_tshark_reads_it(path: Path, oracle: Module
 def header(segment: dict[str, Any]) -> tuple[Any, ...]:
     size = 4 if segment["ip_version"] == 4 else 16
     ends = tuple(str(ipaddress.ip_address(segment[name][:size])) for name in ("src", "dst"))
-    return ends + tuple(
-        segment[name] for name in ("sport", "dport", "seq", "ack", "length", "window", "flags")
-    )
+    return ends + tuple(segment[name] for name in ("sport", "dport", "seq", "ack", "length", "window", "flags"))
 
 
 def shown(oracle: ModuleType, row: list[str]) -> tuple[Any, ...]:

@@ -13,9 +13,7 @@ CLIENT, SERVER = (bytes([10, 0, 0, 1]), 40000), (bytes([10, 0, 0, 2]), 80)
 _BLANK = {name: b"" if code.endswith("s") else 0 for name, code in SEGMENT_FIELDS}
 
 
-def segment(
-    frame: int, sender: int, flags: int, seq: int, ack: int = 0, length: int = 0, **fields: object
-) -> bytes:
+def segment(frame: int, sender: int, flags: int, seq: int, ack: int = 0, length: int = 0, **fields: object) -> bytes:
     """One packed Segment: sender 0 is the client, 1 the server; a millisecond a frame unless time_ns is given."""
     (src, sport), (dst, dport) = (CLIENT, SERVER) if sender == 0 else (SERVER, CLIENT)
     values = dict(_BLANK, frame=frame, time_ns=frame * 1_000_000, src=src, dst=dst, sport=sport, dport=dport)
@@ -39,7 +37,5 @@ class Replayed:
         engine.settle(rows)
         self.packets = list(PACKET.dicts(bytes(rows)))
         self.connections = sorted(CONNECTION.dicts(engine.take_connections()), key=lambda c: c["connection"])
-        self.events = sorted(
-            EVENT.dicts(engine.take_events()), key=lambda e: (e["connection"], e["endpoint"])
-        )
+        self.events = sorted(EVENT.dicts(engine.take_events()), key=lambda e: (e["connection"], e["endpoint"]))
         self.counters = engine.counters()

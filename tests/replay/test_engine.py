@@ -1,6 +1,8 @@
 """Whatever is fed to the replay, these hold: nothing is lost, counts add up, only table arrows happen,
 and the answer does not depend on how the segments were cut into batches."""
 
+from itertools import pairwise
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -53,8 +55,8 @@ def test_invariants(steps):
         assert (STATES[e["old"]], e["event"], STATES[e["new"]]) in ARROWS
     for endpoint in {(e["connection"], e["endpoint"]) for e in replayed.events}:
         chain = [e for e in replayed.events if (e["connection"], e["endpoint"]) == endpoint]
-        assert all(a["new"] == b["old"] for a, b in zip(chain, chain[1:], strict=False))
-        assert all(a["time_ns"] <= b["time_ns"] for a, b in zip(chain, chain[1:], strict=False))
+        assert all(a["new"] == b["old"] for a, b in pairwise(chain))
+        assert all(a["time_ns"] <= b["time_ns"] for a, b in pairwise(chain))
 
 
 @settings(max_examples=100, deadline=None)

@@ -1,4 +1,4 @@
-"""The table of RFC 9293, figure 5: every state can be reached and left, and the compiled loop moves by it alone."""
+"""The table of RFC 9293, figure 5: every state can be reached and left again."""
 
 import re
 

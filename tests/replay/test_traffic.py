@@ -24,9 +24,7 @@ MS = 1_000_000
 WSCALE, MSS, SACK = 2, 1, 8
 
 
-def segment(
-    who: int, flags: str, seq: int, length: int = 0, ack: int = 0, ms: float = 0, **more: object
-) -> bytes:
+def segment(who: int, flags: str, seq: int, length: int = 0, ack: int = 0, ms: float = 0, **more: object) -> bytes:
     """One packed Segment that side `who` sends `ms` milliseconds after the start."""
     values: dict[str, object] = dict.fromkeys((name for name, _ in SEGMENT_FIELDS), 0)
     values |= {

@@ -92,9 +92,7 @@ def test_a_header_in_two_fragments_is_put_together() -> None:
 
 
 def test_a_first_fragment_whose_rest_never_comes() -> None:
-    segments, statistics = read(
-        pcap([fragment(*PIECES[0]), fragment(*PIECES[1]), ethernet(ipv4(tcp(b"later")))])
-    )
+    segments, statistics = read(pcap([fragment(*PIECES[0]), fragment(*PIECES[1]), ethernet(ipv4(tcp(b"later")))]))
     assert [(it["frame"], it["time_ns"], it["length"]) for it in segments] == [
         (3, 3_000_000_000, 5), (1, 1_000_000_000, 44),
     ]  # fmt: skip
@@ -126,9 +124,7 @@ def test_a_tunnel_in_fragments() -> None:
 def test_icmp_errors_quote(kind: int, code: int) -> None:
     quoted = ipv4(tcp(bytes(500)))
     for size in (28, 40, 100):
-        segment = one(
-            ethernet(ipv4(struct.pack(">BBHI", kind, code, 0, 0) + quoted[:size], 1, src=DST4, dst=SRC4))
-        )
+        segment = one(ethernet(ipv4(struct.pack(">BBHI", kind, code, 0, 0) + quoted[:size], 1, src=DST4, dst=SRC4)))
         assert (segment["kind"], segment["icmp_type"], segment["icmp_code"]) == (ICMP_QUOTE, kind, code)
         assert (segment["src"][:4], segment["sport"], segment["seq"]) == (SRC4, 4000, 1000)  # type: ignore[index]
         assert bool(int(segment["notes"]) & NOTE_CUT_HEADER) == (size == 28)

@@ -126,18 +126,14 @@ TUNNELS = {
     "erspan 1": ipv4(b"\0\0\x88\xbe" + ethernet(IP4), 47),
     "erspan 2": ipv4(b"\x10\0\x88\xbe" + bytes(4) + bytes(8) + ethernet(IP4), 47),
     "erspan 3": ipv4(b"\x10\0\x22\xeb" + bytes(4) + bytes(12) + ethernet(IP4), 47),
-    "pptp": ipv4(
-        b"\x30\x01\x88\x0b" + struct.pack(">HHI", len(IP4) + 4, 1, 1) + b"\xff\x03\x00\x21" + IP4, 47
-    ),
+    "pptp": ipv4(b"\x30\x01\x88\x0b" + struct.pack(">HHI", len(IP4) + 4, 1, 1) + b"\xff\x03\x00\x21" + IP4, 47),
     "etherip": ipv4(b"\x30\0" + ethernet(IP4), 97),
     "mpls in ip": ipv4(label(20, True) + IP4, 137),
     "vxlan": udp(b"\x08\0\0\0\0\0\x07\0" + ethernet(IP4), 4789),
     "vxlan gpe": udp(b"\x0c\0\0\x01\0\0\x07\0" + IP4, 4790),
     "geneve": udp(b"\x01\0\x65\x58\0\0\x07\0" + bytes(4) + ethernet(IP4), 6081),
     "gtp": udp(b"\x30\xff" + struct.pack(">HI", len(IP4), 9) + IP4, 2152),
-    "gtp extension": udp(
-        b"\x34\xff" + struct.pack(">HI", len(IP4) + 8, 9) + b"\0\0\0\x85\x01\0\0\0" + IP4, 2152
-    ),
+    "gtp extension": udp(b"\x34\xff" + struct.pack(">HI", len(IP4) + 8, 9) + b"\0\0\0\x85\x01\0\0\0" + IP4, 2152),
     "teredo": udp(IP6, 3544),
     "l2tp": udp(b"\0\x02\0\1\0\2" + b"\xff\x03\0\x21" + IP4, 1701),
     "mpls in udp": udp(label(20, True) + IP4, 6635),
