@@ -39,7 +39,7 @@ cdef struct ZeekSide:
     uint8_t n_islands
     uint8_t state
     uint8_t before               # the state it had before that
-    uint8_t marks                # FINISHED, SKIPPING
+    uint8_t marks                # FINISHED, SKIPPING, VERIFIED
 
 cdef struct Zeek:
     ZeekSide side[2]             # 0 the client, 1 the server

@@ -8,6 +8,10 @@ moves its sender's state when it is seen, whatever its sequence number, delivere
 Order within one segment matters for the history and is Zeek's: flag letters, zero window (w),
 retransmission (t), then the states, then the gap (g) that the acknowledgment reveals in the peer's
 stream, and last the segment's own payload.
+
+One rule is ours.  Zeek drops every segment with a wrong checksum (c) unless told not to look (-C).  Here
+the checksums of a side that never had a right one are not believed: a network card or an anonymizer has
+left them so, and its user would run Zeek with -C.
 """
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t
 from libc.string cimport memcpy, memset
@@ -16,12 +20,14 @@ from tcpscope.replay.layout import CONN_STATES
 from tcpscope.replay.seq cimport after, before, distance, place
 from tcpscope.wire.batch cimport SegmentBatch
 from tcpscope.wire.segment cimport (
-    ACK, FIN, NOTE_BOGUS_OFFSET, NOTE_CUT_HEADER, NOTE_FRAGMENT, OPT_CUT, RST, SUM_BAD, SYN, Segment
+    ACK, FIN, NOTE_BOGUS_OFFSET, NOTE_CUT_HEADER, NOTE_FRAGMENT, OPT_CUT, RST, SUM_BAD, SUM_GOOD, SYN,
+    Segment
 )
 
 cdef enum:                             # ZeekSide.marks
     FINISHED = 0x01                    # has sent a FIN
     SKIPPING = 0x02                    # Zeek has given up reassembling this side
+    VERIFIED = 0x04                    # a checksum of this side was right
 
 cdef enum:                             # Zeek.seen
     SEEN_SYN = 0x01                    # S or H
@@ -414,9 +420,11 @@ cdef void zeek_observe(Zeek *z, const Segment *s, int sender) noexcept nogil:
 
     if s.notes & (NOTE_BOGUS_OFFSET | NOTE_CUT_HEADER) or s.options & OPT_CUT:
         return
-    if s.checksum_state == SUM_BAD:
+    if s.checksum_state == SUM_GOOD:
+        me.marks |= VERIFIED
+    elif s.checksum_state == SUM_BAD and me.marks & VERIFIED:
         tell_scaled(z, sender, &me.bad_sums, b'C')
-        return
+        return                             # damaged; its receiver discards it too
     if control:
         occupied = (0 if control & RST else s.length) + (control & SYN != 0) + (control & FIN != 0)
     if control & SYN or me.state == INACTIVE:
