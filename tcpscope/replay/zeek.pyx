@@ -90,6 +90,19 @@ cdef void zeek_start(Zeek *z, const Segment *s) noexcept nogil:
         tell(z, b'^')
 
 
+cdef void take_for_responder(Zeek *z) noexcept nogil:
+    """A SYN-ACK stood alone until data or an acknowledgment followed: no scan, so its sender is the responder.
+
+    From here on all is as if the first segment had been flipped.
+    """
+    become(&z.side[z.originator], ESTABLISHED)
+    z.originator = 1 - z.originator
+    z.seen[0], z.seen[1] = z.seen[1], z.seen[0]
+    z.length = 0
+    tell(z, b'^')
+    tell(z, b'h')
+
+
 cdef int zeek_originator(const Zeek *z) noexcept nogil:
     """0 if Zeek's originator is the client, 1 if it is the server."""
     return z.originator
@@ -431,6 +444,8 @@ cdef void zeek_observe(Zeek *z, const Segment *s, int sender) noexcept nogil:
         place_start(me, s, occupied)
     position = place(me.last, s.seq - me.start)
 
+    if z.length == 1 and z.history[0] == b'H' and not control and (s.length or s.flags & ACK):
+        take_for_responder(z)
     if control:
         tell_control(z, s, sender, <uint32_t>position)
     elif s.length:
