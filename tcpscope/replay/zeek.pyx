@@ -206,7 +206,18 @@ cdef inline void place_start(ZeekSide *me, const Segment *s, uint32_t occupied) 
 
 
 cdef inline void advance(Zeek *z, const Segment *s, int sender, int64_t end) noexcept nogil:
-    """Move `last` to a segment's end, or count it as a retransmission."""
+    """Move `last` to a segment's end, or count it as a retransmission (t), late arrivals included."""
+    cdef ZeekSide *me = &z.side[sender]
+    if me.state == RESET:
+        return
+    if end > me.last:
+        me.last = end
+    elif s.length:
+        tell_scaled(z, sender, &me.repeats, b'T')
+
+
+cdef void advance_by_control(Zeek *z, const Segment *s, int sender, int64_t end) noexcept nogil:
+    """The same for SYN, FIN and RST, whose numbers are believed less, or more."""
     cdef ZeekSide *me = &z.side[sender]
     cdef int64_t jump = end - me.last
     if s.flags & (SYN | RST) and (jump > TOO_LARGE_JUMP or jump < -TOO_LARGE_JUMP):
@@ -214,12 +225,8 @@ cdef inline void advance(Zeek *z, const Segment *s, int sender, int64_t end) noe
     if s.flags & FIN and me.last == 1:
         # between SYN and FIN nothing was captured: the distance may be more than 2 GB
         me.last = <uint32_t>end
-    elif me.state == RESET:
-        return
-    elif jump > 0:
-        me.last = end
-    elif s.length:
-        tell_scaled(z, sender, &me.repeats, b'T')
+    else:
+        advance(z, s, sender, end)
 
 
 cdef inline bint none_acked(const ZeekSide *me) noexcept nogil:
@@ -301,11 +308,13 @@ cdef void add_island(ZeekSide *me, uint32_t start, uint32_t end) noexcept nogil:
     me.n_islands = <uint8_t>n
 
 
-cdef void received(Zeek *z, int sender, uint32_t start, uint32_t end) noexcept nogil:
+cdef void give_up(ZeekSide *me) noexcept nogil:
+    me.marks |= SKIPPING
+    me.n_islands = 0
+
+
+cdef inline void received(ZeekSide *me, uint32_t start, uint32_t end) noexcept nogil:
     """Reassemble the payload [start, end); give up as Zeek does where too much waits to be acknowledged."""
-    cdef ZeekSide *me = &z.side[sender]
-    cdef int64_t waiting = 0, unacked
-    cdef int i
     if me.marks & SKIPPING or not after(end, me.next):
         return
     if not after(start, me.next):
@@ -314,17 +323,10 @@ cdef void received(Zeek *z, int sender, uint32_t start, uint32_t end) noexcept n
             absorb(me)
     else:
         add_island(me, start, end)
-    if me.n_islands and none_acked(me):
-        if distance(me.next, me.islands[2 * me.n_islands - 1]) > MAX_WITHOUT_ACKS:
-            me.marks |= SKIPPING
-    elif not none_acked(me):
-        unacked = place(me.last, me.next - me.start) - me.acked
-        for i in range(me.n_islands):
-            waiting += distance(me.islands[2 * i], me.islands[2 * i + 1])
-        if unacked + waiting > MAX_UNACKED:
-            me.marks |= SKIPPING
-    if me.marks & SKIPPING:
-        me.n_islands = 0
+        if none_acked(me) and distance(me.next, me.islands[2 * me.n_islands - 1]) > MAX_WITHOUT_ACKS:
+            give_up(me)
+    if me.last - me.acked > MAX_UNACKED and not none_acked(me):
+        give_up(me)
 
 
 cdef inline void gap(Zeek *z, int sender, uint32_t upto, bint report) noexcept nogil:
@@ -467,15 +469,18 @@ cdef void zeek_observe(Zeek *z, const Segment *s, int sender) noexcept nogil:
             if acked > peer.acked and not control & RST \
                     and not (s.ack == 0 and acked - peer.acked > TOO_LARGE_JUMP):
                 peer.acked = acked
-    advance(z, s, sender, position + occupied)
+    if control:
+        advance_by_control(z, s, sender, position + occupied)
+    else:
+        advance(z, s, sender, position + occupied)
     if control or me.state == INACTIVE:
         move(z, s, sender)
-    if acknowledges:
+    if acknowledges and after(s.ack, peer.next):
         acknowledged(z, 1 - sender, s.ack)
     # Zeek reassembles only what was captured whole, and nothing from before the beginning
     if s.length and position >= 0 and not control & RST \
             and (s.captured >= s.length or s.notes & NOTE_FRAGMENT):
-        received(z, sender, s.seq + (control & SYN != 0), s.seq + (control & SYN != 0) + s.length)
+        received(me, s.seq + (control & SYN != 0), s.seq + (control & SYN != 0) + s.length)
 
 
 # ---------------------------------------------------------------- the answer
