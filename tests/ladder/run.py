@@ -57,9 +57,8 @@ def checked(
     if check.number >= len(connections):
         return MISSING
     row = connections[check.number]
-    if check.column == "close":
-        kind, by = said(row.get("close_kind")), said(row.get("closed_by"))
-        return kind if by == MISSING else f"{kind} by {by}"
+    if check.column == "close" and " by " in check.value:
+        return f"{said(row['close'])} by {said(row['closed_by'])}"
     if check.column not in row:
         return "(no such column)"
     return said(row[check.column])

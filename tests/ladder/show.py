@@ -48,7 +48,8 @@ def show_left(item: Packet | Icmp) -> str:
         words.append("bad")
     numbers = f"{item.seq}:{item.end}"
     ack = "" if item.ack is None else str(item.ack)
-    return f"{seconds(item.time_us)} {item.who}   {item.flags:<5} {numbers:<13} {ack:<6} {' '.join(words)}".rstrip()
+    left = f"{seconds(item.time_us)} {item.who}   {item.flags:<5} {numbers:<13} {ack:<6} "
+    return (left + " ".join(words)).rstrip()
 
 
 def show_right(right: Right | None) -> str:
