@@ -18,7 +18,7 @@ START_S = 1_700_000_000  # the epoch second of the script's time 0
 FLAG_BITS = {"F": 1, "S": 2, "R": 4, "P": 8, ".": 16, "U": 32, "E": 64, "W": 128, "e": 256}
 # TTLs on arrival at the capture point; 64 has not passed a router
 TTLS = {"client": (64, 57), "server": (57, 64), "middle": (60, 58)}
-# Port 9 is "discard": the lower port, so the server where no SYN was seen, and no dissector guesses at its data.
+# Port 9 is "discard": no dissector of Wireshark guesses at its data.
 DEFAULTS = {
     "C": {"ip": "192.0.2.1", "port": "40000", "isn": "1000000", "id": "100", "win": "65535"},
     "S": {"ip": "198.51.100.2", "port": "9", "isn": "8000000", "id": "5000", "win": "65535"},

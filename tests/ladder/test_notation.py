@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from tcpscope.replay.layout import ANNOTATIONS, STATES
 
-from .build import UNREACHABLE, encode_option, frames
+from .build import encode_option, frames
 from .script import (
     SIDE_KEYS,
+    UNREACHABLE,
     VANTAGES,
     Check,
     Icmp,
