@@ -1,1 +1,35 @@
-"""tcpscope: what the two ends of a TCP connection did, from a packet capture."""
+"""tcpscope: what the two ends of a TCP connection did, from a packet capture.
+
+    import tcpscope
+    capture = tcpscope.read("capture.pcap")
+    capture.connections          # pandas DataFrames: connections, packets, events
+    capture.connection(0).events
+    capture.findings             # what is odd, worst first
+
+Importing loads neither pandas nor numpy; the tables load them when they are asked for.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from tcpscope.errors import CaptureError, TcpscopeError, UsageError
+
+if TYPE_CHECKING:
+    from tcpscope.api import Capture, Connection, read
+    from tcpscope.diagnose import Finding
+
+__version__ = "0.1.0"
+__all__ = ["Capture", "CaptureError", "Connection", "Finding", "TcpscopeError", "UsageError", "read"]
+
+_HOMES = {"Capture": "api", "Connection": "api", "read": "api", "Finding": "diagnose"}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        import importlib
+
+        return getattr(importlib.import_module(f"tcpscope.{_HOMES[name]}"), name)
+    raise AttributeError(f"module 'tcpscope' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

@@ -6,6 +6,4 @@ import pytest
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption(
-        "--update-ladders", action="store_true", help="write the right halves of tests/scripts anew"
-    )
+    parser.addoption("--update-ladders", action="store_true", help="write the right halves of tests/scripts anew")

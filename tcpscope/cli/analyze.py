@@ -51,7 +51,7 @@ def command(files: tuple[str, ...], form: str, output: str | None, **options: An
         if form != "json":
             write("connections", connections, form, stream)
             return
-        from tcpscope.report.terminal import overview
+        from tcpscope.tables.overview import overview
 
         write_json(
             {

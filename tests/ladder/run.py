@@ -46,9 +46,7 @@ def right_half(row: Mapping[str, Any] | None, quiet: frozenset[str]) -> Right | 
     return Right(row["client_state"], row["server_state"], in_order(names))
 
 
-def checked(
-    check: Check, packets: Mapping[int, Mapping[str, Any]], connections: Sequence[Mapping[str, Any]]
-) -> str:
+def checked(check: Check, packets: Mapping[int, Mapping[str, Any]], connections: Sequence[Mapping[str, Any]]) -> str:
     """The value that stands behind this `=>`."""
     if check.column == "connections":
         return str(len(connections))

@@ -1,0 +1,162 @@
+"""The Python interface: `tcpscope.read(path)` gives a Capture with three DataFrames."""
+
+from __future__ import annotations
+
+import html
+import os
+from collections.abc import Iterable
+from functools import cached_property
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+
+from tcpscope.capture.sources import STDIN
+from tcpscope.errors import UsageError
+from tcpscope.tables import analysis, rows
+
+if TYPE_CHECKING:
+    import pandas
+
+    from tcpscope.diagnose import Finding
+
+Paths = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
+
+
+class Connection:
+    """One connection of a Capture: its row's columns as attributes, its packets and events as DataFrames."""
+
+    def __init__(self, capture: Capture, row: dict[str, Any]) -> None:
+        self._capture = capture
+        self.row = row
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self.__dict__["row"][name]
+        except KeyError:
+            raise AttributeError(f"a connection has no column {name!r}; docs/tables.md lists them") from None
+
+    def __dir__(self) -> list[str]:
+        return [*super().__dir__(), *self.row]
+
+    @property
+    def packets(self) -> pandas.DataFrame:
+        """Its packets, in capture order."""
+        table = self._capture.packets
+        return table.loc[table["connection"] == self.row["connection"]]
+
+    @property
+    def events(self) -> pandas.DataFrame:
+        """The changes of state of both ends, in order of time."""
+        table = self._capture.events
+        return table.loc[table["connection"] == self.row["connection"]]
+
+    def __repr__(self) -> str:
+        r = self.row
+        return (
+            f"<Connection {r['connection']}: {r['client_ip']}:{r['client_port']} {r['client_state']} → "
+            f"{r['server_ip']}:{r['server_port']} {r['server_state']}, {r['close']}>"
+        )
+
+    def _repr_html_(self) -> str:
+        cells = "".join(
+            f"<tr><th style='text-align:left'>{html.escape(name)}</th><td>{html.escape(str(value))}</td></tr>"
+            for name, value in self.row.items()
+            if value is not None
+        )
+        return f"<details open><summary>{html.escape(repr(self))}</summary><table>{cells}</table></details>"
+
+
+class Capture:
+    """What tcpscope found in one capture, or in several read as one timeline.
+
+    `connections`, `packets` and `events` are pandas DataFrames, made when they are first asked
+    for; docs/tables.md tells every column.  Times are seconds since the epoch, durations seconds.
+    """
+
+    def __init__(self, paths: Paths, *, msl: float = analysis.DEFAULT_MSL, by_tunnel: bool = False) -> None:
+        self._found = analysis.locate(paths)
+        self._options: dict[str, Any] = {"msl": msl, "by_tunnel": by_tunnel}
+        self._early: list[bytearray] | None = None
+        if any(source.name == STDIN for source in self._found.captures):
+            self._result, chunks = analysis.packets(self._found, **self._options)
+            self._early = list(chunks)  # standard input can be read only once
+        else:
+            self._result = analysis.analyse(self._found, **self._options)
+        analysis.check_usable(self._result)
+
+    @property
+    def warnings(self) -> list[str]:
+        """What is wrong with the files, a line each."""
+        return self._result.warnings
+
+    @cached_property
+    def overview(self) -> dict[str, Any]:
+        """Files, span, packets, what was not TCP, what was cut or dropped."""
+        from tcpscope.tables.overview import overview
+
+        return overview(self._result)
+
+    @cached_property
+    def findings(self) -> list[Finding]:
+        """What is odd, worst first."""
+        from tcpscope.diagnose import diagnose
+
+        return diagnose(self._result.connections, self._result.files, self._result.names)
+
+    @cached_property
+    def _connection_rows(self) -> list[dict[str, Any]]:
+        return rows.connections(self._result.connections)
+
+    @cached_property
+    def connections(self) -> pandas.DataFrame:
+        """A row for each connection, in order of the first packets."""
+        from tcpscope.tables.frames import frame
+
+        return frame("connections", self._connection_rows)
+
+    @cached_property
+    def events(self) -> pandas.DataFrame:
+        """A row for each change of state of each endpoint, in order of time."""
+        from tcpscope.tables.frames import frame
+
+        return frame("events", rows.events(self._result.events))
+
+    @cached_property
+    def packets(self) -> pandas.DataFrame:
+        """A row for each TCP packet, with both endpoints' states after it."""
+        from tcpscope.tables.frames import frame
+
+        chunks: Iterable[bytearray]
+        if self._early is not None:
+            chunks, self._early = self._early, None
+        else:
+            _, chunks = analysis.packets(self._found, **self._options)
+        return frame("packets", chain.from_iterable(rows.rows("packets", chunk) for chunk in chunks))
+
+    def connection(self, number: int) -> Connection:
+        """The connection of this number; UsageError if there is none."""
+        if not 0 <= number < len(self._connection_rows):
+            raise UsageError(f"no connection {number}: the capture has {len(self._connection_rows)}, counted from 0")
+        return Connection(self, self._connection_rows[number])
+
+    def __len__(self) -> int:
+        return len(self._connection_rows)
+
+    def __repr__(self) -> str:
+        o = self.overview
+        return f"<Capture {', '.join(o['files'])}: {o['tcp_packets']} TCP packets, {o['connections']} connections>"
+
+    def _repr_html_(self) -> str:
+        few = ["connection", "client_ip", "client_port", "server_ip", "server_port", "client_state", "server_state",
+               "duration", "client_unique_bytes", "server_unique_bytes", "close", "closed_by"]  # fmt: skip
+        odd = "".join(f"<li>{html.escape(f.severity)}: {html.escape(f.text)}</li>" for f in self.findings)
+        table = self.connections[few].head(50).to_html(index=False, escape=True)
+        return f"<p>{html.escape(repr(self))}</p><ul>{odd}</ul>{table}"
+
+
+def read(paths: Paths, *, msl: float = analysis.DEFAULT_MSL, by_tunnel: bool = False) -> Capture:
+    """Analyse a capture: a path, several, a folder, a pattern, or "-" for standard input.
+
+    msl: maximum segment lifetime in seconds; TIME_WAIT lasts twice as long.  by_tunnel: VLAN and
+    tunnel identifiers tell connections apart.  Raises CaptureError if there is nothing to read.
+    """
+    return Capture(paths, msl=msl, by_tunnel=by_tunnel)
