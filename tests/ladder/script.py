@@ -40,13 +40,9 @@ PACKET = re.compile(
     """,
     re.VERBOSE,
 )
-ICMP = re.compile(
-    r"\s*(?P<time>\d+\.\d{1,6})\s+(?P<who>[CSR])\s+icmp\s+unreachable\s+(?P<what>\w+)\s*\|(?P<right>.*)"
-)
+ICMP = re.compile(r"\s*(?P<time>\d+\.\d{1,6})\s+(?P<who>[CSR])\s+icmp\s+unreachable\s+(?P<what>\w+)\s*\|(?P<right>.*)")
 RIGHT = re.compile(r"\s*(?P<client>[A-Z_0-9]+)\s+(?P<server>[A-Z_0-9]+)(\s+(?P<annotations>\S.*))?")
-CHECK = re.compile(
-    r"=>\s*(?:(?P<scope>connection|frame)\s+(?P<number>\d+):\s*)?(?P<column>\w+)\s+(?P<value>\S.*)"
-)
+CHECK = re.compile(r"=>\s*(?:(?P<scope>connection|frame)\s+(?P<number>\d+):\s*)?(?P<column>\w+)\s+(?P<value>\S.*)")
 HEADER = re.compile(r"(?P<name>vantage|client|server|show):\s*(?P<value>.*)")
 RULER = re.compile(r"\s*time\s+who\s+flags\b")
 

@@ -30,9 +30,7 @@ def test_script(path: Path, tmp_path: Path, request: pytest.FixtureRequest) -> N
 
 def difference(expected: str, got: str) -> str:
     """Both ladders in one: `-` is what the script expects, `+` what tcpscope says."""
-    lines = difflib.unified_diff(
-        expected.splitlines(), got.splitlines(), "script", "tcpscope", lineterm="", n=1000
-    )
+    lines = difflib.unified_diff(expected.splitlines(), got.splitlines(), "script", "tcpscope", lineterm="", n=1000)
     return "\n".join(lines)
 
 
