@@ -51,14 +51,15 @@ def checked(check: Check, packets: Mapping[int, Mapping[str, Any]], connections:
     if check.column == "connections":
         return str(len(connections))
     if check.scope == "frame":
-        return said(packets.get(check.number, {}).get(check.column))
-    if check.number >= len(connections):
-        return MISSING
-    row = connections[check.number]
-    if check.column == "close" and " by " in check.value:
-        return f"{said(row['close'])} by {said(row['closed_by'])}"
+        row = packets.get(check.number)
+    else:
+        row = connections[check.number] if check.number < len(connections) else None
+    if row is None:
+        return f"(no such {check.scope})"
     if check.column not in row:
         return "(no such column)"
+    if check.column == "close" and " by " in check.value:
+        return f"{said(row['close'])} by {said(row['closed_by'])}"
     return said(row[check.column])
 
 
@@ -67,5 +68,6 @@ def said(value: Any) -> str:
     if value is None or str(value) in ("", "nan", "NaT", "<NA>"):
         return MISSING
     if isinstance(value, float):
-        return str(int(value)) if value == int(value) else f"{value:.6f}".rstrip("0")
-    return str(value).lower() if isinstance(value, bool) else str(value)
+        return f"{value:.6f}".rstrip("0").rstrip(".")
+    text = str(value)
+    return text.lower() if text in ("True", "False") else text
