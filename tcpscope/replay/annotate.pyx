@@ -23,8 +23,9 @@ from tcpscope.replay.connection cimport (
     N_PROBE, N_RECOVERY, N_SPURIOUS, N_SYN, N_TIMEOUT, N_UPDATES, Connection, Side,
 )
 from tcpscope.replay.flight cimport Finding, Flight
+from tcpscope.replay.seq cimport within
 from tcpscope.replay.wireshark cimport (
-    WS_ACK_LOST_SEGMENT, WS_DUPLICATE_ACK, WS_REUSED_PORTS, WS_WINDOW_FULL, WS_WINDOW_UPDATE, WS_ZERO_WINDOW,
+    WS_DUPLICATE_ACK, WS_REUSED_PORTS, WS_WINDOW_FULL, WS_WINDOW_UPDATE, WS_ZERO_WINDOW,
     Marks as Shown,
 )
 from tcpscope.wire.segment cimport (
@@ -38,24 +39,26 @@ cdef enum:
     SAID_FIN_AGAIN = 4
     ECN_CE = 3                   # RFC 3168, 5: congestion experienced
     STEP_BACK_NS = 1_000_000_000
-    TAKEN_OVER = WS_ACK_LOST_SEGMENT | WS_WINDOW_UPDATE | WS_WINDOW_FULL | WS_ZERO_WINDOW | WS_REUSED_PORTS
+    TAKEN_OVER = WS_WINDOW_UPDATE | WS_WINDOW_FULL | WS_ZERO_WINDOW
 
 
 cdef uint64_t annotate(Connection *c, const Segment *s, int d, bint copy, const Shown *shown, const Finding *f,
                        int64_t now) noexcept nogil:
     cdef uint64_t own = f.annotations | header(c, s, d, now)
     cdef Flight *mine = &c.flight[d]
+    if s.flags & RST or (s.flags & (SYN | ACK) == SYN and c.ack_ns >= 0):
+        mine.last_kind = SAID_UNACCEPTABLE
     if copy or own & (bit(A_DUPLICATE_CAPTURE) | bit(A_NETWORK_DUPLICATE)):
         return own
     own |= shown.marks & TAKEN_OVER
+    if s.flags & (SYN | ACK) == SYN:
+        own |= shown.marks & WS_REUSED_PORTS
     if s.length == 0 and s.flags & (SYN | FIN | RST | ACK) == ACK:
         own |= answer(c, s, d, shown)
     elif s.flags & RST:
         own |= reset(c, s, d)
     if own & bit(A_RETRANSMISSION) and s.flags & FIN:
         mine.last_kind = SAID_FIN_AGAIN
-    elif s.flags & RST or (s.flags & (SYN | ACK) == SYN and c.ack_ns >= 0):
-        mine.last_kind = SAID_UNACCEPTABLE
     return own
 
 
@@ -112,7 +115,8 @@ cdef inline uint64_t answer(Connection *c, const Segment *s, int d, const Shown 
 
 cdef inline uint64_t reset(const Connection *c, const Segment *s, int d) noexcept nogil:
     """RFC 9293, 3.5.2: refused, without a connection (no ACK flag), or an abort."""
-    if d == 1 and c.syn_ns[1] < 0 and c.syn_ns[0] >= 0:
+    if (d == 1 and c.syn_ns[1] < 0 and c.syn_ns[0] >= 0 and s.flags & ACK
+            and within(s.ack, c.wireshark.side[0].base + 1, c.flight[0].max - c.wireshark.side[0].base)):
         return bit(A_RESET_REFUSED)
     if not s.flags & ACK and s.seq == c.wireshark.side[1 - d].last_ack:
         return bit(A_RESET_NO_SOCKET)

@@ -18,7 +18,7 @@ from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 
 from tcpscope.replay.annotations cimport (
-    A_DELAYED_ACK, A_DSACK, A_DUPLICATE_CAPTURE, A_FAST_RETRANSMISSION, A_FIN_RETRANSMISSION, A_KEEP_ALIVE,
+    A_ACK_LOST_SEGMENT, A_DELAYED_ACK, A_DSACK, A_DUPLICATE_CAPTURE, A_FAST_RETRANSMISSION, A_FIN_RETRANSMISSION, A_KEEP_ALIVE,
     A_LOST_SEGMENT, A_NETWORK_DUPLICATE, A_OUT_OF_ORDER, A_PIGGYBACKED_ACK, A_RETRANSMISSION, A_RTO_RECOVERY,
     A_SIMULTANEOUS_OPEN, A_SPURIOUS_RETRANSMISSION, A_SYN_ACK_RETRANSMISSION, A_SYN_RETRANSMISSION, A_TAIL_LOSS_PROBE,
     A_TIMEOUT_RETRANSMISSION, A_ZERO_WINDOW_PROBE, bit,
@@ -32,6 +32,7 @@ cdef enum:                       # Chunk.bits
     SACKED = 1
     SPURIOUS = 2                 # its last copy is known to have been needless
     BARE_SYN = 4                 # a SYN without ACK
+    PROBE = 8                    # a byte that probes a closed window: sent, perhaps not taken
 
 cdef enum:
     ROOM_LEAST = 16
@@ -238,6 +239,7 @@ cdef int flight_acked(Flight *f, const Segment *s, uint32_t window, int64_t reac
             sample(f, out.rtt_ns)
         f.una, f.una_ns, f.dup_acks = s.ack, s.time_ns, 0
         if after(f.una, f.max):
+            out.annotations |= bit(A_ACK_LOST_SEGMENT)
             f.max = f.una                           # acknowledged, though the capture has not seen it
             f.holes = 0
         if f.phase != STEADY and (needless or not before(f.una, f.high_seq)):
@@ -342,6 +344,8 @@ cdef uint64_t cause(Flight *f, const Segment *s, const Chunk *c, uint32_t end, i
     if s.flags & SYN:
         return 0
     rtt = f.srtt_ns + reach
+    if c != NULL and c.bits & BARE_SYN and before(c.seq, f.una):
+        return 0                    # the peer took the SYN and not its data (RFC 7413, 4.2.2)
     rto = rtt + max(4 * f.rttvar_ns, RTO_LEAST)
     since_news = now - f.news_ns - reach
     since_sent = now - f.sent_ns
@@ -372,6 +376,12 @@ cdef uint64_t cause(Flight *f, const Segment *s, const Chunk *c, uint32_t end, i
     return bit(A_TIMEOUT_RETRANSMISSION)
 
 
+cdef bint known_syn(Flight *f, uint32_t seq) noexcept nogil:
+    """A SYN of this number was sent before, or belongs before all that is known."""
+    cdef uint32_t i = place(f, seq)
+    return (i < f.old + f.live and chunk(f, i).seq == seq) or seq == f.una - 1
+
+
 cdef inline void start(Flight *f, uint32_t seq) noexcept nogil:
     """The first number seen; the peer may have told an older one that is still outstanding."""
     f.started = True
@@ -387,6 +397,7 @@ cdef int flight_sent(Flight *f, const Segment *s, uint64_t order, int64_t reach,
     cdef Chunk *c = NULL
     cdef int order_told
     cdef int result = 0
+    cdef uint8_t probe = 0
     f.last_kind = 0
     if f.started and s.flags & (SYN | FIN | RST) == 0 and s.length <= 1 and s.seq == f.una - 1 and (
             s.length == 0 or not f.live) and f.una == f.max or (
@@ -400,17 +411,24 @@ cdef int flight_sent(Flight *f, const Segment *s, uint64_t order, int64_t reach,
         return 0
     if not f.started:
         start(f, s.seq)
+    elif s.flags & SYN and not known_syn(f, s.seq):
+        f.old = f.live = f.head = 0                 # another incarnation: it begins with other numbers
+        f.una_told = False
+        start(f, s.seq)
     if s.flags & FIN:
         f.fin_sent = True
     if not before(s.seq, f.max):
         if f.zero_window and s.length == 1 and s.seq == f.max and not s.flags & (SYN | FIN):
             out.annotations |= bit(A_ZERO_WINDOW_PROBE)
             f.last_kind = 2
+            probe = PROBE
         if s.seq != f.max:
             out.annotations |= bit(A_LOST_SEGMENT)
             f.holes += s.seq - f.max
             f.hole_ns = s.time_ns
         result = append(f, s, end, order)
+        if result == 0:
+            chunk(f, f.old + f.live - 1).bits |= probe
         f.max = end
         f.sent_ns = s.time_ns
         watch_order(f, s)
@@ -430,6 +448,16 @@ cdef int flight_sent(Flight *f, const Segment *s, uint64_t order, int64_t reach,
         c.bits &= ~BARE_SYN                     # simultaneous open: the SYN-ACK repeats the SYN's number (3.5, fig. 8)
         out.annotations |= bit(A_SIMULTANEOUS_OPEN)
         return 0
+    if c != NULL and c.bits & PROBE and c.seq == s.seq and not s.flags & (SYN | FIN):
+        if end == c.end and f.zero_window:
+            out.annotations |= bit(A_ZERO_WINDOW_PROBE)
+            f.last_kind = 2
+            return 0
+        if after(end, c.end) and not after(f.max, c.end):
+            fill(c, s, end, order)                  # the probe's byte, and at last what comes behind it
+            f.max = end
+            f.sent_ns = s.time_ns
+            return 0
     order_told = sent_before(f, s)
     if order_told < 0 and c == NULL and f.holes and after(end, f.una):
         # no ID, no clock tick between them: only the time is left

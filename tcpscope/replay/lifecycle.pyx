@@ -41,6 +41,7 @@ cdef enum Event:
 cdef enum:
     STAY = 0xFF
     SLACK_NS = 1_000_000         # of clocks and hosts, on top of a round trip
+    SOON_NS = 2_000_000_000      # a RST this soon answers the handshake, later it may answer anything
 
 assert [s.name for s in states.State] == (
     "CLOSED LISTEN SYN_SENT SYN_RECEIVED ESTABLISHED FIN_WAIT_1 FIN_WAIT_2 CLOSE_WAIT CLOSING LAST_ACK "
@@ -113,14 +114,15 @@ cdef int find(const Marks *m, int start, int sender, int mask, int want) noexcep
 
 
 cdef bint contradicted(const Marks *m, const Surroundings *w, int copy, int answer, int e, uint32_t end) noexcept nogil:
-    """e acknowledged less than `end` at a time when the copy would have reached it."""
+    """e acknowledged less than `end`, or still asked for the SYN, when the copy would have reached it."""
     cdef const Mark *c = &m.items[copy]
     cdef const Mark *k
     cdef int i
     for i in range(copy + 1, answer):
         k = &m.items[i]
-        if (k.sender == e and k.flags & ACK and not k.flags & RST and before(k.ack, end)
-                and k.time_ns - c.time_ns > w.reach_ns[e] + w.reach_ns[e] // 5 + SLACK_NS // 5):
+        if k.sender != e or k.flags & RST or not (is_syn(k) or (k.flags & ACK and before(k.ack, end))):
+            continue
+        if (k.time_ns - c.time_ns > w.reach_ns[e] + w.reach_ns[e] // 5 + SLACK_NS // 5):
             return True
     return False
 
@@ -221,6 +223,7 @@ cdef struct Plan:                # where in the marks things happen to one endpo
     int got_syn                  # the peer's SYN (or SYN-ACK) that it took in
     int got_syn_at               # the mark after which that is in force
     int syn_acked
+    bint syn_late                # ... and in force only after that mark
     int got_fin
     int got_fin_at
     int fin_acked
@@ -243,11 +246,12 @@ cdef void plan_syn(const Marks *m, const Surroundings *w, int e, Plan *p) noexce
     cdef const Mark *k
     p.syn = find(m, 0, e, SYN | RST, SYN)
     p.got_syn = p.got_syn_at = p.syn_acked = -1
+    p.syn_late = False
     if peer_syn >= 0:
         end = m.items[peer_syn].seq + 1
         for i in range(m.count):
             k = &m.items[i]
-            if k.sender == e and covers(k, end) and not k.flags & RST:
+            if k.sender == e and covers(k, end):
                 answer = i
                 break
         if p.syn >= 0 and is_syn(&m.items[p.syn]) and no_socket(m, peer_syn, e):
@@ -263,6 +267,10 @@ cdef void plan_syn(const Marks *m, const Surroundings *w, int e, Plan *p) noexce
     if p.syn >= 0:
         end = m.items[p.syn].seq + 1
         p.syn_acked = acknowledged(m, w, 0, e, end, SYN | ACK, m.items[p.syn].flags & (SYN | ACK))
+        answer = find(m, p.syn, e, SYN | ACK | RST, SYN | ACK)
+        if is_syn(&m.items[p.syn]) and answer > p.syn_acked >= 0:
+            p.syn_acked = answer            # simultaneous open: a SYN-ACK comes from SYN_RECEIVED (fig. 7)
+            p.syn_late = True
 
 
 cdef bint took_no_notice(const Marks *m, int e, int since) noexcept nogil:
@@ -276,7 +284,7 @@ cdef bint took_no_notice(const Marks *m, int e, int since) noexcept nogil:
         if k.sender == e:
             if is_plain(k):
                 return False
-            if k.flags & (RST | ACK) == RST:
+            if k.flags & (RST | ACK) == RST and k.time_ns - m.items[since].time_ns < SOON_NS:
                 reset = True
         elif k.length or k.flags & FIN:
             repeats += k.seq == last
@@ -303,8 +311,7 @@ cdef void plan_fin(const Marks *m, const Surroundings *w, int e, Plan *p) noexce
                 answer = i
                 break
             if k.flags & RST:
-                if not k.flags & ACK:
-                    stale = -2              # no socket: whatever came, nothing took it in
+                stale = -2                  # aborted before it came, or no socket that could take it in
                 break
             if k.flags & ACK:
                 stale = i
@@ -356,14 +363,15 @@ cdef void endpoint(const Marks *m, const Surroundings *w, int e, Life *life) noe
         if i == p.got_syn_at:
             take_syn(m, e, &p, life)
         if i == p.syn_acked and life.state == SYN_RECEIVED:
-            by(life, GOT_ACK_OF_SYN, k)
+            happened(life, GOT_ACK_OF_SYN, k.time_ns, k.order + p.syn_late, k.frame, False)
         if i == p.fin_acked:
             by(life, GOT_ACK_OF_FIN, k)
         if i == p.got_fin_at:
             if life.state == UNKNOWN:
                 happened(life, SEEN_OPEN, k.time_ns, k.order, k.frame, True)
-            happened(life, GOT_FIN, max(m.items[p.got_fin].time_ns, last_time(life)), k.order,
-                     m.items[p.got_fin].frame, False)
+            # what was under way while the endpoint still spoke holds from the next packet on
+            happened(life, GOT_FIN, max(m.items[p.got_fin].time_ns, last_time(life)),
+                     k.order + (p.got_fin_at != p.got_fin), m.items[p.got_fin].frame, False)
     after_the_marks(m, w, e, life)
 
 
@@ -405,7 +413,7 @@ cdef void got(const Marks *m, const Surroundings *w, int e, int i, const Plan *p
         if reset_counts(m, w, e, i, p, life):
             by(life, GOT_RST, k)
         return
-    if life.state == UNKNOWN and is_plain(k) and k.flags & ACK and find(m, 0, 1 - e, SYN | ACK, SYN) < 0:
+    if life.state == UNKNOWN and is_plain(k) and k.flags & ACK and p.syn < 0:
         happened(life, SEEN_OPEN, k.time_ns, k.order, k.frame, True)      # its peer is in the middle of a connection
     if life.state == UNKNOWN and is_syn_ack(k):
         happened(life, SENT_SYN, k.time_ns, k.order, k.frame, True)
@@ -415,10 +423,11 @@ cdef void take_syn(const Marks *m, int e, const Plan *p, Life *life) noexcept no
     cdef const Mark *k = &m.items[p.got_syn]
     cdef const Mark *at = &m.items[p.got_syn_at]
     cdef int64_t when = max(k.time_ns, last_time(life))
+    cdef uint64_t order = at.order + (p.got_syn_at != p.got_syn)
     if life.state == SYN_SENT and is_syn_ack(k):
-        happened(life, GOT_SYN_ACK, when, at.order, k.frame, False)
+        happened(life, GOT_SYN_ACK, when, order, k.frame, False)
     elif life.state == SYN_SENT or life.state == LISTEN:
-        happened(life, GOT_SYN, when, at.order, k.frame, False)
+        happened(life, GOT_SYN, when, order, k.frame, False)
 
 
 cdef bint reset_counts(const Marks *m, const Surroundings *w, int e, int i, const Plan *p,

@@ -36,7 +36,7 @@ cdef struct Marks:
     uint16_t room
     uint8_t phase
     uint8_t plain                # segments without SYN kept since the last SYN
-    uint8_t spoke[2]             # this side has sent something other than SYN
+    uint8_t spoke[2]             # this side has sent something other than SYN since the last SYN
     uint8_t owes[2]              # this side has not yet acknowledged the peer's latest FIN
     uint32_t fin_end[2]          # number after this side's FIN
 

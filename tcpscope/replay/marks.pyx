@@ -70,6 +70,7 @@ cdef inline void note(Marks *m, const Segment *s, int sender) noexcept nogil:
     cdef int peer = 1 - sender
     if s.flags & SYN:
         m.phase, m.plain = OPENING, 0
+        m.spoke[0] = m.spoke[1] = False
     else:
         m.plain = <uint8_t>min(m.plain + 1, 255)
         m.spoke[sender] = True

@@ -23,6 +23,8 @@ cdef enum:                       # states, as in states.State
 cdef enum:                       # events, as in states.Event
     SENT_FIN = 6
     GOT_ACK_OF_FIN = 8
+    SENT_RST = 9
+    GOT_RST = 10
 
 cdef enum:                       # close kinds, as in layout.CLOSE_KINDS
     CLOSE_OPEN = 0
@@ -102,10 +104,16 @@ cdef const Step *step_into(const Life *life, int state) noexcept nogil:
     return NULL
 
 
+cdef bint was_reset(const Life *life) noexcept nogil:
+    return step_of(life, SENT_RST) != NULL or step_of(life, GOT_RST) != NULL
+
+
 cdef uint8_t kind_of_end(const Connection *c, const Told *told) noexcept nogil:
     if c.fins == 3:
         return CLOSE_FIN
-    if c.reset:
+    if c.reset and (was_reset(&told.lives[0]) or was_reset(&told.lives[1]) or c.syn_ns[1] < 0):
+        if c.side[c.reset_by].unanswered >= IN_VAIN:
+            return CLOSE_TIMEOUT                # it gave up
         if c.syn_ns[0] >= 0 and c.syn_ns[1] < 0 and c.reset_by == 1 and not c.fin_seen:
             return CLOSE_REFUSED
         return CLOSE_RESET
@@ -147,7 +155,7 @@ cdef void closing(const Connection *c, const Told *told, int64_t msl, Connection
         if acked != NULL and fin != NULL and row.closed_by != BOTH and fin.time_ns > acked.time_ns:
             row.half_close_ns = fin.time_ns - acked.time_ns
             row.half_close_bytes = c.side[1 - first].after_fin_bytes
-    elif c.reset:
+    elif c.reset and row.close_kind != CLOSE_OPEN:
         row.closed_by = c.reset_by
     if row.close_kind == CLOSE_REFUSED:
         row.refused_ns = c.reset_ns - c.syn_ns[0]

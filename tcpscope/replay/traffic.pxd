@@ -31,6 +31,7 @@ cdef enum:                          # Traffic.marks: what has been seen
     ANSWERED = 0x200                # the peer has acknowledged something
     DATA_ANSWERED = 0x400           # ... beyond the SYN: the initial window is over
     DATA_SEEN = 0x800
+    BARE_SYN = 0x1000               # the latest SYN had no ACK
 
 cdef struct Traffic:
     int64_t nxt                     # SND.NXT as far as the capture shows

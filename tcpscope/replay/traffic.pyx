@@ -46,6 +46,8 @@ cdef void read_control(Traffic *me, const Segment *s, int64_t start) noexcept no
         me.isn = s.seq
         me.syn_at = start
         me.marks |= SYN_SEEN
+        if not s.flags & ACK:
+            me.marks |= BARE_SYN
         if s.options & OPT_MSS:
             me.mss = s.mss
             me.marks |= MSS_SEEN
@@ -106,7 +108,9 @@ cdef int read_repeated(
     me.out_of_order += met.out_of_order
     copied = <uint32_t>met.known
     repeats[0] = copied > 0
-    if copied:
+    if me.marks & BARE_SYN and s.flags & (SYN | ACK) == SYN | ACK:
+        me.marks &= ~BARE_SYN       # simultaneous open: the SYN-ACK repeats the SYN's number (RFC 9293, 3.5)
+    elif copied:
         me.retransmissions += 1
         me.retransmitted_bytes += copied
         if s.flags & SYN and me.syn_packets > 1:    # the repeated SYN or FIN is no byte
