@@ -118,11 +118,14 @@ cdef bint contradicted(const Marks *m, const Surroundings *w, int copy, int answ
     cdef const Mark *c = &m.items[copy]
     cdef const Mark *k
     cdef int i
+    cdef int64_t patience = w.reach_ns[e] + w.reach_ns[e] // 5 + SLACK_NS // 5
+    if w.point == 1 + e:
+        patience = SLACK_NS // 20           # on e's own host only its stack stands between
     for i in range(copy + 1, answer):
         k = &m.items[i]
         if k.sender != e or k.flags & RST or not (is_syn(k) or (k.flags & ACK and before(k.ack, end))):
             continue
-        if (k.time_ns - c.time_ns > w.reach_ns[e] + w.reach_ns[e] // 5 + SLACK_NS // 5):
+        if k.time_ns - c.time_ns > patience:
             return True
     return False
 
