@@ -22,7 +22,7 @@ cdef enum:                       # ZeekSide.state
     RESET = 6                    # sent a RST
 
 cdef struct ZeekSide:
-    int64_t last                 # behind the highest position sent; 0 is the SYN, which is assumed if not seen
+    int64_t last                 # behind the highest position sent; 0 is the SYN, assumed if not seen
     int64_t acked                # the highest position the peer acknowledged
     int64_t missed               # bytes in content gaps
     uint32_t start               # sequence number of position 0

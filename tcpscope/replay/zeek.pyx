@@ -41,11 +41,13 @@ cdef enum:                             # Zeek.seen
 cdef enum:                             # layout.CONN_STATES
     OTH, S0, S1, SF, REJ, S2, S3, RSTO, RSTR, RSTOS0, RSTRH, SH, SHR
 
-assert CONN_STATES == ("OTH", "S0", "S1", "SF", "REJ", "S2", "S3", "RSTO", "RSTR", "RSTOS0", "RSTRH", "SH", "SHR")
+assert CONN_STATES == (
+    "OTH", "S0", "S1", "SF", "REJ", "S2", "S3", "RSTO", "RSTR", "RSTOS0", "RSTRH", "SH", "SHR",
+)  # fmt: skip
 
 # Zeek's defaults
 cdef int64_t TOO_LARGE_JUMP = 1 << 20              # a SYN or RST this far off does not move `last`
-cdef int64_t MAX_WITHOUT_ACKS = 16384              # tcp_max_initial_window, tcp_max_above_hole_without_any_acks
+cdef int64_t MAX_WITHOUT_ACKS = 16384              # tcp_max_above_hole_without_any_acks
 cdef int64_t MAX_UNACKED = 10 * 1024 * 1024        # tcp_excessive_data_without_further_acks
 
 # TCP ports of Zeek's analyzers (likely_server_ports)
@@ -91,7 +93,7 @@ cdef void zeek_start(Zeek *z, const Segment *s) noexcept nogil:
 
 
 cdef void take_for_responder(Zeek *z) noexcept nogil:
-    """A SYN-ACK stood alone until data or an acknowledgment followed: no scan, so its sender is the responder.
+    """A SYN-ACK stood alone until data or an ACK followed: no scan, so its sender is the responder.
 
     From here on all is as if the first segment had been flipped.
     """
@@ -313,6 +315,15 @@ cdef void give_up(ZeekSide *me) noexcept nogil:
     me.n_islands = 0
 
 
+cdef int64_t held(const ZeekSide *me) noexcept nogil:
+    """Bytes captured and not yet acknowledged; Zeek keeps none while nothing is acknowledged."""
+    cdef int64_t size = 0 if none_acked(me) else distance(me.start + <uint32_t>me.acked, me.next)
+    cdef int i
+    for i in range(me.n_islands):
+        size += distance(me.islands[2 * i], me.islands[2 * i + 1])
+    return size
+
+
 cdef inline void received(ZeekSide *me, uint32_t start, uint32_t end) noexcept nogil:
     """Reassemble the payload [start, end); give up as Zeek does where too much waits to be acknowledged."""
     if me.marks & SKIPPING or not after(end, me.next):
@@ -325,7 +336,7 @@ cdef inline void received(ZeekSide *me, uint32_t start, uint32_t end) noexcept n
         add_island(me, start, end)
         if none_acked(me) and distance(me.next, me.islands[2 * me.n_islands - 1]) > MAX_WITHOUT_ACKS:
             give_up(me)
-    if me.last - me.acked > MAX_UNACKED and not none_acked(me):
+    if me.last - me.acked > MAX_UNACKED and held(me) > MAX_UNACKED:
         give_up(me)
 
 
@@ -582,7 +593,7 @@ cdef class ZeekProbe:
 
 
 def first_role(SegmentBatch batch not None, Py_ssize_t index):
-    """0 if the sender of `batch`'s segment at `index` is the client, should it begin a connection; 1 the server."""
+    """`role_of_first` of `batch`'s segment at `index`: 0 its sender is the client, 1 the server."""
     if not 0 <= index < batch.size:
         raise IndexError("no such segment")
     return role_of_first(&batch.items[index])
