@@ -441,7 +441,7 @@ cdef void zeek_observe(Zeek *z, const Segment *s, int sender) noexcept nogil:
     cdef ZeekSide *peer = &z.side[1 - sender]
     cdef int control = s.flags & (SYN | FIN | RST)
     cdef uint32_t occupied = s.length      # of sequence space; Zeek keeps a RST's payload out of it
-    cdef int64_t position, acked
+    cdef int64_t position, end, acked
     cdef bint acknowledges = False
 
     if s.notes & (NOTE_BOGUS_OFFSET | NOTE_CUT_HEADER) or s.options & OPT_CUT:
@@ -488,10 +488,14 @@ cdef void zeek_observe(Zeek *z, const Segment *s, int sender) noexcept nogil:
         move(z, s, sender)
     if acknowledges and after(s.ack, peer.next):
         acknowledged(z, 1 - sender, s.ack)
-    # Zeek reassembles only what was captured whole, and nothing from before the beginning
+    # Zeek reassembles only what was captured whole, nothing from before the beginning, nothing acknowledged
     if s.length and position >= 0 and not control & RST \
             and (s.captured >= s.length or s.notes & NOTE_FRAGMENT):
-        received(me, s.seq + (control & SYN != 0), s.seq + (control & SYN != 0) + s.length)
+        if control & SYN:
+            position += 1
+        end = position + s.length
+        if end > me.acked:
+            received(me, me.start + <uint32_t>max(position, me.acked), me.start + <uint32_t>end)
 
 
 # ---------------------------------------------------------------- the answer
