@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tcpscope.replay.layout import CONN_STATES
-from tcpscope.replay.zeek import LIKELY_SERVER_PORTS, ZeekProbe, first_role, zeek_size
+from tcpscope.replay.zeek import ZeekProbe, zeek_size
 from tcpscope.wire.batch import SegmentBatch
 from tcpscope.wire.layout import SEGMENT, SEGMENT_FIELDS
 
@@ -69,9 +69,7 @@ def watch(sent: list[tuple[int, bytes]]) -> ZeekProbe:
     return probe
 
 
-def replay(
-    script: str, isn: tuple[int, int] = (1000, 700000), ports: tuple[int, int] = UNLIKELY
-) -> ZeekProbe:
+def replay(script: str, isn: tuple[int, int] = (1000, 700000), ports: tuple[int, int] = UNLIKELY) -> ZeekProbe:
     return watch([read(line, isn, ports) for line in script.split(";")])
 
 
@@ -254,29 +252,6 @@ def test_a_long_history_is_cut() -> None:
     assert probe.history == "ShA" + "R" * 44
 
 
-@pytest.mark.parametrize(("flags", "sport", "dport", "role"), [
-    ("S", 80, 40000, 0),  # a SYN comes from the client, whatever its port
-    ("SA", 40000, 80, 1),       # a SYN-ACK from the server
-    ("A", 80, 40000, 1),
-    ("A", 40000, 80, 0),
-    ("A", 80, 443, 1),          # both likely: the smaller port is the server's
-    ("A", 443, 80, 0),
-    ("A", 80, 80, 0),
-    ("R", 22, 40000, 1),
-    ("A", 40000, 50000, 0),     # who is seen first
-    ("A", 50000, 40000, 0),
-])  # fmt: skip
-def test_the_role_of_the_first_sender(flags: str, sport: int, dport: int, role: int) -> None:
-    batch = SegmentBatch(1)
-    batch.load(segment(0, sum(BITS[f] for f in flags), 1, ports=(sport, dport)))
-    assert first_role(batch, 0) == role
-
-
-def test_the_ports_are_valid() -> None:
-    assert len(set(LIKELY_SERVER_PORTS)) == len(LIKELY_SERVER_PORTS)
-    assert all(0 < port < 65536 for port in LIKELY_SERVER_PORTS)
-
-
 @pytest.mark.parametrize(("script", "ports", "originator"), [
     ("C S 0:0", UNLIKELY, 0),
     ("S S 0:0 ack 1", UNLIKELY, 1),
@@ -312,6 +287,6 @@ def test_it_stays_small() -> None:
 
 def test_wrong_calls_are_refused() -> None:
     probe, batch = ZeekProbe(), SegmentBatch(1)
-    for call in (lambda: probe.observe(batch, 0, 0), lambda: probe.payload(2), lambda: first_role(batch, 0)):
+    for call in (lambda: probe.observe(batch, 0, 0), lambda: probe.payload(2)):
         with pytest.raises(IndexError):
             call()
