@@ -4,13 +4,14 @@ Zeek's endpoint states are not the RFC's, and its originator need not be the cli
 begins with a SYN-ACK or in the middle, Zeek guesses by port.  Everything here follows Zeek, so that its
 users find the values they know; the states of RFC 9293 are told elsewhere.
 """
-from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t
 
+from tcpscope.replay.known cimport Known
+from tcpscope.replay.roles cimport role_of_first
 from tcpscope.wire.segment cimport Segment
 
 cdef enum:
     ZEEK_HISTORY = 48            # with the NUL; letters beyond are dropped
-    ZEEK_ISLANDS = 4             # pieces remembered beyond a hole; of more, the two closest count as one
 
 cdef enum:                       # ZeekSide.state
     INACTIVE = 0                 # nothing seen of this side
@@ -22,11 +23,10 @@ cdef enum:                       # ZeekSide.state
     RESET = 6                    # sent a RST
 
 cdef struct ZeekSide:
-    int64_t last                 # behind the highest position sent; 0 is the SYN, which is assumed if not seen
+    int64_t last                 # behind the highest position sent; 0 is the SYN, assumed if not seen
     int64_t acked                # the highest position the peer acknowledged
     int64_t missed               # bytes in content gaps
     uint32_t start               # sequence number of position 0
-    uint32_t next                # sequence number up to which the stream is known or given up
     uint32_t fin_end             # sequence number behind the latest FIN
     uint32_t last_syn            # positions (modulo 2**32) of the latest SYN, FIN, RST: others are told again
     uint32_t last_fin
@@ -35,8 +35,7 @@ cdef struct ZeekSide:
     uint32_t gaps
     uint32_t repeats
     uint32_t zero_windows
-    uint32_t islands[2 * ZEEK_ISLANDS]      # [start, end) of what came beyond `next`, ascending, apart
-    uint8_t n_islands
+    Known known                  # of its stream, or given up as a gap
     uint8_t state
     uint8_t before               # the state it had before that
     uint8_t marks                # FINISHED, SKIPPING, VERIFIED
@@ -48,7 +47,6 @@ cdef struct Zeek:
     uint8_t originator           # which side Zeek calls so
     uint8_t length               # of history
 
-cdef int role_of_first(const Segment *s) noexcept nogil
 cdef void zeek_start(Zeek *z, const Segment *s) noexcept nogil
 cdef void zeek_observe(Zeek *z, const Segment *s, int sender) noexcept nogil
 cdef int zeek_conn_state(const Zeek *z) noexcept nogil

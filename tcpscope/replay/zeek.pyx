@@ -13,10 +13,12 @@ One rule is ours.  Zeek drops every segment with a wrong checksum (c) unless tol
 the checksums of a side that never had a right one are not believed: a network card or an anonymizer has
 left them so, and its user would run Zeek with -C.
 """
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t
 from libc.string cimport memcpy, memset
 
-from tcpscope.replay.layout import CONN_STATES
+from tcpscope.replay import layout
+from tcpscope.replay.known cimport known_absorb, known_add
+from tcpscope.replay.roles cimport role_of_first, zeek_flips
 from tcpscope.replay.seq cimport after, before, distance, place
 from tcpscope.wire.batch cimport SegmentBatch
 from tcpscope.wire.segment cimport (
@@ -41,57 +43,29 @@ cdef enum:                             # Zeek.seen
 cdef enum:                             # layout.CONN_STATES
     OTH, S0, S1, SF, REJ, S2, S3, RSTO, RSTR, RSTOS0, RSTRH, SH, SHR
 
-assert CONN_STATES == ("OTH", "S0", "S1", "SF", "REJ", "S2", "S3", "RSTO", "RSTR", "RSTOS0", "RSTRH", "SH", "SHR")
+assert layout.CONN_STATES == (
+    "OTH", "S0", "S1", "SF", "REJ", "S2", "S3", "RSTO", "RSTR", "RSTOS0", "RSTRH", "SH", "SHR",
+)  # fmt: skip
 
 # Zeek's defaults
 cdef int64_t TOO_LARGE_JUMP = 1 << 20              # a SYN or RST this far off does not move `last`
-cdef int64_t MAX_WITHOUT_ACKS = 16384              # tcp_max_initial_window, tcp_max_above_hole_without_any_acks
+cdef int64_t MAX_WITHOUT_ACKS = 16384              # tcp_max_above_hole_without_any_acks
 cdef int64_t MAX_UNACKED = 10 * 1024 * 1024        # tcp_excessive_data_without_further_acks
 
-# TCP ports of Zeek's analyzers (likely_server_ports)
-LIKELY_SERVER_PORTS = (
-    21, 22, 25, 53, 79, 80, 81, 88, 135, 139, 143, 389, 443, 445, 502, 563, 585, 587, 614, 631, 636, 989,
-    990, 992, 993, 995, 1080, 1434, 1883, 2811, 3128, 3268, 3306, 3389, 5222, 5223, 5269, 5432, 6379, 6666,
-    6667, 6668, 6669, 8000, 8080, 8888, 20000,
-)  # fmt: skip
-cdef uint8_t likely[65536]
-memset(likely, 0, sizeof(likely))
-for _port in LIKELY_SERVER_PORTS:
-    likely[<uint16_t>_port] = 1
-
-
 # ---------------------------------------------------------------- who is the originator
-
-cdef inline bint flips(const Segment *s) noexcept nogil:
-    """Zeek takes the first segment's receiver for the originator: no plain SYN, and by port from a server."""
-    if s.flags & (SYN | ACK) == SYN or not likely[s.sport]:
-        return False
-    return not likely[s.dport] or (not s.flags & SYN and s.sport < s.dport)
-
-
-cdef int role_of_first(const Segment *s) noexcept nogil:
-    """The role of the sender of a connection's first segment: 0 client, 1 server.
-
-    A SYN comes from the client, a SYN-ACK from the server (RFC 9293, 3.5); in between Zeek's guess by port.
-    Only for a SYN-ACK from an unlikely port does Zeek's originator differ: it might be a stealth scan.
-    """
-    if s.flags & SYN:
-        return 1 if s.flags & ACK else 0
-    return flips(s)
-
 
 cdef void zeek_start(Zeek *z, const Segment *s) noexcept nogil:
     """Begin with a connection's first segment, which `zeek_observe` has yet to see."""
     cdef int sender = role_of_first(s)
     memset(z, 0, sizeof(Zeek))
     z.originator = sender
-    if flips(s):
+    if zeek_flips(s):
         z.originator = 1 - sender
         tell(z, b'^')
 
 
 cdef void take_for_responder(Zeek *z) noexcept nogil:
-    """A SYN-ACK stood alone until data or an acknowledgment followed: no scan, so its sender is the responder.
+    """A SYN-ACK stood alone until data or an ACK followed: no scan, so its sender is the responder.
 
     From here on all is as if the first segment had been flipped.
     """
@@ -176,11 +150,11 @@ cdef void begin_at(ZeekSide *me, uint32_t seq, int64_t last) noexcept nogil:
     cdef uint32_t moved = seq - me.start
     cdef int i
     if me.state == INACTIVE:
-        me.next = seq + 1
+        me.known.upto = seq + 1
     elif moved:
-        me.next += moved
-        for i in range(2 * me.n_islands):
-            me.islands[i] += moved
+        me.known.upto += moved
+        for i in range(2 * me.known.count):
+            me.known.islands[i] += moved
     me.start = seq
     me.acked = 0
     me.last = last
@@ -253,88 +227,39 @@ cdef inline bint is_clean(const ZeekSide *me) noexcept nogil:
     return me.state == ESTABLISHED or (me.state == CLOSED and me.before == ESTABLISHED)
 
 
-cdef void drop_islands(ZeekSide *me, int n) noexcept nogil:
-    """Forget the first n."""
-    cdef int i
-    me.n_islands -= n
-    for i in range(2 * me.n_islands):
-        me.islands[i] = me.islands[i + 2 * n]
-
-
-cdef void absorb(ZeekSide *me) noexcept nogil:
-    """Move `next` over the islands it has reached."""
-    cdef int n = 0
-    while n < me.n_islands and not after(me.islands[2 * n], me.next):
-        if after(me.islands[2 * n + 1], me.next):
-            me.next = me.islands[2 * n + 1]
-        n += 1
-    if n:
-        drop_islands(me, n)
-
-
-cdef void add_island(ZeekSide *me, uint32_t start, uint32_t end) noexcept nogil:
-    """Remember [start, end), which begins beyond `next`."""
-    cdef uint32_t found[2 * ZEEK_ISLANDS + 2]
-    cdef int n = 0, i, closest
-    cdef bint placed = False
-    for i in range(me.n_islands):
-        if before(me.islands[2 * i + 1], start):
-            pass                                        # wholly below
-        elif after(me.islands[2 * i], end):
-            if not placed:
-                found[2 * n], found[2 * n + 1] = start, end
-                n += 1
-                placed = True
-        else:                                           # touches: becomes part of the new one
-            if before(me.islands[2 * i], start):
-                start = me.islands[2 * i]
-            if after(me.islands[2 * i + 1], end):
-                end = me.islands[2 * i + 1]
-            continue
-        found[2 * n], found[2 * n + 1] = me.islands[2 * i], me.islands[2 * i + 1]
-        n += 1
-    if not placed:
-        found[2 * n], found[2 * n + 1] = start, end
-        n += 1
-    if n > ZEEK_ISLANDS:                                # take the smallest hole for filled
-        closest = 1
-        for i in range(2, n):
-            if found[2 * i] - found[2 * i - 1] < found[2 * closest] - found[2 * closest - 1]:
-                closest = i
-        for i in range(2 * closest - 1, 2 * n - 2):
-            found[i] = found[i + 2]
-        n -= 1
-    memcpy(me.islands, found, 2 * n * sizeof(uint32_t))
-    me.n_islands = <uint8_t>n
-
-
 cdef void give_up(ZeekSide *me) noexcept nogil:
     me.marks |= SKIPPING
-    me.n_islands = 0
+    me.known.count = 0
+
+
+cdef int64_t held(const ZeekSide *me) noexcept nogil:
+    """Bytes captured and not yet acknowledged; Zeek keeps none while nothing is acknowledged."""
+    cdef int64_t size = 0 if none_acked(me) else distance(me.start + <uint32_t>me.acked, me.known.upto)
+    cdef int i
+    for i in range(me.known.count):
+        size += distance(me.known.islands[2 * i], me.known.islands[2 * i + 1])
+    return size
 
 
 cdef inline void received(ZeekSide *me, uint32_t start, uint32_t end) noexcept nogil:
     """Reassemble the payload [start, end); give up as Zeek does where too much waits to be acknowledged."""
-    if me.marks & SKIPPING or not after(end, me.next):
+    if me.marks & SKIPPING:
         return
-    if not after(start, me.next):
-        me.next = end
-        if me.n_islands:
-            absorb(me)
-    else:
-        add_island(me, start, end)
-        if none_acked(me) and distance(me.next, me.islands[2 * me.n_islands - 1]) > MAX_WITHOUT_ACKS:
-            give_up(me)
-    if me.last - me.acked > MAX_UNACKED and not none_acked(me):
+    known_add(&me.known, start, end)
+    if me.known.count and none_acked(me) \
+            and distance(me.known.upto, me.known.islands[2 * me.known.count - 1]) > MAX_WITHOUT_ACKS:
+        give_up(me)
+    if me.last - me.acked > MAX_UNACKED and held(me) > MAX_UNACKED:
         give_up(me)
 
 
 cdef inline void gap(Zeek *z, int sender, uint32_t upto, bint report) noexcept nogil:
     cdef ZeekSide *me = &z.side[sender]
     if report:
-        me.missed += distance(me.next, upto)
+        me.missed += distance(me.known.upto, upto)
         tell_scaled(z, sender, &me.gaps, b'G')
-    me.next = upto
+    me.known.upto = upto
+    known_absorb(&me.known)
 
 
 cdef void acknowledged(Zeek *z, int sender, uint32_t upto) noexcept nogil:
@@ -346,18 +271,16 @@ cdef void acknowledged(Zeek *z, int sender, uint32_t upto) noexcept nogil:
     cdef bint report
     if me.marks & FINISHED and not before(upto, me.fin_end):
         upto = me.fin_end - 1
-    if not after(upto, me.next):
+    if not after(upto, me.known.upto):
         return
     if me.marks & SKIPPING:
-        me.next = upto
+        me.known.upto = upto
         return
     report = is_clean(me) and is_clean(&z.side[1 - sender])
-    while me.n_islands and before(me.islands[0], upto):
-        gap(z, sender, me.islands[0], report)
-        absorb(me)
-    if after(upto, me.next):
+    while me.known.count and before(me.known.islands[0], upto):
+        gap(z, sender, me.known.islands[0], report)
+    if after(upto, me.known.upto):
         gap(z, sender, upto, report)
-    absorb(me)
 
 
 # ---------------------------------------------------------------- states
@@ -430,7 +353,7 @@ cdef void zeek_observe(Zeek *z, const Segment *s, int sender) noexcept nogil:
     cdef ZeekSide *peer = &z.side[1 - sender]
     cdef int control = s.flags & (SYN | FIN | RST)
     cdef uint32_t occupied = s.length      # of sequence space; Zeek keeps a RST's payload out of it
-    cdef int64_t position, acked
+    cdef int64_t position, end, acked
     cdef bint acknowledges = False
 
     if s.notes & (NOTE_BOGUS_OFFSET | NOTE_CUT_HEADER) or s.options & OPT_CUT:
@@ -475,12 +398,16 @@ cdef void zeek_observe(Zeek *z, const Segment *s, int sender) noexcept nogil:
         advance(z, s, sender, position + occupied)
     if control or me.state == INACTIVE:
         move(z, s, sender)
-    if acknowledges and after(s.ack, peer.next):
+    if acknowledges and after(s.ack, peer.known.upto):
         acknowledged(z, 1 - sender, s.ack)
-    # Zeek reassembles only what was captured whole, and nothing from before the beginning
+    # Zeek reassembles only what was captured whole, nothing from before the beginning, nothing acknowledged
     if s.length and position >= 0 and not control & RST \
             and (s.captured >= s.length or s.notes & NOTE_FRAGMENT):
-        received(me, s.seq + (control & SYN != 0), s.seq + (control & SYN != 0) + s.length)
+        if control & SYN:
+            position += 1
+        end = position + s.length
+        if end > me.acked:
+            received(me, me.start + <uint32_t>max(position, me.acked), me.start + <uint32_t>end)
 
 
 # ---------------------------------------------------------------- the answer
@@ -561,7 +488,7 @@ cdef class ZeekProbe:
     @property
     def state(self):
         """Zeek's conn_state."""
-        return CONN_STATES[zeek_conn_state(&self.z)]
+        return layout.CONN_STATES[zeek_conn_state(&self.z)]
 
     @property
     def history(self):
@@ -579,13 +506,6 @@ cdef class ZeekProbe:
         if sender not in (0, 1):
             raise IndexError("a connection has sides 0 and 1")
         return zeek_bytes(&self.z, sender), zeek_missed_bytes(&self.z, sender)
-
-
-def first_role(SegmentBatch batch not None, Py_ssize_t index):
-    """0 if the sender of `batch`'s segment at `index` is the client, should it begin a connection; 1 the server."""
-    if not 0 <= index < batch.size:
-        raise IndexError("no such segment")
-    return role_of_first(&batch.items[index])
 
 
 def zeek_size():
