@@ -10,7 +10,6 @@ from .network import Lab, crash, drain, receive
 from .rules import lose, pure_ack, syn
 from .scenario import kernel
 
-TCP_FASTOPEN_CONNECT = 30
 REQUEST, ANSWER = b"GET / HTTP/1.0\r\n\r\n", b"HTTP/1.0 200 OK\r\n\r\n" + b"x" * 600
 
 
@@ -80,6 +79,7 @@ def fast_open(lab: Lab) -> None:
     listener = lab.listen(80, TCP_FASTOPEN=16)
     for source in (40000, 40001):  # the first asks for the cookie, the second uses it
         client = lab.client.socket(source)
+        client.settimeout(None)  # with a timeout the first would be EINPROGRESS
         client.sendto(REQUEST, socket.MSG_FASTOPEN, (lab.server.address, 80))
         server, _ = listener.accept()
         receive(server, len(REQUEST))
