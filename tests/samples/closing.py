@@ -10,7 +10,7 @@ import time
 
 from .network import Lab, crash, drain, receive, set_options
 from .opening import ANSWER, REQUEST, exchange
-from .rules import fin, lose, nth, pure_ack
+from .rules import fin, lose, lose_all, pure_ack
 from .scenario import kernel
 
 
@@ -78,17 +78,10 @@ def last_ack_lost(lab: Lab) -> None:
     """The server repeats its FIN; the client acknowledges it again out of TIME_WAIT."""
     client, server = lab.pair()
     ask(client, server)
-    closed = False
-
-    def rule(packet: object) -> tuple[float, ...]:
-        return lossy(packet) if closed else (0.0,)  # type: ignore[arg-type,return-value]
-
-    lossy = lose("client", pure_ack, 0)
-    lab.rule = rule
     client.close()
     drain(server)
     time.sleep(0.06)
-    closed = True
+    lab.rule = lose("client", pure_ack, 0)
     server.close()
     time.sleep(0.6)
 
@@ -174,8 +167,8 @@ def close_wait(lab: Lab) -> None:
     ask(client, server)
     client.close()
     time.sleep(1.0)
-    lab.rule = nth("server", fin, range(9), ())
-    lab.keep = server
+    lab.rule = lose_all()  # what closes when this ends is not captured
+    server.close()
 
 
 @kernel()
