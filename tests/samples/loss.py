@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import socket
 import threading
@@ -97,11 +98,11 @@ def network_duplicates(lab: Lab) -> None:
 def spurious_retransmission(lab: Lab) -> None:
     """The way to the client stalls for 0.6 s: what is sent again was not lost, D-SACK says so."""
     client, server = lab.pair()
-    stall = time.monotonic() + 0.6
+    stall, order = time.monotonic() + 0.6, itertools.count()
 
     def rule(packet: Packet) -> tuple[float, ...]:
-        late = max(0.0, stall - time.monotonic()) if packet.sender == "server" else 0.0
-        return (late,)
+        late = stall - time.monotonic() if packet.sender == "server" else 0.0
+        return (late + next(order) * 0.0005 if late > 0 else 0.0,)  # a queue: nothing overtakes
 
     lab.rule = rule
     download(client, server, 4 * MSS, 1.2)
