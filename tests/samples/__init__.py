@@ -1,7 +1,9 @@
 """The captures in `sample_pcaps/`, and how they are made.
 
 `python -m tests.samples` makes all of them again, `python -m tests.samples NAME…` some; it needs root, iproute2,
-tcpdump and dumpcap.  The kernel's numbers (ISN, ports, microseconds) differ each time, what happens does not.
+tcpdump and dumpcap, and half a minute.  The kernel's numbers (ISN, microseconds) differ each time, what happens does
+not; where timers race (bulk, slow_reader, syn_ack_lost, network_duplicates) frame numbers may move, and
+`test_samples.py` then says which lines of the README to mend.
 
 A kernel capture comes from a scenario: a function that gets a `Lab` of two hosts and talks over plain sockets.
 

@@ -41,7 +41,12 @@ def three_segment_close(lab: Lab) -> None:
     client, server = lab.pair()
     ask(client, server)
     set_options(server, TCP_QUICKACK=0)
-    closer = threading.Thread(target=lambda: (drain(server), server.close()))
+
+    def close_at_once() -> None:
+        drain(server)
+        server.close()
+
+    closer = threading.Thread(target=close_at_once)
     closer.start()
     client.close()
     closer.join()

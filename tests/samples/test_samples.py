@@ -7,17 +7,18 @@ import io
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import dpkt
 import pytest
-from samples import built, closing, flow, loss, opening, timers, variety  # noqa: F401  (each adds its samples)
-from samples.scenario import FOLDER, SAMPLES
-
 from tcpscope.capture.sources import find
 from tcpscope.replay.engine import Engine
 from tcpscope.replay.layout import ANNOTATIONS, CLOSE_KINDS, CLOSED_BY, CONNECTION, PACKET, STATES
 from tcpscope.wire.batch import SegmentBatch
 from tcpscope.wire.merge import MergedReader
+
+from . import built, closing, flow, loss, opening, timers, variety  # noqa: F401  (each adds its samples)
+from .scenario import FOLDER, SAMPLES
 
 ROWS = {
     match[1]: match[2].split(" | ")
@@ -61,7 +62,7 @@ def test_dpkt_reads_tcp(path: Path) -> None:
     assert all(isinstance(one, dpkt.tcp.TCP) for one in found)
 
 
-def replay(path: Path) -> tuple[list[dict[str, object]], list[dict[str, object]]]:
+def replay(path: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     engine, batch, rows, ended = Engine(packets=True), SegmentBatch(), b"", b""
     with MergedReader(find([path]).captures) as reader:
         while reader.fill(batch):
