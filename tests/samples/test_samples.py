@@ -11,6 +11,7 @@ from typing import Any
 
 import dpkt
 import pytest
+
 from tcpscope.capture.sources import find
 from tcpscope.replay.engine import Engine
 from tcpscope.replay.layout import ANNOTATIONS, CLOSE_KINDS, CLOSED_BY, CONNECTION, PACKET, STATES
