@@ -40,14 +40,16 @@ class Connection:
     @property
     def packets(self) -> pandas.DataFrame:
         """Its packets, in capture order."""
-        table = self._capture.packets
-        return table.loc[table["connection"] == self.row["connection"]]
+        return self._own(self._capture.packets)
 
     @property
     def events(self) -> pandas.DataFrame:
         """The changes of state of both ends, in order of time."""
-        table = self._capture.events
-        return table.loc[table["connection"] == self.row["connection"]]
+        return self._own(self._capture.events)
+
+    def _own(self, table: pandas.DataFrame) -> pandas.DataFrame:
+        found: pandas.DataFrame = table.loc[table["connection"] == self.row["connection"]]
+        return found
 
     def __repr__(self) -> str:
         r = self.row

@@ -16,6 +16,7 @@ COMMANDS = {
     "connections": "The table of connections.",
     "packets": "The table of packets, with both endpoints' states.",
     "events": "Every change of state of every endpoint.",
+    "diagram": "The ladder of one connection, with both state columns.",
 }
 
 

@@ -12,9 +12,9 @@ from tcpscope.tables.schema import address
 
 MANY = 20  # connections and frames named in a finding; the rest is counted
 
-_SIDE = ("packets", "bytes", "retransmissions", "timeout_retransmissions", "spurious_retransmissions",
-         "syn_retransmissions", "fast_retransmissions", "tail_loss_probes", "recovery_retransmissions", "zero_window_ns", "zero_window_spells", "duplicate_captures", "missed_bytes",
-         "data_packets", "keep_alives", "rtt_p50_ns")  # fmt: skip
+_SIDE = ("packets", "data_packets", "bytes", "timeout_retransmissions", "fast_retransmissions", "tail_loss_probes",
+         "recovery_retransmissions", "spurious_retransmissions", "syn_retransmissions", "zero_window_ns",
+         "zero_window_spells", "duplicate_captures", "missed_bytes")  # fmt: skip
 _COMMON = ("connection", "first_frame", "last_frame", "start_ns", "end_ns", "client_addr", "client_port",
            "server_addr", "server_port", "ip_version", "client_state", "server_state", "close_kind", "closed_by",
            "one_direction", "refused_ns", "syn_rtt_ns", "ack_rtt_ns")  # fmt: skip

@@ -27,8 +27,8 @@ def scans(found: list[Facts]) -> tuple[list[Finding], list[Facts]]:
         refused = sum(f.close == "refused" for f in vain)
         findings.append(about(
             vain, "port_scan", "warning", "client",
-            f"{source} tried {ports:,} ports of {target} in vain ({refused:,} refused, {len(vain) - refused:,} silent or "
-            "half-open): a port scan",
+            f"{source} tried {ports:,} ports of {target} in vain ({refused:,} refused, {len(vain) - refused:,} silent "
+            "or half-open): a port scan",
             "find out whether this host is meant to scan",
             ports=ports, refused=refused,
         ))  # fmt: skip

@@ -81,8 +81,9 @@ def print_overview(out: Console, facts: dict[str, Any], utc: bool) -> None:
 
 _FIELDS = ("connection", "client_addr", "client_port", "server_addr", "server_port", "ip_version", "client_state",
            "server_state", "start_ns", "end_ns", "client_unique_bytes", "server_unique_bytes", "initial_rtt_ns",
-           "syn_rtt_ns", "client_retransmissions", "server_retransmissions", "close_kind", "closed_by", "client_timeout_retransmissions",
-           "server_timeout_retransmissions", "client_zero_window_ns", "server_zero_window_ns")  # fmt: skip
+           "syn_rtt_ns", "client_retransmissions", "server_retransmissions", "close_kind", "closed_by",
+           "client_timeout_retransmissions", "server_timeout_retransmissions", "client_zero_window_ns",
+           "server_zero_window_ns")  # fmt: skip
 _BADNESS = {
     "refused": 50,
     "unanswered": 60,
