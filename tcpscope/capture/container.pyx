@@ -412,7 +412,7 @@ cdef bint is_numbered(uint32_t kind) noexcept nogil:
 cdef int64_t time_of(Interface *one, uint64_t ticks) noexcept nogil:
     """Nanoseconds since the epoch.  Absurd resolutions give absurd times, never undefined ones."""
     cdef uint64_t ns, unit = 1
-    cdef int exponent = one.exponent, i
+    cdef int exponent = one.exponent, _
     if one.binary:
         if exponent >= 64:
             ns = 0
@@ -422,11 +422,11 @@ cdef int64_t time_of(Interface *one, uint64_t ticks) noexcept nogil:
                 ticks = ticks << (64 - exponent)  # the fraction, as a part of 2^64
                 ns += (ticks >> 32) * <uint64_t>1000000000 >> 32
     elif exponent <= 9:
-        for i in range(9 - exponent):
+        for _ in range(9 - exponent):
             unit *= 10
         ns = ticks * unit
     else:
-        for i in range(min(exponent - 9, 20)):
+        for _ in range(min(exponent - 9, 20)):
             if unit > <uint64_t>1000000000000000000:
                 break
             unit *= 10

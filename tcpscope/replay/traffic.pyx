@@ -1,7 +1,7 @@
 # cython: wraparound=False, freethreading_compatible=True
 """Counts what each side of a connection sent: bytes, copies, windows, flight, round trips, idleness."""
 from cpython.bytes cimport PyBytes_FromStringAndSize
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t
 from libc.string cimport memcmp, memset
 
 from tcpscope.replay.ranges cimport (
@@ -9,7 +9,7 @@ from tcpscope.replay.ranges cimport (
 )
 from tcpscope.replay.rows cimport NONE, SideRow
 from tcpscope.replay.rtt cimport (
-    RoundTrips, candidates_acknowledge, candidates_add, candidates_free, candidates_strike, rtt_add,
+    candidates_acknowledge, candidates_add, candidates_free, candidates_strike, rtt_add,
     rtt_free, rtt_mean, rtt_percentile, rtt_rto, rtt_std
 )
 from tcpscope.replay.seq cimport before, place

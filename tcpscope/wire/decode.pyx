@@ -128,9 +128,8 @@ cdef class Decoder:
 
     cdef bint walk(self, Walk *w, int layer, bint whole) noexcept nogil:
         """From `layer` on to the first TCP header; False with w.why where there is none."""
-        cdef int i
-        cdef uint8_t before
-        for i in range(MAX_LAYERS):
+        cdef int _
+        for _ in range(MAX_LAYERS):
             if layer == L_ETHERTYPE:
                 layer = ethertype_layer(w)
             elif layer == L_ETHERNET:

@@ -29,7 +29,7 @@ cdef struct Datagram:
     uint32_t total            # 0: the last piece was not seen
     int n_pieces
     Piece pieces[MAX_PIECES]  # sorted, disjoint, not adjacent
-    uint8_t known[HEAD_UNITS] # captured bytes of each unit of head
+    uint8_t known[HEAD_UNITS]  # captured bytes of each unit of head
     uint8_t head[HEAD_BYTES]
     Segment first             # the frame with offset 0: time, number, IP fields
     uint32_t first_captured   # bytes of that piece in the capture

@@ -10,7 +10,8 @@ from libc.stdint cimport uint8_t, uint32_t
 from tcpscope.wire.frame cimport be16, be32, has, le16, le32, u8, u16, u32
 from tcpscope.wire.walk cimport (
     K_ARP, K_CUT, K_ENCRYPTED, K_FRAGMENT, K_MALFORMED_LINK, K_NOT_IP, K_UNSUPPORTED,
-    L_ETHERNET, L_FRAME_RELAY, L_IP, L_IPV4, L_IPV6, L_LINK, L_LLC, L_MPLS, L_PPP, L_PPPOE,     L_WLAN, Walk, end_at, ethertype, layer, mix, stop,
+    L_ETHERNET, L_FRAME_RELAY, L_IP, L_IPV4, L_IPV6, L_LINK, L_LLC, L_MPLS, L_PPP, L_PPPOE,
+    L_WLAN, Walk, end_at, ethertype, layer, mix, stop,
 )
 
 cdef enum:
@@ -384,8 +385,8 @@ cdef bint looks_like_ethernet(Walk *w, Py_ssize_t at) noexcept nogil:
 cdef int frame_relay(Walk *w) noexcept nogil:
     """Q.922 address, then RFC 2427 (control 03 and an NLPID) or Cisco's EtherType."""
     cdef Py_ssize_t at = w.at
-    cdef int i
-    for i in range(4):
+    cdef int _
+    for _ in range(4):
         if not has(&w.frame, at, 1):
             return stop(w, K_CUT)
         at += 1
@@ -428,12 +429,12 @@ cdef int arcnet(Walk *w) noexcept nogil:
 cdef int netfilter_log(Walk *w) noexcept nogil:
     """NFLOG: type-length-values in the writer's byte order; number 9 is the packet."""
     cdef Py_ssize_t at = w.at + 4
-    cdef int af = u8(&w.frame, w.at), length, kind, i
+    cdef int af = u8(&w.frame, w.at), length, kind, _
     cdef bint little
     if not has(&w.frame, at, 4):
         return stop(w, K_CUT)
     little = le16(w.frame.data + at) < be16(w.frame.data + at)
-    for i in range(64):
+    for _ in range(64):
         if not has(&w.frame, at, 4):
             return stop(w, K_CUT)
         length = le16(w.frame.data + at) if little else be16(w.frame.data + at)
@@ -450,10 +451,10 @@ cdef int netfilter_log(Walk *w) noexcept nogil:
 cdef int endace(Walk *w) noexcept nogil:
     """ERF records of Ethernet: 16 bytes, extension headers of 8, two bytes of padding."""
     cdef Py_ssize_t at = w.at + 16
-    cdef int kind = u8(&w.frame, w.at + 8), following = kind, i
+    cdef int kind = u8(&w.frame, w.at + 8), following = kind, _
     if not has(&w.frame, w.at, 16):
         return stop(w, K_CUT)
-    for i in range(16):
+    for _ in range(16):
         if not following & 0x80:
             break
         following = u8(&w.frame, at)

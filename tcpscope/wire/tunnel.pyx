@@ -25,7 +25,7 @@ cdef enum:
 
 cdef int gre(Walk *w) noexcept nogil:
     cdef Py_ssize_t at = w.at
-    cdef int flags, proto, hop, length
+    cdef int flags, proto, _, length
     if not has(&w.frame, at, 4):
         return stop(w, K_CUT)
     flags = be16(w.frame.data + at)
@@ -47,7 +47,7 @@ cdef int gre(Walk *w) noexcept nogil:
     if flags & 7 == 1 and flags & 0x0080:                 # PPTP's acknowledgment number
         at += 4
     if flags & 0x4000:                                    # source routes, to the empty one
-        for hop in range(64):
+        for _ in range(64):
             if not has(&w.frame, at, 4):
                 return stop(w, K_CUT)
             length = w.frame.data[at + 3]
@@ -163,7 +163,7 @@ cdef int gtp(Walk *w) noexcept nogil:
     """Version 1, message 255: the user's packet; extension headers are units of four bytes."""
     cdef Py_ssize_t at = w.at + 8
     cdef const uint8_t *p
-    cdef int following, i, length
+    cdef int following, _, length
     if not has(&w.frame, w.at, 8):
         return L_STOP
     p = w.frame.data + w.at
@@ -173,7 +173,7 @@ cdef int gtp(Walk *w) noexcept nogil:
     if p[0] & 0x07:
         following = u8(&w.frame, at + 3) if p[0] & 0x04 else 0
         at += 4
-        for i in range(16):
+        for _ in range(16):
             if not following:
                 break
             length = u8(&w.frame, at) * 4

@@ -56,7 +56,7 @@ cdef int radiotap(Walk *w) noexcept nogil:
     """Little-endian; a chain of `present` words, then fields at their natural alignment."""
     cdef Py_ssize_t at = w.at, field
     cdef uint32_t present
-    cdef int length, flags = 0, i
+    cdef int length, flags = 0, _
     cdef bint padded
     if not has(&w.frame, at, 8):
         return stop(w, K_CUT)
@@ -65,7 +65,7 @@ cdef int radiotap(Walk *w) noexcept nogil:
     if w.frame.data[at] != 0 or length < 8:
         return stop(w, K_MALFORMED_LINK)
     field = at + 8
-    for i in range(32):
+    for _ in range(32):
         if not has(&w.frame, field - 4, 4):
             return stop(w, K_CUT)
         if not le32(w.frame.data + field - 4) >> 31:
