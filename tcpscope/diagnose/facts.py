@@ -12,12 +12,17 @@ from tcpscope.tables.schema import address
 
 MANY = 20  # connections and frames named in a finding; the rest is counted
 
-_SIDE = ("packets", "data_packets", "bytes", "timeout_retransmissions", "fast_retransmissions", "tail_loss_probes",
-         "recovery_retransmissions", "spurious_retransmissions", "syn_retransmissions", "zero_window_ns",
-         "zero_window_spells", "duplicate_captures", "missed_bytes")  # fmt: skip
+_PLAIN = ("packets", "data_packets", "bytes")
+_ODD = ("timeout_retransmissions", "fast_retransmissions", "tail_loss_probes", "recovery_retransmissions",
+        "spurious_retransmissions", "syn_retransmissions", "zero_window_ns", "zero_window_spells",
+        "duplicate_captures", "missed_bytes")  # fmt: skip
 _COMMON = ("connection", "first_frame", "last_frame", "start_ns", "end_ns", "client_addr", "client_port",
            "server_addr", "server_port", "ip_version", "client_state", "server_state", "close_kind", "closed_by",
            "one_direction", "refused_ns", "syn_rtt_ns", "ack_rtt_ns")  # fmt: skip
+
+
+_STATES = slice(_COMMON.index("client_state"), _COMMON.index("client_state") + 2)
+CLOSE_WAIT = layout.STATES.index("CLOSE_WAIT")
 
 
 class Facts(NamedTuple):
@@ -58,10 +63,21 @@ def host(name: str) -> str:
 
 
 def facts(raw: bytes) -> Iterator[Facts]:
-    """From packed connection records, in their order."""
-    names = [*_COMMON, *(f"client_{n}" for n in _SIDE), *(f"server_{n}" for n in _SIDE)]
-    common, side = len(_COMMON), len(_SIDE)
+    """Of packed connection records those in which anything is odd, in their order."""
+    names = [*_COMMON, *(f"{role}_{name}" for role in layout.ROLES for name in _PLAIN + _ODD)]
+    common, plain, side = len(_COMMON), len(_PLAIN), len(_PLAIN) + len(_ODD)
+    close, one_direction = _COMMON.index("close_kind"), _COMMON.index("one_direction")
+    ordinary = {layout.CLOSE_KINDS.index(kind) for kind in ("open", "fin")}
     for values in layout.CONNECTION.select(raw, names):
+        client, server = values[common : common + side], values[common + side :]
+        if (
+            values[close] in ordinary
+            and not values[one_direction]
+            and max(client[plain:]) <= 0
+            and max(server[plain:]) <= 0
+            and CLOSE_WAIT not in values[_STATES]
+        ):
+            continue
         c = dict(zip(_COMMON, values[:common], strict=True))
         yield Facts(
             c["connection"],
@@ -71,8 +87,8 @@ def facts(raw: bytes) -> Iterator[Facts]:
             layout.CLOSED_BY.get(c["closed_by"]),
             (layout.STATES[c["client_state"]], layout.STATES[c["server_state"]]),
             c,
-            dict(zip(_SIDE, values[common : common + side], strict=True)),
-            dict(zip(_SIDE, values[common + side :], strict=True)),
+            dict(zip(_PLAIN + _ODD, client, strict=True)),
+            dict(zip(_PLAIN + _ODD, server, strict=True)),
         )
 
 

@@ -110,15 +110,28 @@ class Layout:
 
     def select(self, raw: bytes, names: Sequence[str]) -> Iterator[tuple[Any, ...]]:
         """Of each record in `raw` the fields named (two at least), as a tuple; loads no numpy."""
-        return map(itemgetter(*(self.names.index(name) for name in names)), self.struct.iter_unpack(raw))
+        # only these fields are unpacked: the rest is skipped as padding
+        wanted = sorted(names, key=self.names.index)
+        form, at = "=", 0
+        for name in wanted:
+            offset, code = self.offset(name), self.codes[self.names.index(name)]
+            form += f"{offset - at}x{code}"
+            at = offset + struct.calcsize("=" + code)
+        rows = struct.iter_unpack(f"{form}{self.size - at}x", raw)
+        return map(itemgetter(*(wanted.index(name) for name in names)), rows)
+
+    def offset(self, name: str) -> int:
+        """Where the field begins, bytes from the record's start."""
+        at = self.names.index(name)
+        code = self.codes[at]
+        return struct.calcsize("@" + "".join(self.codes[:at]) + "0" + ("B" if code.endswith("s") else code))
 
     def dtype(self):  # type: ignore[no-untyped-def]
         """The numpy structured dtype of the record."""
         import numpy
 
         formats = [f"V{code[:-1]}" if code.endswith("s") else code for code in self.codes]
-        offsets = [struct.calcsize("@" + "".join(self.codes[:at]) + "0" + ("B" if code.endswith("s") else code))
-                   for at, code in enumerate(self.codes)]  # fmt: skip
+        offsets = [self.offset(name) for name in self.names]
         return numpy.dtype({"names": list(self.names), "formats": formats, "offsets": offsets, "itemsize": self.size})
 
 

@@ -20,7 +20,9 @@ from tcpscope.wire.batch import SegmentBatch
 from tcpscope.wire.merge import MergedReader
 
 DEFAULT_MSL = 30.0  # seconds; Linux keeps TIME_WAIT for 60 s (RFC 9293 says 2 min for the MSL)
-BATCH = 4096
+BATCH = 4096  # segments
+SMALL = 8  # batches replayed before a thread is worth its start
+AHEAD = 4  # batches that the thread may be ahead
 KEEP_ROWS = 1_000_000  # packet records held while standard input is read, before states are settled early
 
 Paths = Iterable[str | os.PathLike[str]]
@@ -55,13 +57,58 @@ def locate(paths: Paths | str | os.PathLike[str]) -> Sources:
 
 
 def _batches(reader: MergedReader, progress: Progress | None) -> Iterator[SegmentBatch]:
+    """The reader's batches; each may be used until the next is asked for."""
     batch = SegmentBatch(BATCH)
     segments = 0
-    while reader.fill(batch):
+    for _ in range(SMALL):
+        if not reader.fill(batch):
+            return
+        segments += len(batch)
+        yield batch
+    for batch in _read_ahead(reader):
         segments += len(batch)
         if progress is not None:
             progress(segments)
         yield batch
+
+
+def _read_ahead(reader: MergedReader) -> Iterator[SegmentBatch]:
+    """The rest of the reader's batches, decoded by a thread while the caller replays (neither holds the GIL)."""
+    from queue import SimpleQueue
+    from threading import Thread
+
+    free: SimpleQueue[SegmentBatch | None] = SimpleQueue()
+    full: SimpleQueue[SegmentBatch | BaseException | None] = SimpleQueue()
+
+    def decode() -> None:
+        try:
+            while (batch := free.get()) is not None:
+                if not reader.fill(batch):
+                    full.put(None)
+                    return
+                full.put(batch)
+        except BaseException as error:
+            full.put(error)
+
+    for _ in range(AHEAD):
+        free.put(SegmentBatch(BATCH))
+    thread = Thread(target=decode, name="tcpscope-decode", daemon=True)
+    thread.start()
+    ended = False
+    try:
+        while not ended:
+            batch = full.get()
+            if isinstance(batch, BaseException):
+                raise batch
+            if batch is None:
+                ended = True
+            else:
+                yield batch
+                free.put(batch)
+    finally:
+        free.put(None)
+        if ended:
+            thread.join()
 
 
 def _statistics(reader: MergedReader) -> list[dict[str, Any]]:
