@@ -26,7 +26,7 @@ def command(files: tuple[str, ...], form: str, output: str | None, **options: An
       tcpscope analyze monday/ --format json -o monday.json
       ssh host tcpdump -U -w - | tcpscope analyze -
 
-    With --format json: one document with overview, connections, findings and warnings;
+    With --format json: one document with summary, connections, findings and warnings;
     jsonl, csv and parquet give the connections.
     """
     with progress(options["quiet"]) as show:
@@ -55,7 +55,7 @@ def command(files: tuple[str, ...], form: str, output: str | None, **options: An
 
         write_json(
             {
-                "overview": overview(result),
+                "summary": overview(result),
                 "connections": connections,
                 "findings": [f.as_dict() for f in findings],
                 "warnings": result.warnings,
