@@ -44,6 +44,18 @@ class Lazy(click.Group):
             raise click.UsageError(f"no command {args[0]!r}{hint}")
         return super().resolve_command(ctx, args)
 
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command; what click would answer in its own words is answered in ours."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise click.exceptions.Exit(130) from None
+        except OSError as error:
+            if error.errno != errno.EPIPE:
+                raise
+            quiet_pipe()
+            raise click.exceptions.Exit(0) from None
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
@@ -73,9 +85,9 @@ def group() -> None:
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; every failure is one line on stderr."""
     try:
-        group.main(arguments, prog_name="tcpscope", standalone_mode=False)
+        code = group.main(arguments, prog_name="tcpscope", standalone_mode=False)
         sys.stdout.flush()
-        code = 0
+        code = 0 if code is None else code
     except click.exceptions.Exit as done:
         code = done.exit_code
     except click.ClickException as error:
@@ -90,11 +102,7 @@ def main(arguments: list[str] | None = None) -> None:
         quiet_pipe()
         code = 0
     except OSError as error:
-        if error.errno == errno.EPIPE:
-            quiet_pipe()
-            code = 0
-        else:
-            code = failed(f"{error.filename or 'output'}: {error.strerror or error}")
+        code = failed(f"{error.filename or 'output'}: {error.strerror or error}")
     except MemoryError:
         code = failed("out of memory; try a smaller capture, or split it by time")
     sys.exit(code)

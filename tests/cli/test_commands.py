@@ -1,0 +1,196 @@
+"""The commands as they are used: real processes, their exit codes, output and errors."""
+
+import gzip
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+SAMPLES = Path(__file__).parents[2] / "sample_pcaps"
+NORMAL = str(SAMPLES / "normal.pcap")
+TABLES = ("connections", "packets", "events")
+
+
+def run(*arguments, data=None, **environment):
+    return subprocess.run(
+        [sys.executable, "-m", "tcpscope", *map(str, arguments)],
+        input=data, capture_output=True, env={**os.environ, **environment}, cwd=SAMPLES.parent, check=False,
+    )  # fmt: skip
+
+
+def error_of(done):
+    lines = done.stderr.decode().splitlines()
+    assert len(lines) == 1, lines
+    assert lines[0].startswith("Error: ")
+    assert done.returncode == 2
+    return lines[0]
+
+
+@pytest.mark.parametrize("command", TABLES)
+@pytest.mark.parametrize("form", ["json", "jsonl", "csv", "table", "parquet"])
+def test_every_table_in_every_format(command, form, tmp_path):
+    out = tmp_path / "out"
+    done = run(command, NORMAL, "--format", form, "-o", out)
+    assert (done.returncode, done.stderr, done.stdout) == (0, b"", b"")
+    data = out.read_bytes()
+    if form == "jsonl":
+        rows = [json.loads(line) for line in data.splitlines()]
+    elif form == "json":
+        rows = json.loads(data)
+    elif form == "parquet":
+        parquet = pytest.importorskip("pyarrow.parquet")
+        rows = parquet.read_table(out).to_pylist()
+    else:
+        rows = data.splitlines()[1:]
+    assert len(rows) == {"connections": 1, "packets": 11, "events": 10}[command]
+
+
+def test_both_states_after_every_packet():
+    rows = [json.loads(line) for line in run("packets", NORMAL, "--format", "jsonl").stdout.splitlines()]
+    assert [(r["client_state"], r["server_state"]) for r in rows[:3]] == [
+        ("SYN_SENT", "SYN_RECEIVED"), ("ESTABLISHED", "SYN_RECEIVED"), ("ESTABLISHED", "ESTABLISHED"),
+    ]  # fmt: skip
+    assert (rows[-1]["client_state"], rows[-1]["server_state"]) == ("TIME_WAIT", "CLOSED")
+
+
+def test_analyze_says_it_all_in_json():
+    answer = json.loads(run("analyze", SAMPLES / "zero_window.pcap", "--format", "json").stdout)
+    assert set(answer) == {"summary", "connections", "findings", "warnings"}
+    assert "zero_window" in {finding["id"] for finding in answer["findings"]}
+    assert answer["summary"]["tcp_packets"] == answer["summary"]["packets"]
+
+
+@pytest.mark.parametrize("width", ["60", "80", "120"])
+def test_analyze_fits_the_width(width):
+    text = run("analyze", SAMPLES / "short_connections.pcap", COLUMNS=width).stdout.decode()
+    assert max(map(len, text.splitlines())) <= int(width)
+    assert "TIME_WAIT" in text.replace("\n", "") or width == "60"
+    assert "\x1b" not in text
+    assert not any(line != line.rstrip() for line in text.splitlines())
+
+
+def test_standard_input_is_as_good_as_a_file():
+    data = (SAMPLES / "fin_lost.pcap").read_bytes()
+    for command in TABLES:
+        assert (
+            run(command, "-", "--format", "jsonl", data=data).stdout
+            == run(command, SAMPLES / "fin_lost.pcap", "--format", "jsonl").stdout
+        )
+    assert run("packets", "-", "--format", "jsonl", data=gzip.compress(data)).stdout.count(b"\n") == 12
+
+
+def test_a_cut_capture_is_used_up_to_the_cut(tmp_path):
+    cut = tmp_path / "cut.pcap"
+    cut.write_bytes(Path(NORMAL).read_bytes()[:-10])
+    done = run("packets", cut, "--format", "jsonl")
+    assert done.returncode == 0
+    assert done.stdout.count(b"\n") == 10
+    assert done.stderr.decode().startswith("Warning: ") and "at byte" in done.stderr.decode()
+    assert "at byte" in error_of(run("packets", cut, "--strict"))
+    assert run("packets", cut, "-q").stderr == b""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["analyze", "no-such-file.pcap"], "no such file"),
+        (["analyze", "README.md"], "not a capture"),
+        (["analyze", "docs"], "no capture in folder"),
+        (["analyze"], "Missing argument"),
+        (["analize", NORMAL], "did you mean analyze"),
+        ([NORMAL], "did you mean tcpscope analyze"),
+        (["packets", NORMAL, "--format", "xml"], "xml"),
+        (["packets", NORMAL, "--state", "ESTABLISED"], "did you mean established"),
+        (["packets", NORMAL, "--nonsense"], "nonsense"),
+        (["packets", NORMAL, "--from", "noon"], "no time"),
+        (["packets", "-", "--from", "+1"], "need a file"),
+        (["diagram", NORMAL, "-c", "7"], "no connection 7"),
+        (["connections", NORMAL, "-o", "/no/such/folder/x"], "no such folder"),
+    ],
+)
+def test_errors_are_one_line_that_helps(arguments, says):
+    assert says in error_of(run(*arguments, data=b""))
+
+
+def test_an_empty_file_is_an_error(tmp_path):
+    (tmp_path / "empty").touch()
+    error_of(run("analyze", tmp_path / "empty"))
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
+def test_a_full_disk_is_one_line():
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "tcpscope", "packets", NORMAL, "--format", "csv"],
+            stdout=full, stderr=subprocess.PIPE, cwd=SAMPLES.parent, check=False,
+        )  # fmt: skip
+    assert done.returncode == 2
+    assert [line[:7] for line in done.stderr.splitlines()] == [b"Error: "]
+
+
+def test_a_closed_pipe_is_no_error():
+    command = f"{sys.executable} -m tcpscope packets {SAMPLES / 'bulk.pcap'} --format jsonl | head -n 1"
+    done = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", command], capture_output=True, cwd=SAMPLES.parent, check=False
+    )
+    assert (done.returncode, done.stderr, done.stdout.count(b"\n")) == (0, b"", 1)
+
+
+def test_control_c_is_quiet():
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tcpscope", "analyze", "-"],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=SAMPLES.parent,
+    )  # fmt: skip
+    assert process.stdin
+    process.stdin.write(Path(NORMAL).read_bytes()[:500])
+    process.stdin.flush()
+    time.sleep(1.0)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=10)
+    assert (process.returncode, errors) == (130, b"")
+
+
+def test_hostile_names_are_shown_harmless(tmp_path):
+    name = tmp_path / "a\x1b[31m\u202eb.pcap"
+    name.write_bytes(Path(NORMAL).read_bytes())
+    text = run("analyze", name).stdout.decode()
+    assert "\x1b" not in text and "\u202e" not in text
+    assert "\\x1b[31m\\u202eb.pcap" in text
+
+
+@pytest.mark.parametrize("command", ["analyze", "connections", "packets", "events", "diagram"])
+def test_help_has_examples(command):
+    text = run(command, "--help").stdout.decode()
+    assert "Examples:" in text and f"tcpscope {command}" in text
+
+
+def test_version_and_help():
+    assert run("--version").stdout.startswith(b"tcpscope ") or b"not installed" in run("--version").stderr
+    assert b"Exit codes" in run("--help").stdout
+
+
+@pytest.mark.parametrize("code", ["import tcpscope", "analyze"])
+def test_what_is_heavy_is_not_loaded(code):
+    heavy = ["pandas", "numpy", "pyarrow", "pyshark", "asyncio", "matplotlib", "dask", "orjson"]
+    if code == "analyze":
+        code = f"import tcpscope.cli as c\ntry: c.main(['analyze', {NORMAL!r}])\nexcept SystemExit: pass"
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code}\nimport sys; print([m for m in {heavy} if m in sys.modules], file=sys.stderr)"],
+        capture_output=True, cwd=SAMPLES.parent, check=True,
+    )  # fmt: skip
+    assert done.stderr.strip() == b"[]"
+
+
+def test_the_ladder_shows_the_lost_fin():
+    lines = run("diagram", SAMPLES / "fin_lost.pcap").stdout.decode().splitlines()
+    (lost,) = [line for line in lines if "✗" in line]
+    assert "FIN_WAIT_1" in lost and "CLOSE_WAIT" not in lost
+    (again,) = [line for line in lines if "╌" in line]
+    assert again.endswith("CLOSE_WAIT")
+    ascii_lines = run("diagram", SAMPLES / "fin_lost.pcap", "--ascii", "--width", "80").stdout
+    assert ascii_lines.isascii() and max(map(len, ascii_lines.splitlines())) <= 80
