@@ -13,7 +13,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, realloc
 from libc.string cimport memcpy, memset
 
-from tcpscope.wire.frame cimport be16, be32, le16, le32
+from tcpscope.capture.frame cimport be16, be32, le16, le32
 
 cdef enum:
     PCAP = 0xA1B2C3D4

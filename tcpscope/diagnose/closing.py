@@ -5,7 +5,7 @@ from __future__ import annotations
 from tcpscope.diagnose.facts import Facts, about, by_server, times
 from tcpscope.diagnose.finding import Finding
 
-LEAK_S = 1.0  # CLOSE_WAIT this long at the end of the capture looks like a forgotten close()
+LEAK_NS = 1_000_000_000  # in CLOSE_WAIT this long, and still at the capture's end: it looks like a forgotten close()
 
 
 def closing(found: list[Facts]) -> list[Finding]:
@@ -30,7 +30,11 @@ def closing(found: list[Facts]) -> list[Finding]:
                 last=True,
             ))  # fmt: skip
         for index, side in enumerate(("client", "server")):
-            waiting = [f for f in group if f.states[index] == "CLOSE_WAIT" and f.duration >= LEAK_S]
+            waiting = [
+                f
+                for f in group
+                if f.states[index] == "CLOSE_WAIT" and getattr(f, side)["dwell_close_wait_ns"] >= LEAK_NS
+            ]
             if waiting:
                 findings.append(about(
                     waiting, "close_wait", "warning", side,

@@ -12,7 +12,7 @@ from tcpscope.tables.schema import address
 
 MANY = 20  # connections and frames named in a finding; the rest is counted
 
-_PLAIN = ("packets", "data_packets", "bytes")
+_PLAIN = ("packets", "data_packets", "bytes", "dwell_close_wait_ns")
 _ODD = ("timeout_retransmissions", "fast_retransmissions", "tail_loss_probes", "recovery_retransmissions",
         "spurious_retransmissions", "syn_retransmissions", "zero_window_ns", "zero_window_spells",
         "duplicate_captures", "missed_bytes")  # fmt: skip

@@ -11,7 +11,7 @@ from libc.string cimport memcpy, memset
 
 from tcpscope.capture.container cimport Record
 from tcpscope.wire.fragments cimport Datagram, HEAD_BYTES, add, extent, head_size, oldest
-from tcpscope.wire.frame cimport be16
+from tcpscope.capture.frame cimport be16
 from tcpscope.wire.icmp cimport icmp
 from tcpscope.wire.ip cimport extension, ip, ipv4, ipv6
 from tcpscope.wire.link cimport ethernet, ethertype_layer, frame_relay, link_layer, llc, mpls, ppp, pppoe

@@ -5,7 +5,7 @@ The quoted TCP header is evidence (unreachable, fragmentation needed), not a seg
 """
 from libc.stdint cimport uint8_t
 
-from tcpscope.wire.frame cimport has
+from tcpscope.capture.frame cimport has
 from tcpscope.wire.walk cimport K_ICMP, L_IPV4, L_IPV6, Walk, layer, stop
 
 cdef enum:

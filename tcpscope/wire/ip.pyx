@@ -8,7 +8,7 @@ frame's length on the wire counts, or RFC 2675's jumbo option where there is one
 from libc.stdint cimport uint8_t, uint32_t
 from libc.string cimport memcpy, memset
 
-from tcpscope.wire.frame cimport be16, be32, has
+from tcpscope.capture.frame cimport be16, be32, has
 from tcpscope.wire.segment cimport NOTE_LENGTH_FROM_WIRE, Segment
 from tcpscope.wire.walk cimport (
     K_CUT, K_ENCRYPTED, K_MALFORMED_IP, K_NOT_IP, L_FRAGMENT, L_IPV4, L_IPV6, L_PAYLOAD, Walk, end_at, layer, stop,

@@ -7,7 +7,7 @@ so on lead to IP follows Wireshark's tables; all others end the walk as `not_ip`
 """
 from libc.stdint cimport uint8_t, uint32_t
 
-from tcpscope.wire.frame cimport be16, be32, has, le16, le32, u8, u16, u32
+from tcpscope.capture.frame cimport be16, be32, has, le16, le32, u8, u16, u32
 from tcpscope.wire.walk cimport (
     K_ARP, K_CUT, K_ENCRYPTED, K_FRAGMENT, K_MALFORMED_LINK, K_NOT_IP, K_UNSUPPORTED,
     L_ETHERNET, L_FRAME_RELAY, L_IP, L_IPV4, L_IPV6, L_LINK, L_LLC, L_MPLS, L_PPP, L_PPPOE,

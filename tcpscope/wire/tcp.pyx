@@ -7,7 +7,7 @@ what is wrong is marked (OPT_MALFORMED, NOTE_BOGUS_OFFSET); neither stops anythi
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
 from tcpscope.wire.checksum cimport add_bytes, fold
-from tcpscope.wire.frame cimport be16, be32, has
+from tcpscope.capture.frame cimport be16, be32, has
 from tcpscope.wire.segment cimport (
     NOTE_BOGUS_OFFSET, NOTE_CUT_HEADER, OPT_ACCECN, OPT_AO, OPT_CUT, OPT_FAST_OPEN,
     OPT_MALFORMED, OPT_MD5, OPT_MPTCP, OPT_MSS, OPT_OTHER, OPT_SACK, OPT_SACK_PERMITTED, OPT_TIMESTAMPS, OPT_UTO,

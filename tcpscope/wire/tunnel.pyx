@@ -7,7 +7,7 @@ that both directions share go into the hash; a GTP tunnel has another for each w
 """
 from libc.stdint cimport uint8_t
 
-from tcpscope.wire.frame cimport be16, be32, has, u8, u16
+from tcpscope.capture.frame cimport be16, be32, has, u8, u16
 from tcpscope.wire.segment cimport NOTE_TUNNEL
 from tcpscope.wire.walk cimport (
     K_CUT, K_NOT_IP, K_UDP, L_ETHERNET, L_IP, L_IPV4, L_IPV6, L_MPLS, L_PAYLOAD, L_PPP, L_STOP,

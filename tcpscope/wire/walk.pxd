@@ -8,7 +8,7 @@ packet ends on the wire) is ever read as part of it, so padding never counts.
 """
 from libc.stdint cimport uint8_t, uint16_t, uint32_t
 
-from tcpscope.wire.frame cimport Frame
+from tcpscope.capture.frame cimport Frame
 from tcpscope.wire.segment cimport Segment
 
 cdef enum:                # Layer: what the next header is

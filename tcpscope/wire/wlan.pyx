@@ -6,7 +6,7 @@ first part is read.
 """
 from libc.stdint cimport uint8_t, uint32_t
 
-from tcpscope.wire.frame cimport be32, has, le16, le32, u8, u16
+from tcpscope.capture.frame cimport be32, has, le16, le32, u8, u16
 from tcpscope.wire.segment cimport NOTE_FCS
 from tcpscope.wire.walk cimport (
     K_CUT, K_ENCRYPTED, K_FRAGMENT, K_MALFORMED_LINK, K_NOT_IP, L_LINK, L_LLC, Walk, end_at, layer, stop,

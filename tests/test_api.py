@@ -1,0 +1,107 @@
+"""`tcpscope.read`: the same tables as DataFrames."""
+
+import gzip
+from pathlib import Path
+
+import pytest
+
+import tcpscope
+from tcpscope.tables import analysis
+
+SAMPLES = Path(__file__).parents[1] / "sample_pcaps"
+
+
+def test_a_capture_has_three_tables():
+    capture = tcpscope.read(SAMPLES / "zero_window.pcap")
+    assert len(capture) == len(capture.connections) == 1
+    assert set(capture.packets["connection"]) == {0}
+    assert list(capture.events.loc[capture.events["endpoint"] == "client", "new"])[:2] == ["SYN_SENT", "ESTABLISHED"]
+    assert str(capture.packets["frame"].dtype) == "Int64"
+    assert str(capture.packets["rtt"].dtype) == "float64"
+    assert str(capture.packets["client_state"].dtype) == "category"
+    assert "zero_window_probe" in {word for words in capture.packets["annotations"] for word in words}
+    assert [finding.id for finding in capture.findings] == ["zero_window"]
+    assert capture.warnings == []
+
+
+def test_a_connection_shows_its_columns():
+    connection = tcpscope.read(str(SAMPLES / "fin_lost.pcap")).connection(0)
+    assert (connection.client_state, connection.server_state, connection.close) == ("TIME_WAIT", "CLOSED", "fin")
+    assert len(connection.packets) == connection.client_packets + connection.server_packets
+    assert set(connection.events["endpoint"]) == {"client", "server"}
+    assert "10.1.0.1:40000 TIME_WAIT" in repr(connection)
+    assert "<table>" in connection._repr_html_()
+    with pytest.raises(AttributeError, match="no column 'colour'"):
+        connection.colour  # noqa: B018
+
+
+def test_a_wrong_number_is_told():
+    with pytest.raises(tcpscope.UsageError, match="the capture has 1"):
+        tcpscope.read(SAMPLES / "normal.pcap").connection(1)
+
+
+def test_what_is_no_capture_is_told(tmp_path):
+    (tmp_path / "x").write_text("hello")
+    with pytest.raises(tcpscope.CaptureError, match="not a capture"):
+        tcpscope.read(tmp_path / "x")
+
+
+def test_names_are_escaped_in_html(tmp_path):
+    path = tmp_path / "<script>alert(1)<"
+    path.write_bytes((SAMPLES / "normal.pcap").read_bytes())
+    assert "<script>" not in tcpscope.read(path)._repr_html_()
+
+
+def pieces(path, count, folder):
+    """The classic pcap file cut into several, whole records each."""
+    data = path.read_bytes()
+    records, at = [], 24
+    while at < len(data):
+        size = 16 + int.from_bytes(data[at + 8 : at + 12], "little")
+        records.append(data[at : at + size])
+        at += size
+    step = -(-len(records) // count)
+    for number in range(count):
+        chunk = b"".join(records[number * step : (number + 1) * step])
+        (folder / f"part{number}.pcap").write_bytes(data[:24] + chunk)
+    return [folder / f"part{number}.pcap" for number in range(count)]
+
+
+FRAMES = ["frame", "file", "first_frame", "last_frame", "acked_frame", "retransmission_of"]
+
+
+@pytest.mark.parametrize("name", ["fin_lost.pcap", "bulk.pcap", "short_connections.pcap", "last_ack_lost.pcap"])
+@pytest.mark.parametrize("count", [2, 5])
+def test_a_capture_cut_in_pieces_is_the_same_capture(name, count, tmp_path):
+    whole = tcpscope.read(SAMPLES / name)
+    cut = tcpscope.read(pieces(SAMPLES / name, count, tmp_path))
+    folder = tcpscope.read(tmp_path)
+    for table in ("connections", "packets", "events"):
+        want = getattr(whole, table).drop(columns=FRAMES, errors="ignore")
+        assert want.equals(getattr(cut, table).drop(columns=FRAMES, errors="ignore"))
+        assert want.equals(getattr(folder, table).drop(columns=FRAMES, errors="ignore"))
+
+
+def test_compressed_is_the_same(tmp_path):
+    (tmp_path / "x").write_bytes(gzip.compress((SAMPLES / "fin_lost.pcap").read_bytes()))
+    assert tcpscope.read(tmp_path / "x").packets.equals(tcpscope.read(SAMPLES / "fin_lost.pcap").packets)
+
+
+def test_standard_input_past_the_cap_is_settled_early(monkeypatch):
+    """With room for few rows the states of the first are told by what was known then; none is lost."""
+    found = analysis.locate(SAMPLES / "bulk.pcap")
+    result, chunks = analysis.packets(found)
+    total = sum(map(len, chunks))
+    monkeypatch.setattr(analysis, "KEEP_ROWS", 10)
+    monkeypatch.setattr(analysis, "BATCH", 64)
+    early = list(analysis._packets_once(found, result, 30 * 10**9, False, None))
+    assert sum(map(len, early)) == total and len(early) > 2
+
+
+def test_the_thread_changes_nothing(monkeypatch):
+    found = analysis.locate(SAMPLES / "bulk.pcap")
+    inline = analysis.analyse(found)
+    monkeypatch.setattr(analysis, "SMALL", 0)
+    monkeypatch.setattr(analysis, "BATCH", 32)
+    ahead = analysis.analyse(found)
+    assert (inline.connections, inline.events) == (ahead.connections, ahead.events)
