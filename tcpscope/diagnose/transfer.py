@@ -29,6 +29,7 @@ def transfer(found: list[Facts]) -> list[Finding]:
     for server, group in by_server(found).items():
         findings += _loss(server, group)
         findings += _windows(server, group)
+        findings += _nagle(server, group)
     return findings
 
 
@@ -85,5 +86,23 @@ def _windows(server: str, group: list[Facts]) -> list[Finding]:
             f"{times(len(shut))} with {server}",
             f"the program on the {side} reads too slowly: look at what it does, not at the network",
             seconds=total, spells=spells,
+        ))  # fmt: skip
+    return findings
+
+
+def _nagle(server: str, group: list[Facts]) -> list[Finding]:
+    findings = []
+    for side in ("client", "server"):
+        held = [f for f in group if getattr(f, side)["nagle_stalls"]]
+        if not held:
+            continue
+        stalls = sum(getattr(f, side)["nagle_stalls"] for f in held)
+        lost = sum(getattr(f, side)["nagle_ns"] for f in held) / 1e6
+        findings.append(about(
+            held, "nagle", "warning", side,
+            f"the {side} waited {times(stalls, 'time')} for a delayed ACK before it sent a small segment: "
+            f"{lost:.0f} ms lost in {times(len(held))} with {server}",
+            f"write each message at once, or set TCP_NODELAY on the {side}",
+            stalls=stalls, milliseconds=lost,
         ))  # fmt: skip
     return findings

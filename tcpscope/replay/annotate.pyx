@@ -12,7 +12,8 @@ from tcpscope.replay.annotations cimport (
     A_ACK_WITHOUT_FLAG, A_BAD_CHECKSUM, A_CHALLENGE_ACK, A_CLOCK_STEP, A_CWR, A_DATA_ON_SYN,
     A_DELAYED_ACK, A_DUPLICATE_ACK, A_DUPLICATE_CAPTURE, A_ECN_CE, A_ECN_ECHO, A_FAST_OPEN,
     A_FAST_RETRANSMISSION, A_FIN_RETRANSMISSION, A_KEEP_ALIVE, A_KEEP_ALIVE_ACK, A_LOST_SEGMENT,
-    A_MALFORMED_OPTIONS, A_NETWORK_DUPLICATE, A_OFFLOADED, A_OFFLOAD_CHECKSUM, A_PIGGYBACKED_ACK, A_RESET_ABORT,
+    A_MALFORMED_OPTIONS, A_NAGLE_STALL,
+    A_NETWORK_DUPLICATE, A_OFFLOADED, A_OFFLOAD_CHECKSUM, A_PIGGYBACKED_ACK, A_RESET_ABORT,
     A_RESET_NO_SOCKET, A_RESET_REFUSED, A_RETRANSMISSION, A_RTO_RECOVERY, A_SIMULTANEOUS_OPEN,
     A_SPURIOUS_RETRANSMISSION, A_SYN_ACK_RETRANSMISSION, A_SYN_RETRANSMISSION, A_TAIL_LOSS_PROBE,
     A_TIMEOUT_RETRANSMISSION, A_TIME_WAIT_ACK, A_URGENT, A_WINDOW_FULL, A_WINDOW_UPDATE,
@@ -37,6 +38,9 @@ cdef enum:
     SAID_PROBE = 2
     SAID_UNACCEPTABLE = 3        # a RST or SYN in the middle of a connection
     SAID_FIN_AGAIN = 4
+    HEELS_NS = 5_000_000         # data this soon after an acknowledgment had waited for it
+    MOST_OPTIONS = 40            # of a TCP header; they take room from the MSS
+    LEAST_MSS = 536              # RFC 9293, 3.7.1: where no option says otherwise
     ECN_CE = 3                   # RFC 3168, 5: congestion experienced
     STEP_BACK_NS = 1_000_000_000
     TAKEN_OVER = WS_WINDOW_UPDATE | WS_WINDOW_FULL | WS_ZERO_WINDOW
@@ -57,6 +61,8 @@ cdef uint64_t annotate(Connection *c, const Segment *s, int d, bint copy, const 
         own |= answer(c, s, d, shown)
     elif s.flags & RST:
         own |= reset(c, s, d)
+    elif s.length and mine.held_ns:
+        own |= held(c, s, d)
     if own & bit(A_RETRANSMISSION) and s.flags & FIN:
         mine.last_kind = SAID_FIN_AGAIN
     return own
@@ -93,6 +99,22 @@ cdef inline uint64_t header(Connection *c, const Segment *s, int d, int64_t now)
     if s.time_ns < now - STEP_BACK_NS:
         own |= bit(A_CLOCK_STEP)
     return own
+
+
+cdef inline uint64_t held(Connection *c, const Segment *s, int d) noexcept nogil:
+    """New data on the heels of a delayed ACK, behind a small segment: Nagle's algorithm held it (RFC 896)."""
+    cdef Flight *mine = &c.flight[d]
+    cdef Side *side = &c.side[d]
+    cdef int64_t since = mine.held_ns
+    cdef int64_t reach = c.flight[1 - d].rtt_min_ns
+    mine.held_ns = 0
+    if s.time_ns - mine.news_ns > reach + HEELS_NS or mine.length_before == 0 or s.seq + s.length != mine.max:
+        return 0
+    if mine.length_before + MOST_OPTIONS >= (c.traffic[1 - d].mss or LEAST_MSS):
+        return 0                    # a full segment: the congestion window held it, not Nagle
+    side.nagle_stalls += 1
+    side.nagle_ns += s.time_ns - since
+    return bit(A_NAGLE_STALL)
 
 
 cdef inline uint64_t answer(Connection *c, const Segment *s, int d, const Shown *shown) noexcept nogil:

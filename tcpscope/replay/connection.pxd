@@ -25,6 +25,8 @@ cdef struct Side:                # what is counted of one side beside Traffic
     int64_t last_ns              # its latest segment
     int64_t after_fin_bytes      # sent after the peer's FIN
     uint32_t unanswered          # repetitions and probes since the peer last spoke
+    uint32_t nagle_stalls
+    int64_t nagle_ns
     uint8_t ttl                  # of its first segment
 
 cdef struct Connection:
@@ -32,6 +34,7 @@ cdef struct Connection:
     Connection *before_lingering     # the list of closed ones, waiting for 2 MSL to pass
     Connection *after_lingering
     int64_t linger_until_ns
+    Connection *older            # the incarnation before, of which something may still come
     int64_t start_ns
     int64_t last_ns
     uint64_t first_frame

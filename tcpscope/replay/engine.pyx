@@ -10,7 +10,7 @@ import os
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport qsort
-from libc.string cimport memcpy, memset
+from libc.string cimport memcmp, memcpy, memset
 
 from tcpscope.replay import layout
 from tcpscope.replay.annotate cimport annotate, count_annotations
@@ -19,10 +19,10 @@ from tcpscope.replay.connection cimport Connection
 from tcpscope.replay.flight cimport (
     Finding, Flight, flight_acked, flight_copy, flight_free, flight_sent,
 )
-from tcpscope.replay.flows cimport flows_add, flows_close, flows_find, flows_known, flows_open, flows_remove
+from tcpscope.replay.flows cimport flows_add, flows_close, flows_find, flows_known, flows_open, flows_remove, flows_unlink
 from tcpscope.replay.lifecycle cimport Step
 from tcpscope.replay.marks cimport (
-    MARK_BAD_SUM, MARK_EXACT, MARK_UNREACHABLE, marks_free, marks_keep, marks_want,
+    MARK_BAD_SUM, MARK_EXACT, MARK_REUSE, MARK_UNREACHABLE, marks_free, marks_keep, marks_want,
 )
 from tcpscope.replay.rows cimport ConnectionRow, EventRow, PacketRow
 from tcpscope.replay.store cimport Store, drop, more
@@ -43,6 +43,7 @@ assert layout.CONNECTION.size == sizeof(ConnectionRow), (layout.CONNECTION.size,
 
 cdef enum:
     STEP_BACK_NS = 1_000_000_000     # a clock that goes back by more has been set
+    HANDED_DOWN = 8                  # segments of a new incarnation that are looked at for the old one's sake
 
 cdef uint64_t TWICE = bit(A_DUPLICATE_CAPTURE) | bit(A_NETWORK_DUPLICATE)
 
@@ -77,6 +78,9 @@ cdef int end(Replay *r, Connection *c) noexcept nogil:
     cdef Told told
     cdef ConnectionRow *row
     cdef int side, i
+    if c.older != NULL and end(r, c.older) < 0:
+        return -1
+    c.older = NULL
     tell(c, r.now_ns, r.msl_ns, &told)
     row = <ConnectionRow *>more(&r.connections, sizeof(ConnectionRow))
     if row == NULL:
@@ -116,6 +120,8 @@ cdef int remember_past(Replay *r, const Connection *c, const Told *told) noexcep
 
 
 cdef void release(Replay *r, Connection *c) noexcept nogil:
+    if c.older != NULL:
+        release(r, c.older)
     wireshark_free(&c.wireshark)
     marks_free(&c.marks)
     for side in range(2):
@@ -223,9 +229,30 @@ cdef inline uint8_t mark_bits(const Connection *c, const Segment *s, int d) noex
     return bits
 
 
+cdef int hand_down(Replay *r, Connection *c, const Segment *s, int d, uint64_t order) noexcept nogil:
+    """What still belongs to the incarnation before c: the answer to its numbers, until the new one is answered.
+
+    A SYN that meets an old connection gets a challenge ACK; the RST that answers it ends the old one (RFC 9293, 3.5.1,
+    figure 9; RFC 5961, 4.2).
+    """
+    cdef Connection *old = c.older
+    cdef int side = d if old.port[0] == c.port[0] and memcmp(old.addr[0], c.addr[0], 16) == 0 else 1 - d
+    cdef Flight *mine = &old.flight[side]
+    if (s.flags & (SYN | ACK) == SYN | ACK or s.time_ns - old.reused_ns > 2 * r.msl_ns
+            or c.traffic[0].packets + c.traffic[1].packets > HANDED_DOWN):
+        c.older = NULL
+        return end(r, old)
+    if s.flags & SYN or s.length or (s.seq != mine.max and s.seq != mine.una):
+        return 0
+    if s.flags & RST and not old.reset:
+        old.reset, old.reset_ns, old.reset_by = True, s.time_ns, <uint8_t>side
+    return marks_keep(&old.marks, s, side, order, mark_bits(old, s, side))
+
+
 cdef int observe(Replay *r, const Segment *s) noexcept nogil:
     """Replay one TCP segment; -1 when memory runs out."""
     cdef Connection *c
+    cdef Connection *older = NULL
     cdef uint64_t hash, order = r.segments, own
     cdef int d = 0
     cdef bint reused = False, copy, fresh = False
@@ -244,10 +271,15 @@ cdef int observe(Replay *r, const Segment *s) noexcept nogil:
     c = flows_find(&r.flows, s, &hash, &d)
     if c != NULL and wireshark_new_stream(&c.wireshark, s, d):
         c.reused_ns, c.reused_frame, c.reused_order = s.time_ns, s.frame, order
+        if marks_keep(&c.marks, s, d, order, MARK_REUSE) < 0:
+            return -1
         if c.lingering:
             unlink(r, c)
-        if end(r, c) < 0:
-            return -1
+            if end(r, c) < 0:
+                return -1
+        else:
+            older = c
+            flows_unlink(&r.flows, c)
         c, reused = NULL, True
     if c == NULL:
         reused = reused or (s.flags & (SYN | ACK) == SYN and flows_known(&r.flows, hash))
@@ -256,6 +288,7 @@ cdef int observe(Replay *r, const Segment *s) noexcept nogil:
             return -1
         fresh = True
         d = role_of_first(s)
+        c.older = older
 
     memset(&f, 0, sizeof(Finding))
     f.rtt_ns = -1
@@ -280,6 +313,8 @@ cdef int observe(Replay *r, const Segment *s) noexcept nogil:
     if marks_want(&c.marks, s, d) and not copy:
         if marks_keep(&c.marks, s, d, order, mark_bits(c, s, d)) < 0:
             return -1
+    if c.older != NULL and not fresh and hand_down(r, c, s, d, order) < 0:
+        return -1
     own = annotate(c, s, d, copy, &shown, &f, r.now_ns)
     count_annotations(c, s, d, own, shown.window)
     c.last_ns, c.last_frame = s.time_ns, s.frame

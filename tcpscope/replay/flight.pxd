@@ -53,6 +53,12 @@ cdef struct Flight:
     int64_t rttvar_ns
     int64_t rtt_min_ns           # 0: no sample
     int64_t quiet_rto_ns         # silence before the last time-out, for its back-off
+    int64_t held_ns              # last data before a delayed acknowledgment that came just now; 0: none
+    uint32_t length_last         # payload of the latest new segment, and of the one before it
+    uint32_t length_before
+    uint32_t recoveries          # times it entered RECOVERY
+    uint32_t timeouts            # times it entered LOSS
+    uint32_t exit_bytes          # in flight when it first left STEADY: where slow start ended
     Glimpse seen[4]
     uint8_t seen_at
     uint8_t started

@@ -251,6 +251,7 @@ cdef int flight_acked(Flight *f, const Segment *s, uint32_t window, int64_t reac
             out.annotations |= bit(A_PIGGYBACKED_ACK)
         elif not s.flags & (SYN | FIN) and s.time_ns - f.sent_ns - reach >= DELAYED_LEAST:
             out.annotations |= bit(A_DELAYED_ACK)   # RFC 9293, 3.8.6.3: a timer, no second segment, brought it
+            f.held_ns = f.sent_ns
     elif s.ack == f.una and s.length == 0 and f.live and not s.flags & (SYN | FIN):
         f.dup_acks += 1
         news = True
@@ -338,6 +339,18 @@ cdef inline uint64_t again(const Segment *s) noexcept nogil:
     return bits
 
 
+cdef inline void leave_steady(Flight *f) noexcept nogil:
+    if f.exit_bytes == 0:
+        f.exit_bytes = f.max - f.una
+
+
+cdef inline uint64_t timed_out(Flight *f) noexcept nogil:
+    leave_steady(f)
+    f.phase, f.high_seq = LOSS, f.max
+    f.timeouts += 1
+    return bit(A_TIMEOUT_RETRANSMISSION)
+
+
 cdef uint64_t cause(Flight *f, const Segment *s, const Chunk *c, uint32_t end, int64_t reach) noexcept nogil:
     """Fast, probe, timer, or recovery after a timer."""
     cdef int64_t now = s.time_ns, rtt, rto, since_news, since_sent, quiet, age
@@ -364,17 +377,17 @@ cdef uint64_t cause(Flight *f, const Segment *s, const Chunk *c, uint32_t end, i
         if quiet < max(rtt + RTO_LEAST * 7 // 10, rto * 6 // 10) and not (
                 first and c != NULL and c.times > 0 and age > rto * 9 // 10 and quiet > rtt // 2 + 30 * MS):
             if f.phase != RECOVERY:
+                leave_steady(f)
                 f.phase, f.high_seq = RECOVERY, f.max
+                f.recoveries += 1
             return bit(A_FAST_RETRANSMISSION)
-        f.phase, f.high_seq = LOSS, f.max
-        return bit(A_TIMEOUT_RETRANSMISSION)
+        return timed_out(f)
     if f.sack_ok and last and not f.probe_out:
         f.probe_out, f.probe_end = True, f.max
         return bit(A_TAIL_LOSS_PROBE)
     if not first and not last and since_news < max(rtt // 2, 20 * MS):
         return bit(A_FAST_RETRANSMISSION)
-    f.phase, f.high_seq = LOSS, f.max
-    return bit(A_TIMEOUT_RETRANSMISSION)
+    return timed_out(f)
 
 
 cdef bint known_syn(Flight *f, uint32_t seq) noexcept nogil:
@@ -432,6 +445,7 @@ cdef int flight_sent(Flight *f, const Segment *s, uint64_t order, int64_t reach,
             chunk(f, f.old + f.live - 1).bits |= probe
         f.max = end
         f.sent_ns = s.time_ns
+        f.length_before, f.length_last = f.length_last, s.length
         watch_order(f, s)
         return result
 

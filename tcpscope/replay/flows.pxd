@@ -21,4 +21,5 @@ cdef void flows_close(Flows *t) noexcept nogil
 cdef Connection *flows_find(Flows *t, const Segment *s, uint64_t *hash, int *sender) noexcept nogil
 cdef Connection *flows_add(Flows *t, uint64_t hash) noexcept nogil
 cdef bint flows_known(const Flows *t, uint64_t hash) noexcept nogil
+cdef void flows_unlink(Flows *t, Connection *c) noexcept nogil
 cdef void flows_remove(Flows *t, Connection *c) noexcept nogil

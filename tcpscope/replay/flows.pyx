@@ -144,8 +144,8 @@ cdef bint flows_known(const Flows *t, uint64_t hash) noexcept nogil:
     return t.ended[hash & (ENDED - 1)] == hash
 
 
-cdef void flows_remove(Flows *t, Connection *c) noexcept nogil:
-    """Take c out of the table and keep its memory for another."""
+cdef void flows_unlink(Flows *t, Connection *c) noexcept nogil:
+    """Take c out of the table, if it is in it."""
     cdef Connection **link = &t.slots[c.hash & t.mask]
     t.ended[c.hash & (ENDED - 1)] = c.hash
     while link[0] != NULL and link[0] != c:
@@ -153,5 +153,10 @@ cdef void flows_remove(Flows *t, Connection *c) noexcept nogil:
     if link[0] == c:
         link[0] = c.next_in_slot
         t.used -= 1
+
+
+cdef void flows_remove(Flows *t, Connection *c) noexcept nogil:
+    """Take c out of the table and keep its memory for another."""
+    flows_unlink(t, c)
     c.next_in_slot = t.spare
     t.spare = c

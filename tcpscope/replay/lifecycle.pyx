@@ -23,7 +23,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from tcpscope.replay import states
 from tcpscope.replay.marks cimport (
-    MARK_BAD_SUM, MARK_EXACT, MARK_TIMESTAMPS, MARK_UNREACHABLE, Mark, Marks,
+    MARK_ASIDE, MARK_BAD_SUM, MARK_EXACT, MARK_REUSE, MARK_TIMESTAMPS, MARK_UNREACHABLE, Mark, Marks,
 )
 from tcpscope.replay.seq cimport after, before
 from tcpscope.wire.segment cimport ACK, FIN, RST, SYN
@@ -78,7 +78,7 @@ cdef inline void by(Life *e, int event, const Mark *k) noexcept nogil:
 # ---------------------------------------------------------------- reading
 
 cdef inline bint is_syn(const Mark *k) noexcept nogil:
-    return k.flags & (SYN | ACK | RST) == SYN
+    return k.flags & (SYN | ACK | RST) == SYN and not k.bits & MARK_ASIDE
 
 
 cdef inline bint is_syn_ack(const Mark *k) noexcept nogil:
@@ -87,7 +87,7 @@ cdef inline bint is_syn_ack(const Mark *k) noexcept nogil:
 
 cdef inline bint is_plain(const Mark *k) noexcept nogil:
     """Something only an endpoint with a connection sends (an ACK at least), or a FIN."""
-    return not k.flags & (SYN | RST) and not k.bits & MARK_UNREACHABLE
+    return not k.flags & (SYN | RST) and not k.bits & MARK_ASIDE
 
 
 cdef inline uint32_t end_of(const Mark *k) noexcept nogil:
@@ -108,7 +108,7 @@ cdef int find(const Marks *m, int start, int sender, int mask, int want) noexcep
     cdef int i
     for i in range(start, m.count):
         if (m.items[i].sender == sender and m.items[i].flags & mask == want
-                and not m.items[i].bits & MARK_UNREACHABLE):
+                and not m.items[i].bits & MARK_ASIDE):
             return i
     return -1
 
@@ -179,7 +179,7 @@ cdef bint undelivered(const Marks *m, const Surroundings *w, int answer, int e, 
         return False
     for i in range(answer + 1, m.count):
         k = &m.items[i]
-        if k.sender != e:
+        if k.sender != e or k.bits & MARK_ASIDE:
             continue
         if want & SYN and is_plain(k):
             return False                # it speaks as one who is connected
@@ -209,7 +209,7 @@ cdef bint goes_on(const Marks *m, const Surroundings *w, int rst, int side, int6
     cdef int i
     for i in range(rst + 1, m.count):
         k = &m.items[i]
-        if k.sender != side or k.flags & RST or k.bits & MARK_UNREACHABLE:
+        if k.sender != side or k.flags & RST or k.bits & MARK_ASIDE:
             continue
         if k.time_ns - r.time_ns <= patience:
             continue
@@ -358,6 +358,10 @@ cdef void endpoint(const Marks *m, const Surroundings *w, int e, Life *life) noe
         if k.bits & MARK_UNREACHABLE:
             if k.sender != e:
                 by(life, UNREACHABLE, k)
+            continue
+        if k.bits & MARK_REUSE:
+            if k.sender == e:               # a socket that asks anew: whatever it had here is gone
+                by(life, REUSED if life.state == TIME_WAIT else SOCKET_GONE, k)
             continue
         if k.sender == e:
             own(m, w, e, i, &p, life)

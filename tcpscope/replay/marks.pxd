@@ -9,6 +9,8 @@ cdef enum:                       # Mark.bits
     MARK_EXACT = 0x04            # of a RST: its number is the next one its receiver expects
     MARK_UNREACHABLE = 0x08      # an ICMP error, not a segment; sender is the side it was sent to report about
     MARK_PROVISIONAL = 0x10      # kept until the same side sends a newer one
+    MARK_REUSE = 0x20            # the SYN of the next incarnation: its sender has nothing left of this one
+    MARK_ASIDE = MARK_UNREACHABLE | MARK_REUSE
 
 cdef enum:                       # Marks.phase
     OPENING = 0

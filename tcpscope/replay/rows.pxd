@@ -128,6 +128,11 @@ cdef struct SideRow:              # one direction: what that side sent
     int64_t longest_zero_window_ns
     int64_t delayed_acks
     int64_t piggybacked_acks
+    int64_t nagle_stalls          # a small segment waited for a delayed ACK
+    int64_t nagle_ns              # time lost so
+    int64_t recovery_episodes
+    int64_t timeout_episodes
+    int64_t slow_start_exit_bytes  # in flight at the first sign of loss; NONE: there was none
     int64_t challenge_acks
     int64_t urgent_packets
     int64_t bad_checksums

@@ -199,6 +199,9 @@ cdef void fill_side(const Connection *c, const Told *told, int d, int64_t now, S
     row.window_fulls = side.counts[N_FULL]
     row.delayed_acks = side.counts[N_DELAYED]
     row.piggybacked_acks = side.counts[N_PIGGYBACKED]
+    row.nagle_stalls, row.nagle_ns = side.nagle_stalls, side.nagle_ns
+    row.recovery_episodes, row.timeout_episodes = c.flight[d].recoveries, c.flight[d].timeouts
+    row.slow_start_exit_bytes = known(c.flight[d].exit_bytes)
     row.challenge_acks = side.counts[N_CHALLENGES]
     row.zero_window_spells = side.zero_spells
     row.zero_window_ns, row.longest_zero_window_ns = side.zero_ns, side.zero_longest_ns

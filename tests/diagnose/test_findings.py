@@ -21,6 +21,7 @@ PROVOKED = {
     "bulk.pcap": "retransmissions",
     "spurious_retransmission.pcap": "spurious",
     "zero_window.pcap": "zero_window",
+    "nagle_delayed_ack.pcap": "nagle",
     "reset_unread_data.pcap": "reset",
     "keep_alive_train.pcap": "vanished",
     "span_duplicates.pcap": "duplicates",

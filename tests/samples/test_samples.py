@@ -26,9 +26,6 @@ ROWS = {
     for match in re.finditer(r"^\| `(\S+)` \| (.*) \|$", (FOLDER / "README.md").read_text(), re.MULTILINE)
 }
 CAPTURES = sorted(path for path in FOLDER.iterdir() if path.name != "README.md")
-# What tcpscope does not yet say: the challenge ACK to the second SYN; that a simultaneous open repeats nothing;
-# that what was lost before the capture point and came again counts as sent twice.
-WRONG = {"crash_and_reconnect.pcap"}
 
 
 def test_each_capture_has_a_line_and_a_maker() -> None:
@@ -89,10 +86,7 @@ def frames(text: str) -> set[int]:
     return {frame for first, last in ends for frame in range(int(first), int(last) + 1)}
 
 
-@pytest.mark.parametrize(
-    "name",
-    [pytest.param(name, marks=pytest.mark.xfail(strict=True) if name in WRONG else ()) for name in sorted(ROWS)],
-)
+@pytest.mark.parametrize("name", sorted(ROWS))
 def test_tcpscope_says_what_the_line_says(name: str) -> None:
     _, states, close, retransmissions, annotations = ROWS[name]
     connections, rows = replay(FOLDER / name)
