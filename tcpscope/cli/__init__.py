@@ -17,6 +17,8 @@ COMMANDS = {
     "packets": "The table of packets, with both endpoints' states.",
     "events": "Every change of state of every endpoint.",
     "diagram": "The ladder of one connection, with both state columns.",
+    "compare": "Agreement with Wireshark's own analysis, and the reasons for the differences.",
+    "dissect": "One packet in full, through Wireshark.",
 }
 
 
@@ -78,7 +80,7 @@ def group() -> None:
 
     Shell completion: eval "$(_TCPSCOPE_COMPLETE=bash_source tcpscope)" (or zsh_source, fish_source).
 
-    Exit codes: 0 done, 2 wrong usage or unusable input.
+    Exit codes: 0 done, 1 a comparison failed, 2 wrong usage or unusable input.
     """
 
 

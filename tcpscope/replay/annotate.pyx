@@ -108,7 +108,8 @@ cdef inline uint64_t held(Connection *c, const Segment *s, int d) noexcept nogil
     cdef int64_t since = mine.held_ns
     cdef int64_t reach = c.flight[1 - d].rtt_min_ns
     mine.held_ns = 0
-    if s.time_ns - mine.news_ns > reach + HEELS_NS or mine.length_before == 0 or s.seq + s.length != mine.max:
+    if (s.time_ns - mine.news_ns > reach + HEELS_NS or mine.length_before == 0 or mine.holes
+            or s.seq + s.length != mine.max):
         return 0
     if mine.length_before + MOST_OPTIONS >= (c.traffic[1 - d].mss or LEAST_MSS):
         return 0                    # a full segment: the congestion window held it, not Nagle

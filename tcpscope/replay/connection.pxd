@@ -28,6 +28,7 @@ cdef struct Side:                # what is counted of one side beside Traffic
     uint32_t nagle_stalls
     int64_t nagle_ns
     uint8_t ttl                  # of its first segment
+    uint8_t good_sum             # it has sent a right checksum: a wrong one means damage, not anonymising
 
 cdef struct Connection:
     Connection *next_in_slot     # flow table's chain

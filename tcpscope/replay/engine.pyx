@@ -19,7 +19,9 @@ from tcpscope.replay.connection cimport Connection
 from tcpscope.replay.flight cimport (
     Finding, Flight, flight_acked, flight_copy, flight_free, flight_sent,
 )
-from tcpscope.replay.flows cimport flows_add, flows_close, flows_find, flows_known, flows_open, flows_remove, flows_unlink
+from tcpscope.replay.flows cimport (
+    flows_add, flows_close, flows_find, flows_known, flows_open, flows_remove, flows_unlink,
+)
 from tcpscope.replay.lifecycle cimport Step
 from tcpscope.replay.marks cimport (
     MARK_BAD_SUM, MARK_EXACT, MARK_REUSE, MARK_UNREACHABLE, marks_free, marks_keep, marks_want,
@@ -34,7 +36,7 @@ from tcpscope.replay.wireshark cimport (
 from tcpscope.replay.zeek cimport role_of_first, zeek_observe, zeek_start
 from tcpscope.wire.batch cimport SegmentBatch
 from tcpscope.wire.segment cimport (
-    ACK, FIN, ICMP_QUOTE, OPT_FAST_OPEN, RST, SUM_BAD, SYN, Segment,
+    ACK, FIN, ICMP_QUOTE, OPT_FAST_OPEN, RST, SUM_BAD, SUM_GOOD, SYN, Segment,
 )
 
 assert layout.PACKET.size == sizeof(PacketRow), (layout.PACKET.size, sizeof(PacketRow))
@@ -221,9 +223,14 @@ cdef inline void closing(Replay *r, Connection *c, const Segment *s, int d) noex
         linger(r, c)
 
 
+cdef inline bint damaged(const Connection *c, const Segment *s, int d) noexcept nogil:
+    """The receiver's TCP discards it.  A capture in which every sum is wrong was anonymised or edited instead."""
+    return s.checksum_state == SUM_BAD and c.side[d].good_sum
+
+
 cdef inline uint8_t mark_bits(const Connection *c, const Segment *s, int d) noexcept nogil:
     cdef const Flight *mine = &c.flight[d]
-    cdef uint8_t bits = MARK_BAD_SUM if s.checksum_state == SUM_BAD else 0
+    cdef uint8_t bits = MARK_BAD_SUM if damaged(c, s, d) else 0
     if s.flags & RST and (s.seq == mine.max or s.seq == mine.una):
         bits |= MARK_EXACT
     return bits
@@ -296,11 +303,13 @@ cdef int observe(Replay *r, const Segment *s) noexcept nogil:
         return -1
     if fresh and reused:
         shown.marks |= WS_REUSED_PORTS
+    if s.checksum_state == SUM_GOOD:
+        c.side[d].good_sum = True
     copy = flight_copy(&c.flight[d], s, c.copies > 0, &f)
     handshake(c, s, d)
     if not copy:
         reach = c.flight[1 - d].rtt_min_ns
-        if s.checksum_state != SUM_BAD:
+        if not damaged(c, s, d):
             flight_acked(&c.flight[1 - d], s, shown.window, reach, &f)
         if flight_sent(&c.flight[d], s, order, reach, &f) < 0:
             return -1

@@ -420,8 +420,15 @@ cdef int flight_sent(Flight *f, const Segment *s, uint64_t order, int64_t reach,
         f.last_kind = 2 if f.zero_window else 1
         return 0
     if end == s.seq or s.flags & RST:
-        if not f.started and s.flags & ACK and not s.flags & RST:
+        if s.flags & RST or not s.flags & ACK:
+            return 0
+        if not f.started:
             start(f, s.seq)                         # the capture begins in the middle
+        elif after(s.seq, f.max):
+            out.annotations |= bit(A_LOST_SEGMENT)  # it numbers from behind data that was not seen
+            f.holes += s.seq - f.max
+            f.hole_ns = s.time_ns
+            f.max = s.seq
         return 0
     if not f.started:
         start(f, s.seq)

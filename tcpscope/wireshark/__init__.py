@@ -1,0 +1,1 @@
+"""The bridge to Wireshark: its own analysis beside ours, and one packet in full."""
