@@ -34,11 +34,11 @@ def command(files: tuple[str, ...], **options: Any) -> None:
     found = locate(files)
     result = read(found, options)
     from tcpscope.tables.annotated import with_packets
-    from tcpscope.tables.filters import keep, tests
+    from tcpscope.tables.filters import conditions, keep
     from tcpscope.tables.rows import by_number
 
     asked = wanted(result, options)
-    conditions = tests("connections", asked)
+    passing = conditions("connections", asked)
     if asked.annotations:
-        conditions.append(with_packets(found, result, asked.annotations, options["msl"], options["by_tunnel"]))
-    emit("connections", keep("connections", [by_number(result.connections)], conditions), WIDTHS, options)
+        passing.append(with_packets(found, result, asked.annotations, options["msl"], options["by_tunnel"]))
+    emit("connections", keep("connections", [by_number(result.connections)], passing), WIDTHS, options)

@@ -45,7 +45,7 @@ def command(files: tuple[str, ...], **options: Any) -> None:
 
     The capture is read twice, so that memory does not grow with it.
     """
-    from tcpscope.tables.filters import keep, tests
+    from tcpscope.tables.filters import conditions, keep
 
     found = locate(files)
     refuse_overwriting(found, options["output"])
@@ -62,4 +62,4 @@ def command(files: tuple[str, ...], **options: Any) -> None:
             if once:
                 warn(result, options)
 
-        emit("packets", keep("packets", all_chunks(), tests("packets", wanted(result, options))), WIDTHS, options)
+        emit("packets", keep("packets", all_chunks(), conditions("packets", wanted(result, options))), WIDTHS, options)

@@ -5,10 +5,11 @@ Records in, records out: what is not wanted is never turned into rows.
 
 from __future__ import annotations
 
-import math
+import contextlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
 from itertools import compress
 from typing import Any
 
@@ -60,12 +61,9 @@ def nearest(word: str, words: Iterable[str]) -> str:
 
 def moment(text: str, start_ns: int) -> int:
     """Nanoseconds since the epoch from `+2.5` (s after the capture's start), epoch seconds, or ISO 8601 (UTC)."""
-    try:
-        seconds = float(text)
-        if math.isfinite(seconds):
-            return round(seconds * 1e9) + (start_ns if text.startswith("+") else 0)
-    except ValueError:
-        pass
+    with contextlib.suppress(InvalidOperation, OverflowError, ValueError):
+        # Decimal: seconds since the epoch in a double resolve 240 ns only
+        return int(Decimal(text) * 1_000_000_000) + (start_ns if text.startswith("+") else 0)
     try:
         when = datetime.fromisoformat(text)
     except ValueError:
@@ -117,7 +115,7 @@ def of_connections(wanted: Iterable[int]) -> Test:
     return lambda fields: (it in numbers for it in fields["connection"])
 
 
-def tests(table: str, wanted: Wanted) -> list[Test]:
+def conditions(table: str, wanted: Wanted) -> list[Test]:
     """What a record of `packets` or `connections` must pass."""
     at = FIELDS[table]
     found: list[Test] = []
@@ -156,15 +154,15 @@ def tests(table: str, wanted: Wanted) -> list[Test]:
     return found
 
 
-def keep(table: str, chunks: Iterable[Raw], conditions: list[Test]) -> Iterator[Raw]:
+def keep(table: str, chunks: Iterable[Raw], passing: list[Test]) -> Iterator[Raw]:
     """The records that pass every test, still packed."""
     size = LAYOUTS[table].size
     for chunk in chunks:
-        if not conditions:
+        if not passing:
             yield chunk
             continue
         for part, fields in unpacked(table, chunk):
-            passed = [all(answers) for answers in zip(*(test(fields) for test in conditions), strict=True)]
+            passed = [all(answers) for answers in zip(*(test(fields) for test in passing), strict=True)]
             if all(passed):
                 yield part
             elif any(passed):

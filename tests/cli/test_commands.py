@@ -105,7 +105,7 @@ def test_a_cut_capture_is_used_up_to_the_cut(tmp_path):
         (["analize", NORMAL], "did you mean analyze"),
         ([NORMAL], "did you mean tcpscope analyze"),
         (["packets", NORMAL, "--format", "xml"], "xml"),
-        (["packets", NORMAL, "--state", "ESTABLISED"], "did you mean established"),
+        (["packets", NORMAL, "--state", "ESTABLISED"], "did you mean ESTABLISHED"),
         (["packets", NORMAL, "--nonsense"], "nonsense"),
         (["packets", NORMAL, "--from", "noon"], "no time"),
         (["packets", "-", "--from", "+1"], "need a file"),
