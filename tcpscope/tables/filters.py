@@ -19,6 +19,7 @@ from tcpscope.tables.rows import Raw, unpacked
 from tcpscope.tables.schema import LAYOUTS
 from tcpscope.tables.values import Fields, address, by_version
 
+FOREVER = 1_000_000_000_000  # seconds
 Test = Callable[[Fields], Iterable[bool]]  # of each record, whether it passes
 
 
@@ -61,9 +62,10 @@ def nearest(word: str, words: Iterable[str]) -> str:
 
 def moment(text: str, start_ns: int) -> int:
     """Nanoseconds since the epoch from `+2.5` (s after the capture's start), epoch seconds, or ISO 8601 (UTC)."""
-    with contextlib.suppress(InvalidOperation, OverflowError, ValueError):
-        # Decimal: seconds since the epoch in a double resolve 240 ns only
-        return int(Decimal(text) * 1_000_000_000) + (start_ns if text.startswith("+") else 0)
+    with contextlib.suppress(InvalidOperation):
+        seconds = Decimal(text)  # a double resolves 240 ns only
+        if seconds.is_finite() and abs(seconds) < FOREVER:
+            return int(seconds * 1_000_000_000) + (start_ns if text.startswith("+") else 0)
     try:
         when = datetime.fromisoformat(text)
     except ValueError:
