@@ -35,7 +35,7 @@ def command(files: tuple[str, ...], **options: Any) -> None:
         emit("connections", [by_number(result.connections)], {}, options)
         return
     findings = diagnose(result.connections, result.files, result.names)
-    from tcpscope.tables.write import destination, write_document
+    from tcpscope.tables.output import destination
 
     with destination(options["output"]) as stream:
         if options["form"] == "table":
@@ -53,6 +53,7 @@ def command(files: tuple[str, ...], **options: Any) -> None:
             return
         from tcpscope.tables.overview import overview
         from tcpscope.tables.rows import by_number, rows
+        from tcpscope.tables.write import write_document
 
         write_document(
             {

@@ -116,7 +116,8 @@ def refuse_overwriting(found: Sources, output: str | None) -> None:
 
 def emit(table: str, chunks: Iterable[Raw], widths: dict[str, int], options: dict[str, Any]) -> None:
     """Write packed records in the format and to the place that the options name."""
-    from tcpscope.tables.write import destination, write
+    from tcpscope.tables.output import destination
+    from tcpscope.tables.write import write
 
     form = options["form"]
     if form == "parquet" and options["output"] is None and sys.stdout is not None and sys.stdout.isatty():

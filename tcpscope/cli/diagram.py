@@ -13,7 +13,7 @@ from tcpscope.cli.common import common, files, progress, refuse_overwriting, war
 from tcpscope.errors import UsageError
 from tcpscope.tables.analysis import locate
 from tcpscope.tables.analysis import packets as read_packets
-from tcpscope.tables.write import destination
+from tcpscope.tables.output import destination
 
 PIPE_WIDTH = 100
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from tcpscope.diagnose.finding import Finding
 from tcpscope.replay import layout
-from tcpscope.tables.values import address
+from tcpscope.tables.address import address
 
 MANY = 20  # connections and frames named in a finding; the rest is counted
 

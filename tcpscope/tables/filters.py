@@ -15,9 +15,10 @@ from typing import Any
 
 from tcpscope.errors import UsageError
 from tcpscope.replay.layout import ANNOTATIONS, STATES
+from tcpscope.tables.address import address
 from tcpscope.tables.rows import Raw, unpacked
 from tcpscope.tables.schema import LAYOUTS
-from tcpscope.tables.values import Fields, address, by_version
+from tcpscope.tables.values import Fields, by_version
 
 FOREVER = 1_000_000_000_000  # seconds
 Test = Callable[[Fields], Iterable[bool]]  # of each record, whether it passes

@@ -7,10 +7,10 @@ array and serves DataFrames and Parquet.  What is not known is None there, maske
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tcpscope.replay import layout
+from tcpscope.tables.address import address
 
 if TYPE_CHECKING:
     import numpy
@@ -45,7 +45,10 @@ class Listed(Mapping[str, Sequence[Any]]):
 
 
 class Value:
-    """What every kind below can do; `array` falls back to Python's values."""
+    """What every kind below can do; `array` falls back to Python's values.
+
+    Plain classes: as many dataclasses would cost `analyze` ten milliseconds at every start.
+    """
 
     def values(self, fields: Fields) -> Sequence[Any]:
         raise NotImplementedError
@@ -54,11 +57,15 @@ class Value:
         return Array(self.values(Listed(records)))
 
 
-@dataclass(frozen=True)
-class Same(Value):
-    """The field as it is."""
+class OfField(Value):
+    """What is made of one field."""
 
-    field: str
+    def __init__(self, field: str) -> None:
+        self.field = field
+
+
+class Same(OfField):
+    """The field as it is."""
 
     def values(self, fields: Fields) -> Sequence[Any]:
         return fields[self.field]
@@ -67,11 +74,8 @@ class Same(Value):
         return Array(records[self.field])
 
 
-@dataclass(frozen=True)
-class Known(Value):
+class Known(OfField):
     """The field; not known below zero (NONE)."""
-
-    field: str
 
     def values(self, fields: Fields) -> Sequence[Any]:
         return [it if it >= 0 else None for it in fields[self.field]]
@@ -81,11 +85,8 @@ class Known(Value):
         return Array(found, ~(found >= 0))
 
 
-@dataclass(frozen=True)
-class Nonzero(Value):
+class Nonzero(OfField):
     """The field; zero says there is none."""
-
-    field: str
 
     def values(self, fields: Fields) -> Sequence[Any]:
         return [it or None for it in fields[self.field]]
@@ -95,11 +96,8 @@ class Nonzero(Value):
         return Array(found, found == 0)
 
 
-@dataclass(frozen=True)
-class Time(Value):
+class Time(OfField):
     """Nanoseconds since the epoch as seconds; before 1970 is a time too."""
-
-    field: str
 
     def values(self, fields: Fields) -> Sequence[Any]:
         return [it / NS for it in fields[self.field]]
@@ -108,11 +106,8 @@ class Time(Value):
         return Array(records[self.field] / NS)
 
 
-@dataclass(frozen=True)
-class Seconds(Value):
+class Seconds(OfField):
     """Nanoseconds as seconds; not known below zero (NONE)."""
-
-    field: str
 
     def values(self, fields: Fields) -> Sequence[Any]:
         return [it / NS if it >= 0 else None for it in fields[self.field]]
@@ -122,12 +117,11 @@ class Seconds(Value):
         return Array(found / NS, ~(found >= 0))
 
 
-@dataclass(frozen=True)
 class Word(Value):
     """A number that stands for a word; one past the words (255) stands for none."""
 
-    field: str
-    words: tuple[str, ...]
+    def __init__(self, field: str, words: tuple[str, ...]) -> None:
+        self.field, self.words = field, words
 
     def values(self, fields: Fields) -> Sequence[Any]:
         words = self.words
@@ -139,11 +133,8 @@ class Word(Value):
         return Array(found, found >= len(self.words), self.words)
 
 
-@dataclass(frozen=True)
-class Truth(Value):
+class Truth(OfField):
     """Zero or not."""
-
-    field: str
 
     def values(self, fields: Fields) -> Sequence[Any]:
         return [it != 0 for it in fields[self.field]]
@@ -152,12 +143,11 @@ class Truth(Value):
         return Array(records[self.field] != 0)
 
 
-@dataclass(frozen=True)
 class IfOption(Value):
     """The field, where the packet carries the option of this bit."""
 
-    field: str
-    bit: int
+    def __init__(self, field: str, bit: int) -> None:
+        self.field, self.bit = field, bit
 
     def values(self, fields: Fields) -> Sequence[Any]:
         bit = self.bit
@@ -167,12 +157,11 @@ class IfOption(Value):
         return Array(records[self.field], records["options"] & self.bit == 0)
 
 
-@dataclass(frozen=True)
 class Made(Value):
     """A function of one or several fields."""
 
-    fields: tuple[str, ...]
-    make: Callable[..., Any]
+    def __init__(self, fields: tuple[str, ...], make: Callable[..., Any]) -> None:
+        self.fields, self.make = fields, make
 
     def values(self, fields: Fields) -> Sequence[Any]:
         return list(map(self.make, *(fields[name] for name in self.fields)))
@@ -192,25 +181,15 @@ class Remembered(dict[Any, Any]):
         return found
 
 
-@dataclass(frozen=True)
 class Each(Value):
     """A function of one field that takes few different values."""
 
-    field: str
-    made: Remembered
+    def __init__(self, field: str, made: Remembered) -> None:
+        self.field, self.made = field, made
 
     def values(self, fields: Fields) -> Sequence[Any]:
         made = self.made
         return [made[it] for it in fields[self.field]]
-
-
-def address(raw: bytes, version: int) -> str:
-    """An IP address as text, as inet_ntop writes it."""
-    if version == 4:
-        return f"{raw[0]}.{raw[1]}.{raw[2]}.{raw[3]}"
-    from socket import AF_INET6, inet_ntop  # costs milliseconds of start-up
-
-    return inet_ntop(AF_INET6, raw)
 
 
 def by_version(make: Callable[[bytes, int], Any]) -> dict[int, Remembered]:
@@ -221,11 +200,8 @@ def by_version(make: Callable[[bytes, int], Any]) -> dict[int, Remembered]:
 _ADDRESSES = by_version(address)
 
 
-@dataclass(frozen=True)
-class Ip(Value):
+class Ip(OfField):
     """An address of 16 bytes as text."""
-
-    field: str
 
     def values(self, fields: Fields) -> Sequence[Any]:
         text = _ADDRESSES

@@ -5,10 +5,11 @@ import math
 import pytest
 
 from tcpscope.replay import layout
+from tcpscope.tables.address import address
 from tcpscope.tables.frames import arrow, frame
 from tcpscope.tables.rows import rows
 from tcpscope.tables.schema import LAYOUTS, TABLES
-from tcpscope.tables.values import Remembered, address
+from tcpscope.tables.values import Remembered
 from tests.tables.records import V4, record
 
 NONE = {name: -1 for name, code in layout.CONNECTION_FIELDS if code in "qd"}

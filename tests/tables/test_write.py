@@ -11,9 +11,10 @@ import pytest
 from tcpscope.errors import UsageError
 from tcpscope.replay.layout import STATES
 from tcpscope.replay.states import Event
+from tcpscope.tables.output import destination
 from tcpscope.tables.rows import CHUNK, by_number, by_time, rows
 from tcpscope.tables.schema import TABLES
-from tcpscope.tables.write import cell, destination, write, write_document
+from tcpscope.tables.write import cell, write, write_document
 from tests.tables.records import V4, record
 
 ROW = {column.name: None for column in TABLES["events"]}
