@@ -49,7 +49,12 @@ def flags_text(flags: int) -> str:
     return ",".join(names(flags & FLAG_BITS, layout.FLAGS))
 
 
+_NO_SACK: list[list[int]] = []
+
+
 def _sack(raw: bytes, blocks: int) -> list[list[int]]:
+    if not blocks:
+        return _NO_SACK
     edges = struct.unpack_from(f"@{2 * blocks}I", raw)
     return [list(edges[at : at + 2]) for at in range(0, len(edges), 2)]
 

@@ -67,15 +67,19 @@ def cell(value: Any) -> str | None:
 def write_csv(table: str, chunks: Iterable[Raw], stream: BinaryIO) -> None:
     """RFC 4180 with a header line; lists joined by |, an empty cell for what is not known."""
     declared = TABLES[table]
-    worded = [at for at, column in enumerate(declared) if column.type in ("str", "list")]
+    worded = [at for at, column in enumerate(declared) if column.type == "str"]
+    listed = [at for at, column in enumerate(declared) if column.type == "list"]
     text = TextIOWrapper(stream, encoding="utf-8", newline="")
     try:
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow([column.name for column in declared])
         for chunk in chunks:
             for found in columns(table, chunk):
-                for at in worded:
-                    found[at] = [cell(value) for value in found[at]]
+                for at in worded:  # few different ones
+                    cells = {value: cell(value) for value in set(found[at])}
+                    found[at] = [cells[value] for value in found[at]]
+                for at in listed:
+                    found[at] = [cell(value) if value else "" for value in found[at]]
                 writer.writerows(zip(*found, strict=True))
         text.flush()
     finally:
