@@ -40,7 +40,7 @@ def recording(found: list[Facts], files: list[dict[str, Any]], names: list[str])
             wrong, "checksums", "note", "capture",
             f"{times(count, 'packet')} of {times(len(wrong))} " + ("has" if count == 1 else "have")
             + " a wrong TCP checksum",
-            "damaged on the way (the receiver drops such packets), or rewritten after the capture: trust the states less",
+            "damaged on the way (the receiver drops such packets), or rewritten after the capture: states may be off",
             packets=count,
         ))  # fmt: skip
     single = [f for f in found if f.common["one_direction"] and f.close == "open"]

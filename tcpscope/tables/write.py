@@ -18,6 +18,13 @@ PARQUET_ROWS = 65_536
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
+def write_json(value: Any, stream: BinaryIO) -> None:
+    """One small JSON document, indented."""
+    import orjson
+
+    stream.write(orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+
+
 def write_document(parts: dict[str, Any], stream: BinaryIO) -> None:
     """One JSON document; a part that is an iterator of rows is written an object a line, and not kept."""
     import orjson
