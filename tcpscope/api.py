@@ -6,11 +6,10 @@ import html
 import os
 from collections.abc import Iterable
 from functools import cached_property
-from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from tcpscope.capture.sources import STDIN
 from tcpscope.errors import UsageError
+from tcpscope.replay.layout import CONNECTION
 from tcpscope.tables import analysis, rows
 
 if TYPE_CHECKING:
@@ -78,9 +77,9 @@ class Capture:
         self._found = analysis.locate(paths)
         self._options: dict[str, Any] = {"msl": msl, "by_tunnel": by_tunnel}
         self._early: list[bytearray] | None = None
-        if any(source.name == STDIN for source in self._found.captures):
+        if analysis.readable_once(self._found):
             self._result, chunks = analysis.packets(self._found, **self._options)
-            self._early = list(chunks)  # standard input can be read only once
+            self._early = list(chunks)  # a pipe can be read only once
         else:
             self._result = analysis.analyse(self._found, **self._options)
         analysis.check_usable(self._result)
@@ -105,22 +104,22 @@ class Capture:
         return diagnose(self._result.connections, self._result.files, self._result.names)
 
     @cached_property
-    def _connection_rows(self) -> list[dict[str, Any]]:
-        return rows.connections(self._result.connections)
+    def _ordered(self) -> bytes:
+        return rows.by_number(self._result.connections)
 
     @cached_property
     def connections(self) -> pandas.DataFrame:
         """A row for each connection, in order of the first packets."""
         from tcpscope.tables.frames import frame
 
-        return frame("connections", self._connection_rows)
+        return frame("connections", [self._ordered])
 
     @cached_property
     def events(self) -> pandas.DataFrame:
         """A row for each change of state of each endpoint, in order of time."""
         from tcpscope.tables.frames import frame
 
-        return frame("events", rows.events(self._result.events))
+        return frame("events", [rows.by_time(self._result.events)])
 
     @cached_property
     def packets(self) -> pandas.DataFrame:
@@ -131,17 +130,19 @@ class Capture:
         if self._early is not None:
             chunks, self._early = self._early, None
         else:
-            _, chunks = analysis.packets(self._found, **self._options)
-        return frame("packets", chain.from_iterable(rows.rows("packets", chunk) for chunk in chunks))
+            chunks = analysis.packets_again(self._found, self._result, **self._options)
+        return frame("packets", chunks)
 
     def connection(self, number: int) -> Connection:
         """The connection of this number; UsageError if there is none."""
-        if not 0 <= number < len(self._connection_rows):
-            raise UsageError(f"no connection {number}: the capture has {len(self._connection_rows)}, counted from 0")
-        return Connection(self, self._connection_rows[number])
+        if not 0 <= number < len(self):
+            raise UsageError(f"no connection {number}: the capture has {len(self)}, counted from 0")
+        size = CONNECTION.size
+        record = self._ordered[number * size : number * size + size]
+        return Connection(self, next(rows.rows("connections", record)))
 
     def __len__(self) -> int:
-        return len(self._connection_rows)
+        return len(self._result.connections) // CONNECTION.size
 
     def __repr__(self) -> str:
         o = self.overview

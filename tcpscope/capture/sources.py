@@ -109,6 +109,8 @@ def open_stream(source: Source) -> Stream:
 
 def standard_input() -> BinaryIO:
     """Standard input, unbuffered, so that a live pipe is served as it comes."""
+    if sys.stdin is None:
+        raise CaptureError("-: standard input is closed: name a file, or pipe a capture in")
     return cast(BinaryIO, io.FileIO(sys.stdin.fileno(), closefd=False))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import importlib
 import os
@@ -9,7 +10,9 @@ import sys
 
 import click
 
+from tcpscope import __version__
 from tcpscope.errors import TcpscopeError
+from tcpscope.report.text import safe
 
 COMMANDS = {
     "analyze": "What happened: overview, connections with both end states, what is odd.",
@@ -64,7 +67,7 @@ class Lazy(click.Group):
 
 
 @click.command(cls=Lazy, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="tcpscope", message="tcpscope %(version)s")
+@click.version_option(__version__, message="tcpscope %(version)s")
 def group() -> None:
     """Reads packet captures and replays the TCP state machine of both endpoints.
 
@@ -87,15 +90,17 @@ def group() -> None:
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; every failure is one line on stderr."""
     try:
-        code = group.main(arguments, prog_name="tcpscope", standalone_mode=False)
-        sys.stdout.flush()
+        given = sys.argv[1:] if arguments is None else arguments
+        code = group.main(given or ["--help"], prog_name="tcpscope", standalone_mode=False)
+        if sys.stdout is not None:
+            sys.stdout.flush()
         code = 0 if code is None else code
     except click.exceptions.Exit as done:
         code = done.exit_code
     except click.ClickException as error:
         where = getattr(error, "ctx", None)
         hint = f" (try: {where.command_path} --help)" if where is not None else ""
-        code = failed(error.format_message().rstrip(".").replace("\n", " ") + hint)
+        code = failed(error.format_message().rstrip(".") + hint)
     except TcpscopeError as error:
         code = failed(str(error))
     except (KeyboardInterrupt, click.Abort):
@@ -111,7 +116,9 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def failed(message: str) -> int:
-    click.echo(f"Error: {message}", err=True)
+    """Say on stderr, in one line, why nothing came of it; exit code 2."""
+    with contextlib.suppress(OSError):  # nobody reads stderr
+        click.echo(f"Error: {safe(message)}", err=True)
     return 2
 
 

@@ -7,17 +7,16 @@ from typing import Any
 
 import click
 
-from tcpscope.cli.common import common, files, format_option, progress, tell_read, warn
+from tcpscope.cli.common import common, emit, files, format_option, read
 from tcpscope.diagnose import diagnose
-from tcpscope.tables.analysis import analyse, locate
-from tcpscope.tables.write import destination, write, write_json
+from tcpscope.tables.analysis import locate
 
 
 @click.command("analyze")
 @files
 @format_option()
 @common
-def command(files: tuple[str, ...], form: str, output: str | None, **options: Any) -> None:
+def command(files: tuple[str, ...], **options: Any) -> None:
     """What happened: an overview, the connections, and what is odd, worst first.
 
     \b
@@ -29,34 +28,37 @@ def command(files: tuple[str, ...], form: str, output: str | None, **options: An
     With --format json: one document with summary, connections, findings and warnings;
     jsonl, csv and parquet give the connections.
     """
-    with progress(options["quiet"]) as show:
-        result = analyse(locate(files), msl=options["msl"], by_tunnel=options["by_tunnel"], progress=show)
-    warn(result, options["strict"], options["quiet"])
-    tell_read(result, options["verbose"])
+    result = read(locate(files), options)
+    if options["form"] not in ("table", "json"):
+        from tcpscope.tables.rows import by_number
+
+        emit("connections", [by_number(result.connections)], {}, options)
+        return
     findings = diagnose(result.connections, result.files, result.names)
-    with destination(output) as stream:
-        if form == "table":
+    from tcpscope.tables.output import destination
+
+    with destination(options["output"]) as stream:
+        if options["form"] == "table":
             from tcpscope.report.terminal import print_analysis
 
-            if output is None:
+            if options["output"] is None:
                 print_analysis(result, findings, options["utc"])
             else:
                 text = TextIOWrapper(stream, encoding="utf-8", newline="\n")
-                print_analysis(result, findings, options["utc"], text)
-                text.detach()
-            return
-        from tcpscope.tables import rows
-
-        connections = rows.connections(result.connections)
-        if form != "json":
-            write("connections", connections, form, stream)
+                try:
+                    print_analysis(result, findings, options["utc"], text)
+                    text.flush()
+                finally:
+                    text.detach()
             return
         from tcpscope.tables.overview import overview
+        from tcpscope.tables.rows import by_number, rows
+        from tcpscope.tables.write import write_document
 
-        write_json(
+        write_document(
             {
                 "summary": overview(result),
-                "connections": connections,
+                "connections": rows("connections", by_number(result.connections)),
                 "findings": [f.as_dict() for f in findings],
                 "warnings": result.warnings,
             },

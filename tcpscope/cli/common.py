@@ -6,14 +6,25 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterable, Iterator
+from io import TextIOWrapper
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from tcpscope.tables.analysis import DEFAULT_MSL, Analysis, Progress, check_usable
-from tcpscope.tables.filters import Wanted, moment
-from tcpscope.tables.write import FORMATS
+from tcpscope.capture.sources import STDIN, Sources
+from tcpscope.errors import CaptureError, UsageError
+from tcpscope.replay.layout import ANNOTATIONS, STATES
+from tcpscope.report.text import safe
+from tcpscope.tables.analysis import DEFAULT_MSL, Analysis, Progress, analyse, check_usable
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+    from tcpscope.tables.filters import Wanted
+    from tcpscope.tables.rows import Raw
+
+FORMATS = ("table", "json", "jsonl", "csv", "parquet")
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -44,39 +55,102 @@ common = stack(
     click.option("-v", "--verbose", is_flag=True, help="Say on stderr what was read."),
 )  # fmt: skip
 
+
+class Words(click.ParamType):  # type: ignore[type-arg, unused-ignore]  # generic since click 8.3
+    """A word out of a list, in any case and with - for _; completed by the shell, judged by `tables.filters`."""
+
+    name = "word"
+
+    def __init__(self, words: tuple[str, ...]) -> None:
+        self.words = words
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        from click.shell_completion import CompletionItem
+
+        start = incomplete.upper().replace("-", "_")
+        return [CompletionItem(word) for word in self.words if word.upper().startswith(start)]
+
+
 filters = stack(
     click.option("--host", "hosts", multiple=True, metavar="IP|NET", help="Either end in this address or network."),
     click.option("--port", "ports", multiple=True, type=click.IntRange(0, 65535), help="Either port."),
-    click.option("--state", "states", multiple=True, metavar="STATE", help="Either end in this state."),
+    click.option("--state", "states", multiple=True, type=Words(STATES), metavar="STATE",
+                 help="Either end in this state."),
+    click.option("--annotation", "annotations", multiple=True, type=Words(ANNOTATIONS), metavar="NAME",
+                 help="Packets with this annotation; connections with such packets."),
     click.option("-c", "--connection", "connections", multiple=True, type=int, metavar="N", help="This connection."),
     click.option("--from", "since", metavar="TIME", help="From here: +SECONDS, epoch seconds, or ISO 8601."),
     click.option("--to", "until", metavar="TIME", help="Up to here."),
-)
+)  # fmt: skip
 
 
 def wanted(result: Analysis, options: dict[str, Any]) -> Wanted:
     """The filters of the command line; +SECONDS count from the capture's first packet."""
+    from tcpscope.tables.filters import Wanted, moment
+
     times = [it["first_ns"] for it in result.files if it.get("first_ns") is not None]
-    start = min(times) / 1e9 if times else 0.0
-    since, until = options.pop("since"), options.pop("until")
+    start = min(times, default=0)
     return Wanted(
-        **{name: tuple(options.pop(name)) for name in ("hosts", "ports", "states", "connections")},
-        annotations=tuple(options.pop("annotations", ())),
-        since=None if since is None else moment(since, start),
-        until=None if until is None else moment(until, start),
+        **{name: tuple(options[name]) for name in ("hosts", "ports", "states", "annotations", "connections")},
+        since=None if options["since"] is None else moment(options["since"], start),
+        until=None if options["until"] is None else moment(options["until"], start),
     )
 
 
-def warn(result: Analysis, strict: bool, quiet: bool) -> None:
+def read(found: Sources, options: dict[str, Any]) -> Analysis:
+    """Analyse the captures, showing progress; tell what is wrong with them."""
+    refuse_overwriting(found, options["output"])
+    with progress(options["quiet"]) as show:
+        result = analyse(found, msl=options["msl"], by_tunnel=options["by_tunnel"], progress=show)
+    warn(result, options)
+    return result
+
+
+def refuse_overwriting(found: Sources, output: str | None) -> None:
+    """UsageError if the output would replace a capture that is being read."""
+    if output is not None and os.path.isfile(output):
+        for source in found.captures:
+            if source.name != STDIN and os.path.samefile(source.name, output):
+                raise UsageError(f"-o {output} is the capture itself: name another file")
+
+
+def emit(table: str, chunks: Iterable[Raw], widths: dict[str, int], options: dict[str, Any]) -> None:
+    """Write packed records in the format and to the place that the options name."""
+    from tcpscope.tables.output import destination
+    from tcpscope.tables.write import write
+
+    form = options["form"]
+    if form == "parquet" and options["output"] is None and sys.stdout is not None and sys.stdout.isatty():
+        raise UsageError("parquet is not for a terminal: use -o FILE, or --format table")
+    with destination(options["output"]) as stream:
+        if form != "table":
+            write(table, chunks, form, stream)
+            return
+        from tcpscope.report.lines import print_lines
+
+        text = TextIOWrapper(stream, encoding="utf-8", newline="\n")
+        try:
+            print_lines(table, chunks, widths, options["utc"], text)
+            text.flush()
+        finally:
+            text.detach()
+
+
+def warn(result: Analysis, options: dict[str, Any]) -> None:
     """Tell what is damaged: a warning a file, an error with --strict or where nothing could be read."""
     check_usable(result)
-    if strict and result.warnings:
-        from tcpscope.errors import CaptureError
-
+    if options["strict"] and result.warnings:
         raise CaptureError(result.warnings[0])
-    if not quiet:
+    if not options["quiet"]:
         for line in result.warnings:
-            click.echo(f"Warning: {line}", err=True)
+            click.echo(f"Warning: {safe(line)}", err=True)
+    if options["verbose"]:
+        for name, it in zip(result.names, result.files, strict=False):
+            click.echo(
+                f"{safe(os.path.basename(name))}: {it.get('packets', 0):,} packets, {it.get('format')}", err=True
+            )
+        for name in result.skipped:
+            click.echo(f"skipped: {safe(name)} is not a capture", err=True)
 
 
 @contextlib.contextmanager
@@ -98,11 +172,3 @@ def progress(quiet: bool) -> Iterator[Progress | None]:
     yield show
     if last != began:
         sys.stderr.write("\r\x1b[K")
-
-
-def tell_read(result: Analysis, verbose: bool) -> None:
-    if verbose:
-        for name, it in zip(result.names, result.files, strict=False):
-            click.echo(f"{os.path.basename(name)}: {it.get('packets', 0):,} packets, {it.get('format')}", err=True)
-        for name in result.skipped:
-            click.echo(f"skipped: {name} is not a capture", err=True)

@@ -10,7 +10,8 @@ from tcpscope.cli.common import common, files, format_option, warn
 from tcpscope.errors import UsageError
 from tcpscope.tables.analysis import locate
 from tcpscope.tables.analysis import packets as read_packets
-from tcpscope.tables.write import destination, write_json, write_jsonl
+from tcpscope.tables.output import destination
+from tcpscope.tables.write import write_json, write_jsonl
 
 
 @click.command("compare")
@@ -43,7 +44,7 @@ def command(
     if len(found.captures) != 1 or found.captures[0].name == "-":
         raise UsageError("compare takes one file: frame numbers are a file's own")
     result, chunks = read_packets(found, msl=options["msl"], by_tunnel=options["by_tunnel"])
-    warn(result, options["strict"], options["quiet"])
+    warn(result, options)
     if not version.startswith(tshark.RULES_OF) and not options["quiet"]:
         click.echo(
             f"Warning: tshark is {version}; the rules of its analysis may not be those of {tshark.RULES_OF}", err=True

@@ -9,11 +9,11 @@ from typing import Any
 
 import click
 
-from tcpscope.cli.common import common, files, progress, tell_read, warn
+from tcpscope.cli.common import common, files, progress, refuse_overwriting, warn
 from tcpscope.errors import UsageError
 from tcpscope.tables.analysis import locate
 from tcpscope.tables.analysis import packets as read_packets
-from tcpscope.tables.write import destination
+from tcpscope.tables.output import destination
 
 PIPE_WIDTH = 100
 
@@ -45,18 +45,21 @@ def command(
     Long runs of ordinary segments are folded (--all shows them).
     """
     from tcpscope.report.ladder import ladder
-    from tcpscope.tables import rows
+    from tcpscope.tables.filters import keep, of_connections
+    from tcpscope.tables.rows import rows
 
+    found = locate(files)
+    refuse_overwriting(found, output)
     with progress(options["quiet"]) as show:
-        result, chunks = read_packets(locate(files), msl=options["msl"], by_tunnel=options["by_tunnel"], progress=show)
-        chosen = [row for chunk in chunks for row in rows.rows("packets", chunk) if row["connection"] == connection]
-    warn(result, options["strict"], options["quiet"])
-    tell_read(result, options["verbose"])
+        result, chunks = read_packets(found, msl=options["msl"], by_tunnel=options["by_tunnel"], progress=show)
+        mine = keep("packets", chunks, [of_connections([connection])])
+        chosen = [row for chunk in mine for row in rows("packets", chunk)]
+    warn(result, options)
     if not chosen:
         raise UsageError(
             f"no connection {connection}: the capture has {result.counters['connections']}, counted from 0"
         )
-    columns = width or (shutil.get_terminal_size().columns if sys.stdout.isatty() else PIPE_WIDTH)
+    columns = width or (shutil.get_terminal_size().columns if sys.stdout and sys.stdout.isatty() else PIPE_WIDTH)
     with destination(output) as stream:
         text = TextIOWrapper(stream, encoding="utf-8", newline="\n")
         try:

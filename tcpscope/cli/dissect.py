@@ -8,7 +8,8 @@ from typing import Any
 import click
 
 from tcpscope.cli.common import format_option
-from tcpscope.tables.write import destination, write_json
+from tcpscope.tables.output import destination
+from tcpscope.tables.write import write_json
 
 
 @click.command("dissect")

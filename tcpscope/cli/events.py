@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from io import TextIOWrapper
 from typing import Any
 
 import click
 
-from tcpscope.cli.common import common, files, format_option, progress, tell_read, warn
-from tcpscope.tables.analysis import analyse, locate
-from tcpscope.tables.write import destination, write
+from tcpscope.cli.common import common, emit, files, format_option, read
+from tcpscope.tables.analysis import locate
 
-WIDTHS = {"time": 17, "frame": -7, "connection": -10, "endpoint": 8, "ip": 15, "port": -5, "old": 12, "new": 12,
+WIDTHS = {"time": 26, "frame": -7, "connection": -10, "endpoint": 8, "ip": 15, "port": -5, "old": 12, "new": 12,
           "event": 14}  # fmt: skip
 
 
@@ -20,9 +18,7 @@ WIDTHS = {"time": 17, "frame": -7, "connection": -10, "endpoint": 8, "ip": 15, "
 @format_option()
 @click.option("-c", "--connection", "connections", multiple=True, type=int, metavar="N", help="This connection.")
 @common
-def command(
-    files: tuple[str, ...], form: str, output: str | None, connections: tuple[int, ...], **options: Any
-) -> None:
+def command(files: tuple[str, ...], connections: tuple[int, ...], **options: Any) -> None:
     """Every change of state of every endpoint, in order of time, with the frame that shows it.
 
     \b
@@ -33,23 +29,9 @@ def command(
     Sent is not delivered: where the capture shows that a FIN was lost and sent again, the
     receiver's change belongs to the copy that arrived.
     """
-    with progress(options["quiet"]) as show:
-        result = analyse(locate(files), msl=options["msl"], by_tunnel=options["by_tunnel"], progress=show)
-    warn(result, options["strict"], options["quiet"])
-    tell_read(result, options["verbose"])
-    from tcpscope.tables import rows
+    result = read(locate(files), options)
+    from tcpscope.tables.filters import keep, of_connections
+    from tcpscope.tables.rows import by_time
 
-    found = rows.events(result.events)
-    if connections:
-        found = [row for row in found if row["connection"] in set(connections)]
-    with destination(output) as stream:
-        if form != "table":
-            write("events", found, form, stream)
-            return
-        from tcpscope.report.terminal import print_lines
-
-        text = TextIOWrapper(stream, encoding="utf-8", newline="\n")
-        try:
-            print_lines(found, WIDTHS, text)
-        finally:
-            text.detach()
+    chosen = [of_connections(connections)] if connections else []
+    emit("events", keep("events", [by_time(result.events)], chosen), WIDTHS, options)

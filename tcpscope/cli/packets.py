@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from io import TextIOWrapper
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from tcpscope.cli.common import common, files, filters, format_option, progress, tell_read, wanted, warn
+from tcpscope.cli.common import (
+    common,
+    emit,
+    files,
+    filters,
+    format_option,
+    progress,
+    refuse_overwriting,
+    wanted,
+    warn,
+)  # fmt: skip
+from tcpscope.errors import UsageError
 from tcpscope.tables.analysis import locate
 from tcpscope.tables.analysis import packets as read_packets
-from tcpscope.tables.filters import Wanted, keep, packet_tests
-from tcpscope.tables.write import destination, write
 
-WIDTHS = {"frame": -7, "time": 17, "connection": -10, "sender": 6, "flags": 11, "seq": -10, "ack": -10, "length": -6,
+if TYPE_CHECKING:
+    from tcpscope.tables.rows import Raw
+
+WIDTHS = {"frame": -7, "time": 26, "connection": -10, "sender": 6, "flags": 11, "seq": -10, "ack": -10, "length": -6,
           "window": -8, "client_state": 12, "server_state": 12, "annotations": 1}  # fmt: skip
 
 
@@ -22,9 +33,8 @@ WIDTHS = {"frame": -7, "time": 17, "connection": -10, "sender": 6, "flags": 11, 
 @files
 @format_option()
 @filters
-@click.option("--annotation", "annotations", multiple=True, metavar="NAME", help="With this annotation.")
 @common
-def command(files: tuple[str, ...], form: str, output: str | None, **options: Any) -> None:
+def command(files: tuple[str, ...], **options: Any) -> None:
     """The table of packets: both endpoints' states after each, annotations, what Wireshark would mark.
 
     \b
@@ -35,41 +45,21 @@ def command(files: tuple[str, ...], form: str, output: str | None, **options: An
 
     The capture is read twice, so that memory does not grow with it.
     """
-    from tcpscope.tables import rows
+    from tcpscope.tables.filters import conditions, keep
 
+    found = locate(files)
+    refuse_overwriting(found, options["output"])
     with progress(options["quiet"]) as show:
-        result, chunks = read_packets(locate(files), msl=options["msl"], by_tunnel=options["by_tunnel"], progress=show)
-    once = not result.files  # standard input: what is wrong with it is known only at its end
-    if not once:
-        warn(result, options["strict"], options["quiet"])
-        tell_read(result, options["verbose"])
-    tests = packet_tests(wanted(result, options) if not once else _early(options))
-
-    def found() -> Iterator[dict[str, Any]]:
-        for chunk in chunks:
-            yield from keep(rows.rows("packets", chunk), tests)
-        if once:
-            warn(result, options["strict"], options["quiet"])
-
-    with destination(output) as stream:
-        if form != "table":
-            write("packets", found(), form, stream)
-            return
-        from tcpscope.report.terminal import print_lines
-
-        text = TextIOWrapper(stream, encoding="utf-8", newline="\n")
-        try:
-            print_lines(found(), WIDTHS, text)
-        finally:
-            text.detach()
-
-
-def _early(options: dict[str, Any]) -> Wanted:
-    """Filters for standard input: its start is not known yet, so +SECONDS cannot be counted."""
-    from tcpscope.errors import UsageError
-    from tcpscope.tables.analysis import Analysis
-
-    for name in ("since", "until"):
-        if (options[name] or "").startswith("+"):
+        result, chunks = read_packets(found, msl=options["msl"], by_tunnel=options["by_tunnel"], progress=show)
+        once = not result.files  # standard input: what is wrong with it is known only at its end
+        if once and any((options[name] or "").startswith("+") for name in ("since", "until")):
             raise UsageError("--from and --to with +SECONDS need a file: the start of standard input is not known yet")
-    return wanted(Analysis([]), options)
+        if not once:
+            warn(result, options)
+
+        def all_chunks() -> Iterator[Raw]:
+            yield from chunks
+            if once:
+                warn(result, options)
+
+        emit("packets", keep("packets", all_chunks(), conditions("packets", wanted(result, options))), WIDTHS, options)

@@ -8,14 +8,14 @@ from typing import Any, NamedTuple
 
 from tcpscope.diagnose.finding import Finding
 from tcpscope.replay import layout
-from tcpscope.tables.schema import address
+from tcpscope.tables.address import address
 
 MANY = 20  # connections and frames named in a finding; the rest is counted
 
 _PLAIN = ("packets", "data_packets", "bytes", "dwell_close_wait_ns")
 _ODD = ("timeout_retransmissions", "fast_retransmissions", "tail_loss_probes", "recovery_retransmissions",
         "spurious_retransmissions", "syn_retransmissions", "zero_window_ns", "zero_window_spells",
-        "duplicate_captures", "missed_bytes", "nagle_stalls", "nagle_ns")  # fmt: skip
+        "duplicate_captures", "missed_bytes", "bad_checksums", "nagle_stalls", "nagle_ns")  # fmt: skip
 _COMMON = ("connection", "first_frame", "last_frame", "start_ns", "end_ns", "client_addr", "client_port",
            "server_addr", "server_port", "ip_version", "client_state", "server_state", "close_kind", "closed_by",
            "one_direction", "refused_ns", "syn_rtt_ns", "ack_rtt_ns")  # fmt: skip

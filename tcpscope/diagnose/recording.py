@@ -9,7 +9,7 @@ from tcpscope.diagnose.finding import Finding
 
 
 def recording(found: list[Facts], files: list[dict[str, Any]], names: list[str]) -> list[Finding]:
-    """Duplicates, one direction only, packets the capture missed, drops, damage."""
+    """Duplicates, wrong checksums, one direction only, packets the capture missed, drops, damage."""
     findings = []
     for name, file in zip(names, files, strict=False):
         if file.get("damage"):
@@ -31,6 +31,16 @@ def recording(found: list[Facts], files: list[dict[str, Any]], names: list[str])
             twice, "duplicates", "note", "capture",
             f"{times(count, 'packet')} of {times(len(twice))} stand in the capture twice; they are not retransmissions",
             "a mirror port or `any` shows packets on their way in and out: capture on one interface",
+            packets=count,
+        ))  # fmt: skip
+    wrong = [f for f in found if f.client["bad_checksums"] or f.server["bad_checksums"]]
+    if wrong:
+        count = sum(f.client["bad_checksums"] + f.server["bad_checksums"] for f in wrong)
+        findings.append(about(
+            wrong, "checksums", "note", "capture",
+            f"{times(count, 'packet')} of {times(len(wrong))} " + ("has" if count == 1 else "have")
+            + " a wrong TCP checksum",
+            "damaged on the way (the receiver drops such packets), or rewritten after the capture: states may be off",
             packets=count,
         ))  # fmt: skip
     single = [f for f in found if f.common["one_direction"] and f.close == "open"]

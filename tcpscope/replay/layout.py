@@ -126,7 +126,7 @@ class Layout:
         code = self.codes[at]
         return struct.calcsize("@" + "".join(self.codes[:at]) + "0" + ("B" if code.endswith("s") else code))
 
-    def dtype(self):  # type: ignore[no-untyped-def]
+    def dtype(self) -> Any:
         """The numpy structured dtype of the record."""
         import numpy
 

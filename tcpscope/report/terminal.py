@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable
 from io import StringIO
 from operator import itemgetter
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -25,7 +25,7 @@ from tcpscope.tables.overview import overview
 
 SHOWN = 25  # connections in the table of `analyze`
 PIPE_WIDTH = 132
-NARROW = 100  # below this width the table leaves out what matters least
+NARROW = 116  # below this width a connection takes two lines; long addresses need more
 COLOURS = {"error": "bold red", "warning": "yellow", "note": "cyan"}
 STATE_COLOURS = {"ESTABLISHED": "green", "CLOSED": "dim", "TIME_WAIT": "blue", "UNKNOWN": "dim", "CLOSE_WAIT": "yellow",
                  "SYN_SENT": "magenta", "SYN_RECEIVED": "magenta"}  # fmt: skip
@@ -81,9 +81,10 @@ def print_overview(out: Console, facts: dict[str, Any], utc: bool) -> None:
 
 _FIELDS = ("connection", "client_addr", "client_port", "server_addr", "server_port", "ip_version", "client_state",
            "server_state", "start_ns", "end_ns", "client_unique_bytes", "server_unique_bytes", "initial_rtt_ns",
-           "syn_rtt_ns", "client_retransmissions", "server_retransmissions", "close_kind", "closed_by",
-           "client_timeout_retransmissions", "server_timeout_retransmissions", "client_zero_window_ns",
-           "server_zero_window_ns")  # fmt: skip
+           "syn_rtt_ns", "close_kind", "closed_by")  # fmt: skip
+_ODD = ("connection", "close_kind", "client_retransmissions", "server_retransmissions",
+        "client_timeout_retransmissions", "server_timeout_retransmissions", "client_zero_window_ns",
+        "server_zero_window_ns")  # fmt: skip
 _BADNESS = {
     "refused": 50,
     "unanswered": 60,
@@ -95,68 +96,95 @@ _BADNESS = {
 }
 
 
-def _again(c: dict[str, Any]) -> int:
-    return int(c["client_retransmissions"] + c["server_retransmissions"])
-
-
-def badness(c: dict[str, Any]) -> float:
+def badness(close: int, retransmissions: int, timeouts: int, zero_window_ns: int) -> float:
     """How much a connection deserves to be looked at; 0: nothing odd."""
-    found = float(_BADNESS.get(layout.CLOSE_KINDS[c["close_kind"]], 0))
-    found += min(_again(c), 50) + 5 * min(c["client_timeout_retransmissions"] + c["server_timeout_retransmissions"], 10)
-    return float(found + min((c["client_zero_window_ns"] + c["server_zero_window_ns"]) / 1e9, 10) * 5)
+    found = _BADNESS.get(layout.CLOSE_KINDS[close], 0) + min(retransmissions, 50) + 5 * min(timeouts, 10)
+    return found + 5 * min(zero_window_ns / 1e9, 10)
+
+
+def chosen(raw: bytes) -> list[Line]:
+    """The connections to show: all in order, or of more than SHOWN the oddest, worst first."""
+    again, worst = {}, []
+    for at, (number, close, c, s, late_c, late_s, zero_c, zero_s) in enumerate(layout.CONNECTION.select(raw, _ODD)):
+        again[number] = c + s
+        worst.append((-badness(close, c + s, late_c + late_s, zero_c + zero_s), number, at))
+    worst.sort(key=None if len(worst) > SHOWN else itemgetter(1))
+    size = layout.CONNECTION.size
+    few = b"".join(raw[at * size : at * size + size] for _, _, at in worst[:SHOWN])
+    return [_line(dict(zip(_FIELDS, it, strict=True)), again) for it in layout.CONNECTION.select(few, _FIELDS)]
+
+
+class Line(NamedTuple):
+    """What is said of one connection."""
+
+    number: str
+    client: str
+    server: str
+    states: tuple[str, str]
+    duration: str
+    sent: tuple[str, str]
+    rtt: str
+    again: int
+    close: str
+
+
+def _line(c: dict[str, Any], again: dict[int, int]) -> Line:
+    rtt = c["initial_rtt_ns"] if c["initial_rtt_ns"] > 0 else c["syn_rtt_ns"]
+    close = layout.CLOSE_KINDS[c["close_kind"]].replace("_", " ")
+    who = layout.CLOSED_BY.get(c["closed_by"])
+    return Line(
+        str(c["connection"]),
+        endpoint(c["client_addr"], c["ip_version"], c["client_port"]),
+        endpoint(c["server_addr"], c["ip_version"], c["server_port"]),
+        (layout.STATES[c["client_state"]], layout.STATES[c["server_state"]]),
+        span((c["end_ns"] - c["start_ns"]) / 1e9),
+        (size(c["client_unique_bytes"]), size(c["server_unique_bytes"])),
+        span(rtt / 1e9 if rtt > 0 else None),
+        again[c["connection"]],
+        close + (f" by {who}" if who and close not in ("open", "unanswered", "refused") else ""),
+    )
 
 
 def print_connections(out: Console, raw: bytes) -> None:
-    """All connections in order; of very many the worst, and how to see the rest."""
-    found = [dict(zip(_FIELDS, values, strict=True)) for values in layout.CONNECTION.select(raw, _FIELDS)]
-    total = len(found)
+    """A line for each connection where the width allows it, else two; of very many the worst."""
+    total = len(raw) // layout.CONNECTION.size
     if total == 0:
         return
-    if total > SHOWN:
-        found.sort(key=lambda c: (-badness(c), c["connection"]))
-        found = found[:SHOWN]
-    else:
-        found.sort(key=itemgetter("connection"))
-    wide = out.width >= NARROW
-    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0) if not wide else (0, 2, 0, 0))
-    table.add_column("#", justify="right")
-    for head in ("client", "server"):
-        table.add_column(head, overflow="fold")
-    for head in ("client state", "server state"):
-        table.add_column(head, no_wrap=wide, overflow="fold")
-    if wide:
-        table.add_column("time", justify="right", no_wrap=True)
-    table.add_column("sent →" if wide else "→", justify="right", no_wrap=True)
-    table.add_column("← sent" if wide else "←", justify="right", no_wrap=True)
-    if wide:
-        table.add_column("RTT", justify="right", no_wrap=True)
-    table.add_column("again", justify="right", no_wrap=True)
-    table.add_column("close", overflow="fold")
-    for c in found:
-        rtt = c["initial_rtt_ns"] if c["initial_rtt_ns"] > 0 else c["syn_rtt_ns"]
-        who = layout.CLOSED_BY.get(c["closed_by"])
-        close = layout.CLOSE_KINDS[c["close_kind"]].replace("_", " ")
-        again = _again(c)
-        cells: list[Any] = [
-            str(c["connection"]),
-            endpoint(c["client_addr"], c["ip_version"], c["client_port"]),
-            endpoint(c["server_addr"], c["ip_version"], c["server_port"]),
-            state(layout.STATES[c["client_state"]]),
-            state(layout.STATES[c["server_state"]]),
-            span((c["end_ns"] - c["start_ns"]) / 1e9),
-            size(c["client_unique_bytes"]),
-            size(c["server_unique_bytes"]),
-            span(rtt / 1e9 if rtt > 0 else None),
-            Text(str(again) if again else "", style="yellow"),
-            close + (f" by {who}" if who and close not in ("open", "unanswered", "refused") else ""),
-        ]
-        table.add_row(*(cells if wide else [cell for i, cell in enumerate(cells) if i not in (5, 8)]))
+    lines = chosen(raw)
     out.print()
-    out.print(table)
+    ends = max(len(line.client) + len(line.server) for line in lines)
+    (_print_wide if out.width >= NARROW + max(0, ends - 30) else _print_narrow)(out, lines)
     if total > SHOWN:
         out.print(
             f"… the {SHOWN} oddest of {total:,} connections; all: tcpscope connections FILE (--format csv, json, …)"
         )
+
+
+def _print_wide(out: Console, lines: list[Line]) -> None:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    right = ("#", "time", "sent →", "← sent", "RTT", "again")
+    for head in ("#", "client", "server", "client state", "server state", "time", "sent →", "← sent", "RTT", "again",
+                 "close"):  # fmt: skip
+        table.add_column(head, justify="right" if head in right else "left", no_wrap=True)
+    for it in lines:
+        again = Text(str(it.again) if it.again else "", style="yellow")
+        table.add_row(it.number, it.client, it.server, *map(state, it.states), it.duration, *it.sent, it.rtt, again,
+                      it.close)  # fmt: skip
+    out.print(table)
+
+
+def _print_narrow(out: Console, lines: list[Line]) -> None:
+    """Who with whom, then, indented, what became of it; for 80 columns and fewer."""
+    indent = max(len(it.number) for it in lines) + 2
+    for it in lines:
+        out.print(f"{it.number:>{indent - 2}}  {it.client} → {it.server}")
+        facts = [it.duration, f"→ {it.sent[0]}", f"← {it.sent[1]}"]
+        if it.rtt != "-":
+            facts.append(f"RTT {it.rtt}")
+        if it.again:
+            facts.append(f"{it.again} sent again")
+        states = state(it.states[0]) + Text(" / ") + state(it.states[1])
+        out.print(Padding(states + Text("; " + ", ".join([it.close, *facts])), (0, 0, 0, indent)))
 
 
 # ---------------------------------------------------------------- findings
@@ -197,28 +225,3 @@ def print_analysis(result: Analysis, findings: list[Finding], utc: bool, stream:
     print_findings(out, findings)
     if isinstance(page, StringIO):
         stream.writelines(line.rstrip() + "\n" for line in page.getvalue().splitlines())
-
-
-# ---------------------------------------------------------------- the table format of the other commands
-
-
-def short(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, float):
-        return f"{value:.6f}".rstrip("0").rstrip(".") if abs(value) < 1e6 else f"{value:.6f}"
-    if isinstance(value, list):
-        return ",".join("-".join(map(str, it)) if isinstance(it, list) else str(it) for it in value)
-    return safe(str(value))
-
-
-def print_lines(rows: Iterable[dict[str, Any]], widths: dict[str, int], stream: IO[str]) -> None:
-    """Rows as aligned lines, streaming: a column is as wide as `widths` says, longer values push on."""
-    head = "  ".join(name.ljust(width) if width > 0 else name.rjust(-width) for name, width in widths.items())
-    stream.write(head.rstrip() + "\n")
-    for row in rows:
-        cells = []
-        for name, width in widths.items():
-            text = short(row[name])
-            cells.append(text.ljust(width) if width > 0 else text.rjust(-width))
-        stream.write("  ".join(cells).rstrip() + "\n")

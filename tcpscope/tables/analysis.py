@@ -56,6 +56,11 @@ def locate(paths: Paths | str | os.PathLike[str]) -> Sources:
     return find([paths] if isinstance(paths, str | os.PathLike) else paths)
 
 
+def readable_once(found: Sources) -> bool:
+    """Whether a source cannot be read a second time: standard input, a pipe, `<(command)`."""
+    return any(it.name == STDIN or not os.path.isfile(it.name) for it in found.captures)
+
+
 def _batches(reader: MergedReader, progress: Progress | None) -> Iterator[SegmentBatch]:
     """The reader's batches; each may be used until the next is asked for."""
     batch = SegmentBatch(BATCH)
@@ -137,18 +142,19 @@ def packets(
     """Packet records, settled, a chunk at a time, and what is known of the files (complete at the end).
 
     Files are read twice: once to learn how every connection went on, once to print, so that
-    memory does not grow with the capture.  Standard input can be read only once: there the
+    memory does not grow with the capture.  Standard input and pipes can be read only once: there the
     records are kept until its end, or, past KEEP_ROWS of them, settled by what is known then.
     """
-    if any(source.name == STDIN for source in found.captures):
+    if readable_once(found):
         result = Analysis([source.name for source in found.captures], found.skipped)
         return result, _packets_once(found, result, round(msl * 1e9), by_tunnel, progress)
     result = analyse(found, msl=msl, by_tunnel=by_tunnel, progress=progress)
-    return result, _packets_again(found, result, round(msl * 1e9), by_tunnel)
+    return result, packets_again(found, result, msl=msl, by_tunnel=by_tunnel)
 
 
-def _packets_again(found: Sources, result: Analysis, msl_ns: int, by_tunnel: bool) -> Iterator[bytearray]:
-    engine = Engine(packets=True, keep_past=False, msl_ns=msl_ns, flow_by_tunnel=by_tunnel)
+def packets_again(found: Sources, result: Analysis, *, msl: float, by_tunnel: bool) -> Iterator[bytearray]:
+    """The packet records of captures analysed before (with the same options), settled, a chunk at a time."""
+    engine = Engine(packets=True, keep_past=False, msl_ns=round(msl * 1e9), flow_by_tunnel=by_tunnel)
     assert result.engine is not None
     with MergedReader(found.captures) as reader:
         for batch in _batches(reader, None):

@@ -1,31 +1,56 @@
-"""Which rows a person asked for: by host, port, state, annotation, time, connection."""
+"""Which records a person asked for: by host, port, state, annotation, time, connection.
+
+Records in, records out: what is not wanted is never turned into rows.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import contextlib
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from ipaddress import ip_address, ip_network
+from decimal import Decimal, InvalidOperation
+from itertools import compress
 from typing import Any
 
 from tcpscope.errors import UsageError
 from tcpscope.replay.layout import ANNOTATIONS, STATES
+from tcpscope.tables.address import address
+from tcpscope.tables.rows import Raw, unpacked
+from tcpscope.tables.schema import LAYOUTS
+from tcpscope.tables.values import Fields, by_version
 
-Row = dict[str, Any]
-Test = Callable[[Row], bool]
+FOREVER = 1_000_000_000_000  # seconds
+Test = Callable[[Fields], Iterable[bool]]  # of each record, whether it passes
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """Each field: what to keep; empty means all.  Times in seconds since the epoch."""
+    """Each field: what to keep; empty means all.  Times in nanoseconds since the epoch."""
 
     hosts: tuple[str, ...] = ()
     ports: tuple[int, ...] = ()
     states: tuple[str, ...] = ()
     annotations: tuple[str, ...] = ()
     connections: tuple[int, ...] = ()
-    since: float | None = None
-    until: float | None = None
+    since: int | None = None
+    until: int | None = None
+
+
+@dataclass(frozen=True)
+class Names:
+    """The fields of a record that the tests look at."""
+
+    addresses: tuple[str, str]
+    ports: tuple[str, str]
+    first: str
+    last: str
+
+
+FIELDS = {
+    "packets": Names(("src", "dst"), ("sport", "dport"), "time_ns", "time_ns"),
+    "connections": Names(("client_addr", "server_addr"), ("client_port", "server_port"), "start_ns", "end_ns"),
+}
 
 
 def nearest(word: str, words: Iterable[str]) -> str:
@@ -36,85 +61,113 @@ def nearest(word: str, words: Iterable[str]) -> str:
     return f" (did you mean {found[0]}?)" if found else ""
 
 
-def moment(text: str, start: float) -> float:
-    """Seconds since the epoch from `+2.5` (after the capture's start), epoch seconds, or ISO 8601 (UTC by default)."""
-    try:
-        if text.startswith("+"):
-            return start + float(text[1:])
-        return float(text)
-    except ValueError:
-        pass
+def moment(text: str, start_ns: int) -> int:
+    """Nanoseconds since the epoch from `+2.5` (s after the capture's start), epoch seconds, or ISO 8601 (UTC)."""
+    with contextlib.suppress(InvalidOperation):
+        seconds = Decimal(text)  # a double resolves 240 ns only
+        if seconds.is_finite() and abs(seconds) < FOREVER:
+            return int(seconds * 1_000_000_000) + (start_ns if text.startswith("+") else 0)
     try:
         when = datetime.fromisoformat(text)
     except ValueError:
         raise UsageError(f"no time: {text!r}; write +SECONDS, epoch seconds or 2026-01-31T12:00:00") from None
-    return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
+    when = when if when.tzinfo else when.replace(tzinfo=UTC)
+    whole = when.replace(microsecond=0)
+    return round(whole.timestamp()) * 1_000_000_000 + when.microsecond * 1000
 
 
-def _networks(hosts: tuple[str, ...]) -> list[Any]:
+def networks(hosts: tuple[str, ...]) -> list[Any]:
+    """Addresses and networks (`10.0.0.0/8`) as networks; UsageError for anything else."""
+    from ipaddress import ip_network
+
     try:
         return [ip_network(host, strict=False) for host in hosts]
-    except ValueError as error:
-        raise UsageError(f"no address or network: {error}") from None
+    except ValueError:
+        raise UsageError(f"no address or network among {', '.join(hosts)}; write 10.0.0.1 or 10.0.0.0/8") from None
 
 
-def _checked(words: tuple[str, ...], known: tuple[str, ...], what: str) -> set[str]:
-    found = set()
+def bits(words: tuple[str, ...], known: tuple[str, ...], what: str) -> int:
+    """The words' bits by their position in `known`; any case, - for _; UsageError for a word that is not known."""
+    upper = {word.upper(): bit for bit, word in enumerate(known)}
+    mask = 0
     for word in words:
-        same = {w.upper(): w for w in known}.get(word.upper().replace("-", "_"))
-        if same is None:
-            raise UsageError(f"no {what} {word!r}{nearest(word.lower(), [w.lower() for w in known])}")
-        found.add(same)
-    return found
+        bit = upper.get(word.upper().replace("-", "_"))
+        if bit is None:
+            like = nearest(word.upper().replace("-", "_"), upper)
+            if known and known[0].islower():
+                like = like.lower()
+            raise UsageError(f"no {what} {word!r}{like or '; there are: ' + ', '.join(known)}")
+        mask |= 1 << bit
+    return mask
 
 
-def tests(wanted: Wanted, addresses: tuple[str, str], ports: tuple[str, str], time: str) -> list[Test]:
-    """What a row must pass; the arguments name the row's columns."""
+def _inside(found: list[Any]) -> Callable[[bytes, int], bool]:
+    from ipaddress import ip_address
+
+    def judge(raw: bytes, version: int) -> bool:
+        ip = ip_address(address(raw, version))
+        return any(ip in network for network in found)
+
+    known = by_version(judge)
+    return lambda raw, version: bool(known[4 if version == 4 else 6][raw])
+
+
+def of_connections(wanted: Iterable[int]) -> Test:
+    """The record belongs to one of these connections."""
+    numbers = set(wanted)
+    return lambda fields: (it in numbers for it in fields["connection"])
+
+
+def conditions(table: str, wanted: Wanted) -> list[Test]:
+    """What a record of `packets` or `connections` must pass."""
+    at = FIELDS[table]
     found: list[Test] = []
     if wanted.connections:
-        numbers = set(wanted.connections)
-        found.append(lambda row: row["connection"] in numbers)
+        found.append(of_connections(wanted.connections))
     if wanted.ports:
-        either = set(wanted.ports)
-        found.append(lambda row: row[ports[0]] in either or row[ports[1]] in either)
+        ports = set(wanted.ports)
+        found.append(
+            lambda fields: (a in ports or b in ports for a, b in zip(*(fields[it] for it in at.ports), strict=True))
+        )
     if wanted.hosts:
-        networks = _networks(wanted.hosts)
-        known: dict[str, bool] = {}
-
-        def inside(text: str) -> bool:
-            if text not in known:
-                known[text] = any(ip_address(text) in network for network in networks)
-            return known[text]
-
-        found.append(lambda row: inside(row[addresses[0]]) or inside(row[addresses[1]]))
+        inside = _inside(networks(wanted.hosts))
+        found.append(
+            lambda fields: (
+                inside(a, version) or inside(b, version)
+                for a, b, version in zip(*(fields[it] for it in (*at.addresses, "ip_version")), strict=True)
+            )
+        )
     if wanted.states:
-        states = _checked(wanted.states, STATES, "state")
-        found.append(lambda row: row["client_state"] in states or row["server_state"] in states)
+        states = bits(wanted.states, STATES, "state")
+        found.append(
+            lambda fields: (
+                bool((1 << a | 1 << b) & states)
+                for a, b in zip(fields["client_state"], fields["server_state"], strict=True)
+            )
+        )
+    if wanted.annotations and table == "packets":
+        mask = bits(wanted.annotations, ANNOTATIONS, "annotation")
+        found.append(lambda fields: (it & mask != 0 for it in fields["annotations"]))
     if wanted.since is not None:
         since = wanted.since
-        found.append(lambda row: row[time] + row.get("duration", 0.0) >= since)
+        found.append(lambda fields: (it >= since for it in fields[at.last]))
     if wanted.until is not None:
         until = wanted.until
-        found.append(lambda row: row[time] <= until)
+        found.append(lambda fields: (it <= until for it in fields[at.first]))
     return found
 
 
-def packet_tests(wanted: Wanted) -> list[Test]:
-    """For rows of `packets`."""
-    found = tests(wanted, ("src", "dst"), ("sport", "dport"), "time")
-    if wanted.annotations:
-        words = _checked(wanted.annotations, ANNOTATIONS, "annotation")
-        found.append(lambda row: not words.isdisjoint(row["annotations"]))
-    return found
-
-
-def connection_tests(wanted: Wanted) -> list[Test]:
-    """For rows of `connections`."""
-    return tests(wanted, ("client_ip", "server_ip"), ("client_port", "server_port"), "start")
-
-
-def keep(rows: Iterable[Row], conditions: list[Test]) -> Iterable[Row]:
-    """The rows that pass every test."""
-    if not conditions:
-        return rows
-    return (row for row in rows if all(test(row) for test in conditions))
+def keep(table: str, chunks: Iterable[Raw], passing: list[Test]) -> Iterator[Raw]:
+    """The records that pass every test, still packed."""
+    size = LAYOUTS[table].size
+    for chunk in chunks:
+        if not passing:
+            yield chunk
+            continue
+        for part, fields in unpacked(table, chunk):
+            passed = [all(answers) for answers in zip(*(test(fields) for test in passing), strict=True)]
+            if all(passed):
+                yield part
+            elif any(passed):
+                starts = compress(range(0, len(part), size), passed)
+                yield b"".join([part[start : start + size] for start in starts])

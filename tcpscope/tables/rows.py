@@ -2,28 +2,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from operator import itemgetter
 from typing import Any
 
-from tcpscope.tables.schema import LAYOUTS, TABLES
+from tcpscope.tables.schema import LAYOUTS, TABLES, Column
+from tcpscope.tables.values import Fields
 
 Row = dict[str, Any]
+Raw = bytes | bytearray | memoryview
+
+CHUNK = 1024  # records unpacked at a time
 
 
-def rows(table: str, raw: bytes | bytearray) -> Iterator[Row]:
+def unpacked(table: str, raw: Raw) -> Iterator[tuple[memoryview, Fields]]:
+    """The records, CHUNK at a time, packed and as fields, each field a sequence."""
+    layout = LAYOUTS[table]
+    view = memoryview(raw)
+    for at in range(0, len(view), CHUNK * layout.size):
+        part = view[at : at + CHUNK * layout.size]
+        yield part, dict(zip(layout.names, zip(*layout.struct.iter_unpack(part), strict=True), strict=True))
+
+
+def columns(table: str, raw: Raw, only: Sequence[str] = ()) -> Iterator[list[Sequence[Any]]]:
+    """The values of all columns, or of those named, a sequence for each column; CHUNK records at a time."""
+    declared = _declared(table, only)
+    for _, fields in unpacked(table, raw):
+        yield [column.value.values(fields) for column in declared]
+
+
+def rows(table: str, raw: Raw, only: Sequence[str] = ()) -> Iterator[Row]:
     """The rows of packed records, in the records' order.  table: connections, packets or events."""
-    columns = [(column.name, column.value) for column in TABLES[table]]
-    for record in LAYOUTS[table].dicts(bytes(raw)):
-        yield {name: value(record) for name, value in columns}
+    names = [column.name for column in _declared(table, only)]
+    for found in columns(table, raw, only):
+        for values in zip(*found, strict=True):
+            yield dict(zip(names, values, strict=True))
 
 
-def connections(raw: bytes) -> list[Row]:
-    """All connections, in the order of their first packets."""
-    return sorted(rows("connections", raw), key=lambda row: row["connection"])
+def _declared(table: str, only: Sequence[str]) -> Sequence[Column]:
+    if not only:
+        return TABLES[table]
+    named = {column.name: column for column in TABLES[table]}
+    return [named[name] for name in only]
 
 
-def events(raw: bytes) -> list[Row]:
-    """All events by time; of one moment, by connection and endpoint, each endpoint's own in their order."""
-    found = list(rows("events", raw))
-    found.sort(key=lambda row: row["time"])  # stable: an endpoint's events at one instant stay in order
-    return found
+def ordered(table: str, raw: bytes, field: str) -> bytes:
+    """The records sorted by a field; equal ones keep their order."""
+    layout = LAYOUTS[table]
+    keys = list(map(itemgetter(layout.names.index(field)), layout.struct.iter_unpack(raw)))
+    if all(map(int.__le__, keys, keys[1:])):
+        return raw
+    size = layout.size
+    return b"".join(raw[at * size : at * size + size] for at in sorted(range(len(keys)), key=keys.__getitem__))
+
+
+def by_number(raw: bytes) -> bytes:
+    """Connection records in the order of their first packets; the replay gives them as they end."""
+    return ordered("connections", raw, "connection")
+
+
+def by_time(raw: bytes) -> bytes:
+    """Event records in order of time; an endpoint's events at one instant stay in order."""
+    return ordered("events", raw, "time_ns")

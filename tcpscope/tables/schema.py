@@ -6,161 +6,114 @@ Values that are not known are None (null, NA), never a number that stands for it
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import struct
 from dataclasses import dataclass
-from ipaddress import IPv6Address
-from typing import Any
 
 from tcpscope.replay import layout
 from tcpscope.replay.states import Event
+from tcpscope.tables.values import (
+    Each,
+    IfOption,
+    Ip,
+    Known,
+    Made,
+    Nonzero,
+    Remembered,
+    Same,
+    Seconds,
+    Time,
+    Truth,
+    Value,
+    Word,
+    bits,
+    names,
+    who,
+)
 
-Record = Mapping[str, Any]
-
-NS = 1e-9
 FLAG_BITS = 0x1FF
 
 
 @dataclass(frozen=True)
 class Column:
-    """name, type ("int" "float" "str" "bool" "list"), unit ("s", "bytes", "bytes/s", ""), meaning, value of a record."""
+    """name, type ("int" "float" "str" "bool" "list"), unit ("s", "bytes", "bytes/s", ""), meaning, and its values."""
 
     name: str
     type: str
     unit: str
     meaning: str
-    value: Callable[[Record], Any]
-
-
-def address(raw: bytes, version: int) -> str:
-    """An IP address as text; IPv6 in its shortest form."""
-    if version == 4:
-        return f"{raw[0]}.{raw[1]}.{raw[2]}.{raw[3]}"
-    return str(IPv6Address(raw))
-
-
-_NAMED: dict[tuple[int, int], list[str]] = {}
-
-
-def names(mask: int, words: tuple[str, ...]) -> list[str]:
-    """The words whose bits are set in mask."""
-    key = (id(words), mask)
-    found = _NAMED.get(key)
-    if found is None:
-        found = [word for bit, word in enumerate(words) if mask >> bit & 1]
-        if len(_NAMED) < 4096:
-            _NAMED[key] = found
-    return found
-
-
-# ---------------------------------------------------------------- how a value comes from a record
-
-
-def _same(source: str) -> Callable[[Record], Any]:
-    return lambda r: r[source]
-
-
-def _known(source: str) -> Callable[[Record], Any]:
-    return lambda r: r[source] if r[source] >= 0 else None
-
-
-def _nonzero(source: str) -> Callable[[Record], Any]:
-    return lambda r: r[source] or None
-
-
-def _seconds(source: str) -> Callable[[Record], Any]:
-    return lambda r: r[source] / 1e9 if r[source] >= 0 else None
-
-
-def _time(source: str) -> Callable[[Record], Any]:
-    return lambda r: r[source] / 1e9
-
-
-def _word(source: str, words: tuple[str, ...]) -> Callable[[Record], Any]:
-    return lambda r: words[r[source]]
-
-
-def _who(source: str) -> Callable[[Record], Any]:
-    return lambda r: layout.CLOSED_BY.get(r[source])
-
-
-def _ip(source: str) -> Callable[[Record], Any]:
-    return lambda r: address(r[source], r["ip_version"])
-
-
-def _with_option(source: str, bit: int) -> Callable[[Record], Any]:
-    return lambda r: r[source] if r["options"] & bit else None
-
-
-def _sack(r: Record) -> list[list[int]]:
-    raw = r["sack"]
-    edges = [int.from_bytes(raw[4 * i : 4 * i + 4], "little") for i in range(2 * r["n_sack"])]
-    return [edges[i : i + 2] for i in range(0, len(edges), 2)]
-
-
-_FLAG_TEXT: dict[int, str] = {}
+    value: Value
 
 
 def flags_text(flags: int) -> str:
     """`SYN,ACK`: the names of the flags, in Wireshark's order."""
-    flags &= FLAG_BITS
-    if flags not in _FLAG_TEXT:
-        _FLAG_TEXT[flags] = ",".join(names(flags, layout.FLAGS))
-    return _FLAG_TEXT[flags]
+    return ",".join(names(flags & FLAG_BITS, layout.FLAGS))
 
 
+_NO_SACK: list[list[int]] = []
+
+
+def _sack(raw: bytes, blocks: int) -> list[list[int]]:
+    if not blocks:
+        return _NO_SACK
+    edges = struct.unpack_from(f"@{2 * blocks}I", raw)
+    return [list(edges[at : at + 2]) for at in range(0, len(edges), 2)]
+
+
+EVENT_KINDS = ("state",)
+EVENT_NAMES = tuple(event.name for event in Event)
 CHECKSUMS = ("unverifiable", "good", "bad", "offloaded")
 
 PACKETS = (
-    Column("frame", "int", "", "number of the frame in its file, from 1, as Wireshark's frame.number", _same("frame")),
-    Column("time", "float", "s", "since the epoch", _time("time_ns")),
-    Column("file", "int", "", "which input file, from 0", _same("file")),
-    Column("connection", "int", "", "number of the connection, from 0, by first packet", _same("connection")),
-    Column("sender", "str", "", "client or server", _word("sender", layout.ROLES)),
-    Column("src", "str", "", "source address", _ip("src")),
-    Column("sport", "int", "", "source port", _same("sport")),
-    Column("dst", "str", "", "destination address", _ip("dst")),
-    Column("dport", "int", "", "destination port", _same("dport")),
-    Column("seq", "int", "", "sequence number, relative to the sender's first", _same("seq")),
-    Column("ack", "int", "", "acknowledgment number, relative to the peer's first", _same("ack")),
-    Column("seq_raw", "int", "", "sequence number as in the header", _same("seq_raw")),
-    Column("ack_raw", "int", "", "acknowledgment number as in the header", _same("ack_raw")),
-    Column("length", "int", "bytes", "payload, by the IP header", _same("length")),
-    Column("window", "int", "bytes", "receive window, scaled where the scale is known", _same("window")),
-    Column("window_raw", "int", "", "receive window as in the header", _same("window_raw")),
-    Column("flags", "str", "", "TCP flags, comma separated", lambda r: flags_text(r["flags"])),
-    Column("client_state", "str", "", "client's state after this packet (RFC 9293)", _word("client_state", layout.STATES)),
-    Column("server_state", "str", "", "server's state after this packet", _word("server_state", layout.STATES)),
-    Column("annotations", "list", "", "tcpscope's annotations", lambda r: names(r["annotations"], layout.ANNOTATIONS)),
-    Column("wireshark", "list", "", "what Wireshark 4.0 would mark", lambda r: names(r["wireshark"], layout.WIRESHARK)),
-    Column("retransmission_of", "int", "", "frame of the copy before this one", _nonzero("retransmission_of")),
-    Column("acked_frame", "int", "", "last frame that this one acknowledges", _nonzero("acked_frame")),
-    Column("rtt", "float", "s", "round trip of that frame (Karn: none if it was repeated)", _seconds("rtt_ns")),
-    Column("ack_rtt", "float", "s", "the same by Wireshark's rule", _seconds("ack_rtt_ns")),
-    Column("initial_rtt", "float", "s", "SYN to the handshake's ACK, from that packet on", _seconds("initial_rtt_ns")),
-    Column("bytes_in_flight", "int", "bytes", "sent and not acknowledged, by Wireshark's rule", _nonzero("bytes_in_flight")),
-    Column("duplicate_ack_num", "int", "", "how many duplicates in a row, by Wireshark's rule", _nonzero("duplicate_ack_num")),
-    Column("mss", "int", "bytes", "MSS option", _with_option("mss", 1)),
-    Column("window_scale", "int", "", "window scale option, a shift", _with_option("window_scale", 2)),
-    Column("ts_val", "int", "", "timestamp option, TSval", _with_option("ts_val", 16)),
-    Column("ts_ecr", "int", "", "timestamp option, TSecr", _with_option("ts_ecr", 16)),
-    Column("sack", "list", "", "SACK blocks, relative: pairs of left and right edge", _sack),
-    Column("ttl", "int", "", "IP time to live or hop limit", _same("ttl")),
-    Column("checksum", "str", "", "TCP checksum: good, bad, offloaded or unverifiable", _word("checksum_state", CHECKSUMS)),
+    Column("frame", "int", "", "number of the frame in its file, from 1, as Wireshark's frame.number", Same("frame")),
+    Column("time", "float", "s", "since the epoch", Time("time_ns")),
+    Column("file", "int", "", "which input file, from 0", Same("file")),
+    Column("connection", "int", "", "number of the connection, from 0, by first packet", Same("connection")),
+    Column("sender", "str", "", "client or server", Word("sender", layout.ROLES)),
+    Column("src", "str", "", "source address", Ip("src")),
+    Column("sport", "int", "", "source port", Same("sport")),
+    Column("dst", "str", "", "destination address", Ip("dst")),
+    Column("dport", "int", "", "destination port", Same("dport")),
+    Column("seq", "int", "", "sequence number, relative to the sender's first", Same("seq")),
+    Column("ack", "int", "", "acknowledgment number, relative to the peer's first", Same("ack")),
+    Column("seq_raw", "int", "", "sequence number as in the header", Same("seq_raw")),
+    Column("ack_raw", "int", "", "acknowledgment number as in the header", Same("ack_raw")),
+    Column("length", "int", "bytes", "payload, by the IP header", Same("length")),
+    Column("window", "int", "bytes", "receive window, scaled where the scale is known", Same("window")),
+    Column("window_raw", "int", "", "receive window as in the header", Same("window_raw")),
+    Column("flags", "str", "", "TCP flags, comma separated", Each("flags", Remembered(flags_text))),
+    Column("client_state", "str", "", "client's state after this packet (RFC 9293)", Word("client_state", layout.STATES)),
+    Column("server_state", "str", "", "server's state after this packet", Word("server_state", layout.STATES)),
+    Column("annotations", "list", "", "tcpscope's annotations", bits("annotations", layout.ANNOTATIONS)),
+    Column("wireshark", "list", "", "what Wireshark 4.0 would mark", bits("wireshark", layout.WIRESHARK)),
+    Column("retransmission_of", "int", "", "frame of the copy before this one", Nonzero("retransmission_of")),
+    Column("acked_frame", "int", "", "last frame that this one acknowledges", Nonzero("acked_frame")),
+    Column("rtt", "float", "s", "round trip of that frame (Karn: none if it was repeated)", Seconds("rtt_ns")),
+    Column("ack_rtt", "float", "s", "the same by Wireshark's rule", Seconds("ack_rtt_ns")),
+    Column("initial_rtt", "float", "s", "SYN to the handshake's ACK, from that packet on", Seconds("initial_rtt_ns")),
+    Column("bytes_in_flight", "int", "bytes", "sent and not acknowledged, by Wireshark's rule", Nonzero("bytes_in_flight")),
+    Column("duplicate_ack_num", "int", "", "how many duplicates in a row, by Wireshark's rule", Nonzero("duplicate_ack_num")),
+    Column("mss", "int", "bytes", "MSS option", IfOption("mss", 1)),
+    Column("window_scale", "int", "", "window scale option, a shift", IfOption("window_scale", 2)),
+    Column("ts_val", "int", "", "timestamp option, TSval", IfOption("ts_val", 16)),
+    Column("ts_ecr", "int", "", "timestamp option, TSecr", IfOption("ts_ecr", 16)),
+    Column("sack", "list", "", "SACK blocks, relative: pairs of left and right edge", Made(("sack", "n_sack"), _sack)),
+    Column("ttl", "int", "", "IP time to live or hop limit", Same("ttl")),
+    Column("checksum", "str", "", "TCP checksum: good, bad, offloaded or unverifiable", Word("checksum_state", CHECKSUMS)),
 )  # fmt: skip
 
 EVENTS = (
-    Column("time", "float", "s", "since the epoch", _time("time_ns")),
-    Column("frame", "int", "", "frame that shows it; null: none, a timer", _nonzero("frame")),
-    Column("file", "int", "", "which input file, from 0", _same("file")),
-    Column("connection", "int", "", "number of the connection", _same("connection")),
-    Column("endpoint", "str", "", "client or server", _word("endpoint", layout.ROLES)),
-    Column("ip", "str", "", "the endpoint's address", _ip("ip")),
-    Column("port", "int", "", "the endpoint's port", _same("port")),
-    Column("kind", "str", "", "state: a change of state", lambda r: "state"),
-    Column("old", "str", "", "state before", _word("old", layout.STATES)),
-    Column("new", "str", "", "state after", _word("new", layout.STATES)),
-    Column("event", "str", "", "what moved it: a row of replay/states.py", lambda r: Event(r["event"]).name),
-    Column("inferred", "bool", "", "concluded from other packets, not seen happening", lambda r: bool(r["inferred"])),
+    Column("time", "float", "s", "since the epoch", Time("time_ns")),
+    Column("frame", "int", "", "frame that shows it; null: none, a timer", Nonzero("frame")),
+    Column("file", "int", "", "which input file, from 0", Same("file")),
+    Column("connection", "int", "", "number of the connection", Same("connection")),
+    Column("endpoint", "str", "", "client or server", Word("endpoint", layout.ROLES)),
+    Column("ip", "str", "", "the endpoint's address", Ip("ip")),
+    Column("port", "int", "", "the endpoint's port", Same("port")),
+    Column("kind", "str", "", "state: a change of state", Word("kind", EVENT_KINDS)),
+    Column("old", "str", "", "state before", Word("old", layout.STATES)),
+    Column("new", "str", "", "state after", Word("new", layout.STATES)),
+    Column("event", "str", "", "what moved it: a row of replay/states.py", Word("event", EVENT_NAMES)),
+    Column("inferred", "bool", "", "concluded from other packets, not seen happening", Truth("inferred")),
 )  # fmt: skip
 
 _SIDE_MEANINGS: dict[str, tuple[str, str]] = {
@@ -252,58 +205,58 @@ def _side(role: str) -> list[Column]:
         field = f"{role}_{source}"
         if name.startswith("dwell_"):
             state = name.removeprefix("dwell_").upper()
-            columns.append(Column(f"{role}_{name}", "float", "s", f"time in {state}", _seconds(field)))
+            columns.append(Column(f"{role}_{name}", "float", "s", f"time in {state}", Seconds(field)))
             continue
         unit, meaning = _SIDE_MEANINGS[name]
         if source.endswith("_ns"):
-            columns.append(Column(f"{role}_{name}", "float", unit, meaning, _seconds(field)))
+            columns.append(Column(f"{role}_{name}", "float", unit, meaning, Seconds(field)))
         elif code == "d":
-            columns.append(Column(f"{role}_{name}", "float", unit, meaning, _known(field)))
+            columns.append(Column(f"{role}_{name}", "float", unit, meaning, Known(field)))
         else:
-            columns.append(Column(f"{role}_{name}", "int", unit, meaning, _known(field)))
+            columns.append(Column(f"{role}_{name}", "int", unit, meaning, Known(field)))
     return columns
 
 
 COMPLETENESS = ("SYN", "SYN-ACK", "ACK", "DATA", "FIN", "RST")
 
 CONNECTIONS = (
-    Column("connection", "int", "", "number, from 0, by first packet", _same("connection")),
-    Column("client_ip", "str", "", "client's address", _ip("client_addr")),
-    Column("client_port", "int", "", "client's port", _same("client_port")),
-    Column("server_ip", "str", "", "server's address", _ip("server_addr")),
-    Column("server_port", "int", "", "server's port", _same("server_port")),
-    Column("start", "float", "s", "first packet, since the epoch", _time("start_ns")),
-    Column("duration", "float", "s", "first to last packet", lambda r: (r["end_ns"] - r["start_ns"]) / 1e9),
-    Column("client_state", "str", "", "client's state at the end", _word("client_state", layout.STATES)),
-    Column("server_state", "str", "", "server's state at the end", _word("server_state", layout.STATES)),
-    Column("close", "str", "", "how it ended: " + ", ".join(layout.CLOSE_KINDS), _word("close_kind", layout.CLOSE_KINDS)),
-    Column("closed_by", "str", "", "client, server, both at once, or null", _who("closed_by")),
-    Column("conn_state", "str", "", "as in Zeek's conn.log", _word("conn_state", layout.CONN_STATES)),
-    Column("history", "str", "", "as in Zeek's conn.log", lambda r: r["history"].split(b"\0", 1)[0].decode("ascii")),
+    Column("connection", "int", "", "number, from 0, by first packet", Same("connection")),
+    Column("client_ip", "str", "", "client's address", Ip("client_addr")),
+    Column("client_port", "int", "", "client's port", Same("client_port")),
+    Column("server_ip", "str", "", "server's address", Ip("server_addr")),
+    Column("server_port", "int", "", "server's port", Same("server_port")),
+    Column("start", "float", "s", "first packet, since the epoch", Time("start_ns")),
+    Column("duration", "float", "s", "first to last packet", Made(("start_ns", "end_ns"), lambda start, end: (end - start) / 1e9)),
+    Column("client_state", "str", "", "client's state at the end", Word("client_state", layout.STATES)),
+    Column("server_state", "str", "", "server's state at the end", Word("server_state", layout.STATES)),
+    Column("close", "str", "", "how it ended: " + ", ".join(layout.CLOSE_KINDS), Word("close_kind", layout.CLOSE_KINDS)),
+    Column("closed_by", "str", "", "client, server, both at once, or null", who("closed_by")),
+    Column("conn_state", "str", "", "as in Zeek's conn.log", Word("conn_state", layout.CONN_STATES)),
+    Column("history", "str", "", "as in Zeek's conn.log", Made(("history",), lambda raw: raw.split(b"\0", 1)[0].decode("ascii"))),
     Column("completeness", "int", "", "as Wireshark's tcp.completeness: SYN 1, SYN-ACK 2, ACK 4, data 8, FIN 16, RST 32",
-           _same("completeness")),
+           Same("completeness")),
     Column("role_evidence", "str", "", "what told client from server: " + ", ".join(layout.ROLE_EVIDENCE),
-           _word("role_evidence", layout.ROLE_EVIDENCE)),
+           Word("role_evidence", layout.ROLE_EVIDENCE)),
     Column("capture_point", "str", "", "where the capture was taken: client, server, middle, unknown",
-           _word("capture_point", layout.CAPTURE_POINTS)),
-    Column("first_frame", "int", "", "frame of the first packet", _same("first_frame")),
-    Column("last_frame", "int", "", "frame of the last packet", _same("last_frame")),
-    Column("file", "int", "", "file of the first packet, from 0", _same("file")),
-    Column("syn_rtt", "float", "s", "SYN to SYN-ACK: capture point to server and back", _seconds("syn_rtt_ns")),
-    Column("ack_rtt", "float", "s", "SYN-ACK to ACK: capture point to client and back", _seconds("ack_rtt_ns")),
-    Column("initial_rtt", "float", "s", "SYN to the handshake's ACK", _seconds("initial_rtt_ns")),
-    Column("refused_after", "float", "s", "SYN to the RST that refused it", _seconds("refused_ns")),
-    Column("half_close", "float", "s", "one side closed, the other still open", _seconds("half_close_ns")),
-    Column("half_close_bytes", "int", "bytes", "payload sent in that time", _known("half_close_bytes")),
-    Column("time_wait_owner", "str", "", "who rests in TIME_WAIT", _who("time_wait_owner")),
-    Column("time_wait_start", "float", "s", "since the epoch", _seconds("time_wait_start_ns")),
-    Column("time_wait_end", "float", "s", "projected: 2 MSL later", _seconds("time_wait_end_ns")),
-    Column("reused", "bool", "", "the four-tuple had a connection before", lambda r: bool(r["reused"])),
-    Column("fast_open", "bool", "", "data in the SYN (RFC 7413)", lambda r: bool(r["fast_open"])),
-    Column("simultaneous_open", "bool", "", "both sides sent SYN", lambda r: bool(r["simultaneous_open"])),
-    Column("one_direction", "bool", "", "only one side's packets were captured", lambda r: bool(r["one_direction"])),
+           Word("capture_point", layout.CAPTURE_POINTS)),
+    Column("first_frame", "int", "", "frame of the first packet", Same("first_frame")),
+    Column("last_frame", "int", "", "frame of the last packet", Same("last_frame")),
+    Column("file", "int", "", "file of the first packet, from 0", Same("file")),
+    Column("syn_rtt", "float", "s", "SYN to SYN-ACK: capture point to server and back", Seconds("syn_rtt_ns")),
+    Column("ack_rtt", "float", "s", "SYN-ACK to ACK: capture point to client and back", Seconds("ack_rtt_ns")),
+    Column("initial_rtt", "float", "s", "SYN to the handshake's ACK", Seconds("initial_rtt_ns")),
+    Column("refused_after", "float", "s", "SYN to the RST that refused it", Seconds("refused_ns")),
+    Column("half_close", "float", "s", "one side closed, the other still open", Seconds("half_close_ns")),
+    Column("half_close_bytes", "int", "bytes", "payload sent in that time", Known("half_close_bytes")),
+    Column("time_wait_owner", "str", "", "who rests in TIME_WAIT", who("time_wait_owner")),
+    Column("time_wait_start", "float", "s", "since the epoch", Seconds("time_wait_start_ns")),
+    Column("time_wait_end", "float", "s", "projected: 2 MSL later", Seconds("time_wait_end_ns")),
+    Column("reused", "bool", "", "the four-tuple had a connection before", Truth("reused")),
+    Column("fast_open", "bool", "", "data in the SYN (RFC 7413)", Truth("fast_open")),
+    Column("simultaneous_open", "bool", "", "both sides sent SYN", Truth("simultaneous_open")),
+    Column("one_direction", "bool", "", "only one side's packets were captured", Truth("one_direction")),
     Column("icmp", "str", "", "type/code of an ICMP error about it",
-           lambda r: None if r["icmp_type"] == 255 else f"{r['icmp_type']}/{r['icmp_code']}"),
+           Made(("icmp_type", "icmp_code"), lambda kind, code: None if kind == 255 else f"{kind}/{code}")),
     *_side("client"),
     *_side("server"),
 )  # fmt: skip

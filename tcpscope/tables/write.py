@@ -1,73 +1,55 @@
-"""Rows to files: JSON, JSON Lines, CSV, Parquet.  Rows come as an iterator and are not kept.
+"""Records to files: JSON, JSON Lines, CSV, Parquet.  They come in chunks and are not kept.
 
-A file is written beside its final name and moved there when it is whole, so that a failed run
-leaves the old one.  Text from a capture cannot become a spreadsheet formula in CSV.
+Text from a capture cannot become a spreadsheet formula in CSV.
 """
 
 from __future__ import annotations
 
-import contextlib
 import csv
-import os
-import sys
-import tempfile
 from collections.abc import Iterable, Iterator
 from io import TextIOWrapper
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, BinaryIO
 
-from tcpscope.errors import UsageError
-from tcpscope.tables.schema import TABLES, Column
+from tcpscope.tables.rows import CHUNK, Raw, Row, columns, rows
+from tcpscope.tables.schema import TABLES
 
-Row = dict[str, Any]
-
-FORMATS = ("table", "json", "jsonl", "csv", "parquet")
 PARQUET_ROWS = 65_536
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
-@contextlib.contextmanager
-def destination(path: str | None) -> Iterator[BinaryIO]:
-    """The binary stream to write to: standard output, or a file that appears only when all went well."""
-    if path is None or path == "-":
-        yield sys.stdout.buffer
-        sys.stdout.buffer.flush()
-        return
-    folder = os.path.dirname(os.path.abspath(path))
-    if os.path.isdir(path) or not os.path.isdir(folder):
-        raise UsageError(f"cannot write {path}: " + ("it is a folder" if os.path.isdir(path) else "no such folder"))
-    handle, part = tempfile.mkstemp(prefix=".tcpscope-", dir=folder)
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            yield stream
-        mask = os.umask(0)
-        os.umask(mask)
-        os.chmod(part, 0o666 & ~mask)
-        os.replace(part, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(part)
-        raise
-
-
 def write_json(value: Any, stream: BinaryIO) -> None:
-    """One JSON document."""
+    """One small JSON document, indented."""
     import orjson
 
     stream.write(orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
 
 
-def write_json_array(rows: Iterable[Row], stream: BinaryIO) -> None:
-    """One JSON array, an object a line, without keeping the rows."""
+def write_document(parts: dict[str, Any], stream: BinaryIO) -> None:
+    """One JSON document; a part that is an iterator of rows is written an object a line, and not kept."""
+    import orjson
+
+    stream.write(b"{")
+    for at, (name, part) in enumerate(parts.items()):
+        stream.write((b",\n" if at else b"\n") + orjson.dumps(name) + b": ")
+        if isinstance(part, Iterator):
+            write_array(part, stream)
+        else:
+            stream.write(orjson.dumps(part, option=orjson.OPT_INDENT_2))
+    stream.write(b"\n}\n")
+
+
+def write_array(rows: Iterable[Row], stream: BinaryIO) -> None:
+    """A JSON array, an object a line, without keeping the rows."""
     import orjson
 
     first = True
     stream.write(b"[")
-    for row in rows:
-        stream.write(b"\n" if first else b",\n")
-        stream.write(orjson.dumps(row))
+    remaining = iter(rows)
+    while chunk := [orjson.dumps(row) for row in islice(remaining, CHUNK)]:
+        stream.write((b"\n" if first else b",\n") + b",\n".join(chunk))
         first = False
-    stream.write(b"\n]\n")
+    stream.write(b"]" if first else b"\n]")
 
 
 def write_jsonl(rows: Iterable[Row], stream: BinaryIO) -> None:
@@ -76,68 +58,69 @@ def write_jsonl(rows: Iterable[Row], stream: BinaryIO) -> None:
 
     dumps, append = orjson.dumps, orjson.OPT_APPEND_NEWLINE
     remaining = iter(rows)
-    while chunk := [dumps(row, option=append) for row in islice(remaining, 1024)]:
+    while chunk := [dumps(row, option=append) for row in islice(remaining, CHUNK)]:
         stream.write(b"".join(chunk))
 
 
-def cell(value: Any) -> Any:
-    """A CSV cell: lists joined by |, nothing for None, and no text that a spreadsheet would compute."""
-    if value is None:
-        return ""
+def cell(value: Any) -> str | None:
+    """Text or a list as a CSV cell: lists joined by |, and nothing that a spreadsheet would compute."""
     if isinstance(value, list):
-        return "|".join("-".join(map(str, it)) if isinstance(it, list) else str(it) for it in value)
-    if isinstance(value, str) and value.startswith(FORMULA):
-        return "'" + value
-    return value
+        return "|".join("-".join(map(str, it)) if isinstance(it, list) else it for it in value)
+    if value and value.startswith(FORMULA):
+        return "'" + str(value)
+    return value  # type: ignore[no-any-return]
 
 
-def write_csv(rows: Iterable[Row], columns: tuple[Column, ...], stream: BinaryIO) -> None:
-    """RFC 4180 with a header line."""
-    text = TextIOWrapper(stream, encoding="utf-8", newline="", write_through=False)
+def write_csv(table: str, chunks: Iterable[Raw], stream: BinaryIO) -> None:
+    """RFC 4180 with a header line; lists joined by |, an empty cell for what is not known."""
+    declared = TABLES[table]
+    worded = [at for at, column in enumerate(declared) if column.type == "str"]
+    listed = [at for at, column in enumerate(declared) if column.type == "list"]
+    text = TextIOWrapper(stream, encoding="utf-8", newline="")
     try:
         writer = csv.writer(text, lineterminator="\n")
-        writer.writerow([column.name for column in columns])
-        for row in rows:
-            writer.writerow([cell(value) for value in row.values()])
+        writer.writerow([column.name for column in declared])
+        for chunk in chunks:
+            for found in columns(table, chunk):
+                for at in worded:  # few different ones
+                    cells = {value: cell(value) for value in set(found[at])}
+                    found[at] = [cells[value] for value in found[at]]
+                for at in listed:
+                    found[at] = [cell(value) if value else "" for value in found[at]]
+                writer.writerows(zip(*found, strict=True))
         text.flush()
     finally:
         text.detach()
 
 
-def write_parquet(rows: Iterable[Row], columns: tuple[Column, ...], stream: BinaryIO) -> None:
-    """Parquet by pyarrow, in row groups."""
+def write_parquet(table: str, chunks: Iterable[Raw], stream: BinaryIO) -> None:
+    """Parquet by pyarrow, in row groups of about PARQUET_ROWS."""
     import pyarrow
     import pyarrow.parquet
 
-    kinds = {
-        "int": pyarrow.int64(),
-        "float": pyarrow.float64(),
-        "str": pyarrow.string(),
-        "bool": pyarrow.bool_(),
-        "list": pyarrow.list_(pyarrow.string()),
-    }
-    fields = []
-    for column in columns:
-        kind = pyarrow.list_(pyarrow.list_(pyarrow.int64())) if column.name == "sack" else kinds[column.type]
-        note = {b"unit": column.unit.encode(), b"meaning": column.meaning.encode()}
-        fields.append(pyarrow.field(column.name, kind, metadata=note))
-    schema = pyarrow.schema(fields)
-    remaining = iter(rows)
+    from tcpscope.tables.frames import arrow, arrow_schema
+
+    schema = arrow_schema(table)
+    held: list[Any] = []
     with pyarrow.parquet.ParquetWriter(stream, schema) as writer:
-        while chunk := list(islice(remaining, PARQUET_ROWS)):
-            writer.write_table(pyarrow.Table.from_pylist(chunk, schema=schema))
+        for batch in arrow(table, chunks):
+            held.append(batch)
+            if sum(it.num_rows for it in held) >= PARQUET_ROWS:
+                writer.write_table(pyarrow.Table.from_batches(held, schema))
+                held = []
+        writer.write_table(pyarrow.Table.from_batches(held, schema))
 
 
-def write(table: str, rows: Iterable[Row], form: str, stream: BinaryIO) -> None:
-    """Write rows of a table in one of FORMATS but `table` (which is the terminal's)."""
-    columns = TABLES[table]
-    if form == "json":
-        write_json_array(rows, stream)
-    elif form == "jsonl":
-        write_jsonl(rows, stream)
-    elif form == "csv":
-        write_csv(rows, columns, stream)
+def write(table: str, chunks: Iterable[Raw], form: str, stream: BinaryIO) -> None:
+    """Write packed records of a table as json, jsonl, csv or parquet."""
+    if form == "csv":
+        write_csv(table, chunks, stream)
     elif form == "parquet":
-        write_parquet(rows, columns, stream)
+        write_parquet(table, chunks, stream)
     else:
-        raise UsageError(f"no format {form}: one of {', '.join(FORMATS)}")
+        found = chain.from_iterable(rows(table, chunk) for chunk in chunks)
+        if form == "jsonl":
+            write_jsonl(found, stream)
+        else:
+            write_array(found, stream)
+            stream.write(b"\n")

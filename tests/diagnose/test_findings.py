@@ -25,6 +25,7 @@ PROVOKED = {
     "reset_unread_data.pcap": "reset",
     "keep_alive_train.pcap": "vanished",
     "span_duplicates.pcap": "duplicates",
+    "bad_checksum.pcap": "checksums",
 }
 QUIET = ["normal.pcap", "ipv6.pcapng", "server_closes_first.pcap", "three_segment_close.pcap", "close_wait.pcap",
          "simultaneous_close.pcap", "simultaneous_open.pcap", "sliding_window.pcap", "keep_alive.pcap",

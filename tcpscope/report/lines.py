@@ -1,0 +1,41 @@
+"""The table format of connections, packets and events: aligned lines, written as they come."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import IO, Any
+
+from tcpscope.report.text import clock, safe
+from tcpscope.tables.rows import Raw, columns
+
+
+def short(value: Any) -> str:
+    """A value as a cell: nothing for None, lists with commas, control characters made harmless."""
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:.6f}".rstrip("0").rstrip(".")
+    if isinstance(value, list):
+        return ",".join("-".join(map(str, it)) if isinstance(it, list) else str(it) for it in value)
+    return safe(str(value))
+
+
+def print_lines(table: str, chunks: Iterable[Raw], widths: dict[str, int], utc: bool, stream: IO[str]) -> None:
+    """The columns that `widths` names, so wide (negative: to the right); longer values push the others on."""
+    cells = [str.ljust if width > 0 else str.rjust for width in widths.values()]
+    room = [abs(width) for width in widths.values()]
+    shown = [(_clock(utc) if name == "time" else short) for name in widths]
+
+    def line(texts: Iterable[str]) -> str:
+        return "  ".join(pad(it, width) for pad, it, width in zip(cells, texts, room, strict=True)).rstrip() + "\n"
+
+    zone = "time (UTC)" if utc else "time (local)"
+    stream.write(line(zone if name == "time" else name for name in widths))
+    for chunk in chunks:
+        for found in columns(table, chunk, list(widths)):
+            texts = [map(show, values) for show, values in zip(shown, found, strict=True)]
+            stream.writelines(line(row) for row in zip(*texts, strict=True))
+
+
+def _clock(utc: bool) -> Any:
+    return lambda seconds: clock(seconds, utc).removesuffix(" UTC")

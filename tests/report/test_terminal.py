@@ -1,0 +1,73 @@
+"""What `analyze` prints of many connections, long addresses and narrow terminals."""
+
+import io
+import time
+
+import pytest
+from rich.console import Console
+
+from tcpscope.diagnose.finding import Finding
+from tcpscope.replay.layout import CLOSE_KINDS, STATES
+from tcpscope.report.terminal import SHOWN, print_connections, print_findings, some
+from tests.tables.records import V4, record
+
+V6 = b"\x20\x01\x0d\xb8" + bytes(range(16, 28))
+
+
+def connection(number, close="fin", six=False, **fields):
+    return record(
+        "connections", connection=number, close_kind=CLOSE_KINDS.index(close), closed_by=0, ip_version=6 if six else 4,
+        client_addr=V6 if six else V4[0], server_addr=V6 if six else V4[1], client_port=40000, server_port=443,
+        client_state=STATES.index("SYN_RECEIVED"), server_state=STATES.index("ESTABLISHED"), **fields,
+    )  # fmt: skip
+
+
+def printed(raw, width, show=print_connections):
+    page = io.StringIO()
+    show(Console(file=page, width=width, highlight=False, no_color=True), raw)
+    return page.getvalue()
+
+
+@pytest.mark.parametrize("width", [60, 80, 120, 200])
+@pytest.mark.parametrize("six", [False, True])
+def test_it_fits_and_breaks_no_word(width, six):
+    text = printed(connection(0, six=six, client_retransmissions=3), width)
+    assert max(len(line.rstrip()) for line in text.splitlines()) <= width
+    if width >= 80 or not six:
+        for word in ("SYN_RECEIVED", "ESTABLISHED", ":443", ":40000", "by client"):
+            assert any(word in line for line in text.splitlines()), word
+
+
+def test_few_stand_in_order():
+    text = printed(connection(1) + connection(0, close="refused"), 120)
+    assert [line[0] for line in text.splitlines()[1:]] == ["#", "0", "1"]
+
+
+def test_of_many_the_worst_and_the_way_to_the_rest():
+    many = b"".join(connection(n, close="reset" if n == 77 else "fin") for n in range(SHOWN + 60))
+    text = printed(many, 120)
+    assert len(text.splitlines()) == SHOWN + 3
+    assert text.splitlines()[2].startswith("77 ")
+    assert f"the {SHOWN} oddest of {SHOWN + 60} connections" in text and "tcpscope connections" in text
+
+
+def test_a_hundred_thousand_connections_take_no_time():
+    raw = connection(0) * 100_000
+    began = time.process_time()
+    text = printed(raw, 120)
+    assert len(text.splitlines()) == SHOWN + 3
+    assert time.process_time() - began < 5  # measured 0.3 s; a table of all of them takes minutes
+
+
+def test_findings_name_their_frames_and_hide_no_escape():
+    finding = Finding("x", "error", "it \x1b[2J broke", "do so", "client", [4], 9, [11, 12])
+    text = printed([finding] * 30, 80, print_findings)
+    assert "\x1b" not in text and "\\x1b[2J" in text
+    assert "connection 4 …, frame 11, 12 …" in text
+    assert "10 findings more" in text
+    assert "nothing odd" in printed([], 80, print_findings)
+
+
+def test_some():
+    assert some([1, 2, 3], 3) == "1, 2, 3"
+    assert some([1, 2, 3, 4, 5, 6], 6) == "1, 2, 3, 4, 5 …"
