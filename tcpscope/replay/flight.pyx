@@ -36,7 +36,7 @@ cdef enum:                       # Chunk.bits
     PROBE = 8                    # a byte that probes a closed window: sent, perhaps not taken
 
 cdef enum:
-    ROOM_LEAST = 16
+    ROOM_LEAST = 8
     ROOM_MOST = 16384
     MS = 1_000_000
     SAME_CAPTURE_NS = 200_000    # two copies of one packet this close were captured twice, not sent twice

@@ -23,6 +23,7 @@ DEFAULT_MSL = 30.0  # seconds; Linux keeps TIME_WAIT for 60 s (RFC 9293 says 2 m
 BATCH = 4096  # segments
 SMALL = 8  # batches replayed before a thread is worth its start
 AHEAD = 4  # batches that the thread may be ahead
+PATIENCE = 0.2  # seconds
 KEEP_ROWS = 1_000_000  # packet records held while standard input is read, before states are settled early
 
 Paths = Iterable[str | os.PathLike[str]]
@@ -85,9 +86,11 @@ def _read_ahead(reader: MergedReader) -> Iterator[SegmentBatch]:
     free: SimpleQueue[SegmentBatch | None] = SimpleQueue()
     full: SimpleQueue[SegmentBatch | BaseException | None] = SimpleQueue()
 
+    stopped = False
+
     def decode() -> None:
         try:
-            while (batch := free.get()) is not None:
+            while (batch := free.get()) is not None and not stopped:
                 if not reader.fill(batch):
                     full.put(None)
                     return
@@ -99,21 +102,20 @@ def _read_ahead(reader: MergedReader) -> Iterator[SegmentBatch]:
         free.put(SegmentBatch(BATCH))
     thread = Thread(target=decode, name="tcpscope-decode", daemon=True)
     thread.start()
-    ended = False
     try:
-        while not ended:
+        while not stopped:
             batch = full.get()
             if isinstance(batch, BaseException):
                 raise batch
             if batch is None:
-                ended = True
+                stopped = True
             else:
                 yield batch
                 free.put(batch)
     finally:
+        stopped = True
         free.put(None)
-        if ended:
-            thread.join()
+        thread.join(PATIENCE)  # at once, but where it waits for a pipe that the caller has given up
 
 
 def _statistics(reader: MergedReader) -> list[dict[str, Any]]:
