@@ -97,11 +97,11 @@ def wanted(result: Analysis, options: dict[str, Any]) -> Wanted:
     )
 
 
-def read(found: Sources, options: dict[str, Any]) -> Analysis:
+def read(found: Sources, options: dict[str, Any], keep_past: bool = False) -> Analysis:
     """Analyse the captures, showing progress; tell what is wrong with them."""
     refuse_overwriting(found, options["output"])
     with progress(options["quiet"]) as show:
-        result = analyse(found, msl=options["msl"], by_tunnel=options["by_tunnel"], progress=show)
+        result = analyse(found, msl=options["msl"], by_tunnel=options["by_tunnel"], progress=show, keep_past=keep_past)
     warn(result, options)
     return result
 

@@ -123,10 +123,18 @@ def _statistics(reader: MergedReader) -> list[dict[str, Any]]:
 
 
 def analyse(
-    found: Sources, *, msl: float = DEFAULT_MSL, by_tunnel: bool = False, progress: Progress | None = None
+    found: Sources,
+    *,
+    msl: float = DEFAULT_MSL,
+    by_tunnel: bool = False,
+    progress: Progress | None = None,
+    keep_past: bool = True,
 ) -> Analysis:
-    """Replay the captures and keep connections and events.  msl in seconds."""
-    engine = Engine(msl_ns=round(msl * 1e9), flow_by_tunnel=by_tunnel)
+    """Replay the captures and keep connections and events.  msl in seconds.
+
+    keep_past: remember what packet records need to be settled; without it `packets_again` cannot follow.
+    """
+    engine = Engine(msl_ns=round(msl * 1e9), flow_by_tunnel=by_tunnel, keep_past=keep_past)
     result = Analysis([source.name for source in found.captures], found.skipped)
     with MergedReader(found.captures) as reader:
         for batch in _batches(reader, progress):

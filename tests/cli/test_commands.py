@@ -145,6 +145,7 @@ def test_control_c_is_quiet():
     process = subprocess.Popen(
         [sys.executable, "-m", "tcpscope", "analyze", "-"],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=SAMPLES.parent,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a job in the background may ignore it
     )  # fmt: skip
     assert process.stdin
     process.stdin.write(Path(NORMAL).read_bytes()[:500])
