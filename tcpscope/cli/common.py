@@ -97,11 +97,14 @@ def wanted(result: Analysis, options: dict[str, Any]) -> Wanted:
     )
 
 
-def read(found: Sources, options: dict[str, Any], keep_past: bool = False) -> Analysis:
+def read(found: Sources, options: dict[str, Any]) -> Analysis:
     """Analyse the captures, showing progress; tell what is wrong with them."""
     refuse_overwriting(found, options["output"])
     with progress(options["quiet"]) as show:
-        result = analyse(found, msl=options["msl"], by_tunnel=options["by_tunnel"], progress=show, keep_past=keep_past)
+        result = analyse(
+            found, msl=options["msl"], by_tunnel=options["by_tunnel"], progress=show,
+            keep_past=bool(options.get("annotations")),  # a second reading will follow
+        )  # fmt: skip
     warn(result, options)
     return result
 
