@@ -1,0 +1,34 @@
+"""docs/states.md from the state table: `python -m tcpscope.tables.chart > docs/states.md`."""
+
+from __future__ import annotations
+
+from tcpscope.replay.states import TRANSITIONS, Event
+
+ANYWHERE = {Event.SENT_RST, Event.GOT_RST, Event.SOCKET_GONE}  # arrows from nearly every state: told in words
+
+
+def chart() -> str:
+    """The page, in Markdown with a Mermaid diagram."""
+    out = [
+        "# The states",
+        "",
+        "Written by `python -m tcpscope.tables.chart` from the table in `tcpscope/replay/states.py`, by which alone a",
+        "state moves (RFC 9293, figure 5). Each endpoint is replayed on its own; what its peer sent counts when it is",
+        "delivered. A RST sent or taken in, and a socket shown to be gone, lead to CLOSED from everywhere.",
+        "",
+        "```mermaid",
+        "stateDiagram-v2",
+    ]
+    for state, event, goes_to, _ in TRANSITIONS:
+        if event not in ANYWHERE:
+            out.append(f"    {state.name} --> {goes_to.name}: {event.name}")
+    out += ["```", "", "| state | event | next state | section |", "|---|---|---|---|"]
+    out += [
+        f"| {state.name} | {event.name} | {goes_to.name} | {section} |"
+        for state, event, goes_to, section in TRANSITIONS
+    ]
+    return "\n".join([*out, ""])
+
+
+if __name__ == "__main__":
+    print(chart(), end="")
