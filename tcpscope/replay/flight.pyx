@@ -33,6 +33,7 @@ cdef enum:                       # Chunk.bits
     SACKED = 1
     SPURIOUS = 2                 # its last copy is known to have been needless
     BARE_SYN = 4                 # a SYN without ACK
+    IN_PART = 16                 # only a part of it was sent again: what is said of the rest says nothing of that
     PROBE = 8                    # a byte that probes a closed window: sent, perhaps not taken
 
 cdef enum:
@@ -186,6 +187,9 @@ cdef bint take_sacks(Flight *f, const Segment *s, Finding *out) noexcept nogil:
             c = chunk(f, i)
             if after(c.end, right):
                 break
+            if before(c.seq, left):
+                i += 1              # a super-frame of which only the end arrived
+                continue
             if not c.bits & SACKED:
                 c.bits |= SACKED
                 new = True
@@ -224,8 +228,8 @@ cdef int flight_acked(Flight *f, const Segment *s, uint32_t window, int64_t reac
                 break
             if c.times > 1:
                 repeated = True
-                if (s.options & OPT_TIMESTAMPS and c.last_ts != c.first_ts and before(s.ts_ecr, c.last_ts)
-                        and not before(s.ts_ecr, c.first_ts)):
+                if (not c.bits & IN_PART and s.options & OPT_TIMESTAMPS and c.last_ts != c.first_ts
+                        and before(s.ts_ecr, c.last_ts) and not before(s.ts_ecr, c.first_ts)):
                     told_spurious(f, c, out)        # Eifel, RFC 3522: the answer is to the first copy
             elif not c.bits & SACKED:
                 out.rtt_ns = s.time_ns - c.first_ns
@@ -512,6 +516,8 @@ cdef int flight_sent(Flight *f, const Segment *s, uint64_t order, int64_t reach,
             c.last_ts, c.ip_id, c.checksum = s.ts_val, s.ip_id, s.checksum
             c.times = <uint8_t>min(c.times + 1, 255)
             c.bits &= ~SPURIOUS
+            if after(s.seq, c.seq) or before(end, c.end):
+                c.bits |= IN_PART
             i += 1
     if after(end, f.max):
         result = append(f, s, end, order)
