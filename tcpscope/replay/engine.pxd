@@ -6,15 +6,6 @@ from tcpscope.replay.flows cimport Flows
 from tcpscope.replay.store cimport Store
 from tcpscope.wire.segment cimport Segment
 
-cdef struct Patch:               # what a later packet told of an earlier one
-    uint64_t order
-    uint64_t bits
-
-cdef struct Past:                # where a finished connection's steps stand, for settling rows
-    uint64_t first
-    uint8_t counts[2]
-    uint8_t initial[2]
-
 cdef struct Replay:
     Flows flows
     Store connections            # ConnectionRow

@@ -27,6 +27,7 @@ from tcpscope.replay.marks cimport (
     MARK_BAD_SUM, MARK_EXACT, MARK_REUSE, MARK_UNREACHABLE, marks_free, marks_keep, marks_want,
 )
 from tcpscope.replay.rows cimport ConnectionRow, EventRow, PacketRow
+from tcpscope.replay.settle cimport Past, Patch, settle_patches, settle_states
 from tcpscope.replay.store cimport Store, drop, more
 from tcpscope.replay.summary cimport Told, summarize, tell
 from tcpscope.replay.traffic cimport traffic_free, traffic_observe, traffic_observe_copy
@@ -514,8 +515,8 @@ cdef class Engine:
             return
         p = <PacketRow *>&view[0]
         with nogil:
-            settle_states(r, p, count)
-            settle_patches(r, p, count)
+            settle_states(&r.pasts, &r.steps, p, count)
+            settle_patches(&r.patches, p, count)
 
     def counters(self):
         """Counts over everything replayed so far."""
@@ -524,46 +525,3 @@ cdef class Engine:
             "icmp_quotes": self.r.quotes, "icmp_quotes_unmatched": self.r.unmatched_quotes,
             "clock_steps": self.r.clock_steps,
         }
-
-
-cdef void settle_states(Replay *r, PacketRow *p, Py_ssize_t count) noexcept nogil:
-    cdef uint64_t n = <uint64_t>r.pasts.size // sizeof(Past)
-    cdef Past *past
-    cdef Step *steps
-    cdef Py_ssize_t i
-    for i in range(count):
-        if p[i].connection >= n:
-            continue
-        past = <Past *>r.pasts.data + p[i].connection
-        steps = <Step *>r.steps.data + past.first
-        p[i].client_state = state_at(steps, past.counts[0], past.initial[0], &p[i])
-        p[i].server_state = state_at(steps + past.counts[0], past.counts[1], past.initial[1], &p[i])
-
-
-cdef inline uint8_t state_at(const Step *steps, int count, uint8_t initial, const PacketRow *p) noexcept nogil:
-    cdef uint8_t state = initial
-    cdef int i
-    for i in range(count):
-        if (steps[i].order <= p.order) if steps[i].frame else (steps[i].time_ns <= p.time_ns):
-            state = steps[i].new
-        else:
-            break
-    return state
-
-
-cdef void settle_patches(Replay *r, PacketRow *p, Py_ssize_t count) noexcept nogil:
-    """Patches are few and unordered: each finds its row by bisection."""
-    cdef Patch *patch = <Patch *>r.patches.data
-    cdef Py_ssize_t n = r.patches.size // <Py_ssize_t>sizeof(Patch), i, low, high, middle
-    for i in range(n):
-        if patch[i].order < p[0].order or patch[i].order > p[count - 1].order:
-            continue
-        low, high = 0, count
-        while low < high:
-            middle = (low + high) // 2
-            if p[middle].order < patch[i].order:
-                low = middle + 1
-            else:
-                high = middle
-        if low < count and p[low].order == patch[i].order:
-            p[low].annotations |= patch[i].bits
