@@ -1,71 +1,98 @@
-"""`tcpscope compare`: agreement with Wireshark's own analysis."""
+"""`tcpscope compare`: agreement with Wireshark's own analysis, packet by packet."""
 
 from __future__ import annotations
 
-from typing import Any
+import csv
+from io import TextIOWrapper
+from typing import Any, BinaryIO
 
 import click
 
 from tcpscope.cli.common import common, files, format_option, warn
-from tcpscope.errors import UsageError
+from tcpscope.replay.layout import WIRESHARK
 from tcpscope.tables.analysis import locate
-from tcpscope.tables.analysis import packets as read_packets
 from tcpscope.tables.output import destination
-from tcpscope.tables.write import write_json, write_jsonl
+from tcpscope.tables.write import cell, write_json, write_jsonl
+
+IN_A_TABLE = 5  # differences listed for each reason
 
 
 @click.command("compare")
 @files
-@format_option("table", "json", "jsonl")
-@click.option("--annotation", metavar="NAME", help="Differences in this annotation only.")
-@click.option("--most", type=click.IntRange(0), default=20, show_default=True, help="Differences shown in the table.")
+@format_option("table", "json", "jsonl", "csv")
+@click.option(
+    "--annotation",
+    "names",
+    multiple=True,
+    metavar="NAME",
+    help="Only this annotation.",
+    type=click.Choice(WIRESHARK, case_sensitive=False),
+)
+@click.option(
+    "--most",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help=f"List N differences for each reason; 0: all.  [default: {IN_A_TABLE} in a table, else all]",
+)
 @common
-def command(
-    files: tuple[str, ...], form: str, annotation: str | None, most: int, output: str | None, **options: Any
-) -> int:
-    """Agreement with Wireshark (tshark), packet by packet, with the reasons for the differences.
+def command(files: tuple[str, ...], form: str, output: str | None, names: tuple[str, ...], most: int | None,
+            **options: Any) -> None:  # fmt: skip
+    """Agreement with Wireshark, packet by packet, and the reason for each difference.
 
     \b
     Examples:
       tcpscope compare capture.pcap
-      tcpscope compare capture.pcap --annotation duplicate_ack --format jsonl
+      tcpscope compare capture.pcap --annotation duplicate_ack --most 0
+      tcpscope compare captures/ --format csv -o differences.csv
 
-    The column `wireshark` follows the rules of Wireshark 4.0 and must agree with it wholly;
-    tcpscope's own annotations differ where the kernel or the RFCs know better, and say why.
+    Header fields, streams and the column `wireshark` (what Wireshark 4.0 would mark) must agree with tshark.
+    Where tcpscope's own annotations differ from Wireshark's marks, the reason and its evidence are told.
+    Each file is compared on its own, with default preferences. JSON Lines and CSV hold the differences alone.
 
-    Exit codes: 0 the column agrees, 1 it does not (or decoding or grouping differs), 2 no tshark.
+    Exit codes: 0 what must agree agrees, 1 it does not, 2 no tshark, wrong usage or unusable input.
     """
-    from tcpscope.tables import rows
-    from tcpscope.wireshark import tshark
-    from tcpscope.wireshark.compare import compare
-
-    path, version = tshark.find()
     found = locate(files)
-    if len(found.captures) != 1 or found.captures[0].name == "-":
-        raise UsageError("compare takes one file: frame numbers are a file's own")
-    result, chunks = read_packets(found, msl=options["msl"], by_tunnel=options["by_tunnel"])
-    warn(result, options)
-    if not version.startswith(tshark.RULES_OF) and not options["quiet"]:
-        click.echo(
-            f"Warning: tshark is {version}; the rules of its analysis may not be those of {tshark.RULES_OF}", err=True
-        )
-    ours = (row for chunk in chunks for row in rows.rows("packets", chunk))
-    comparison = compare(ours, tshark.fields(found.captures[0].name))
-    shown = [*comparison.wrong, *comparison.differences]
-    if annotation:
-        shown = [entry for entry in shown if entry["what"] == annotation]
-    with destination(output) as stream:
-        if form == "jsonl":
-            write_jsonl(shown, stream)
-        elif form == "json":
-            write_json({
-                "tshark": {"path": path, "version": version},
-                "packets": comparison.packets, "only_wireshark": comparison.only_wireshark,
-                "only_tcpscope": comparison.only_tcpscope, "streams": comparison.streams,
-                "rules": comparison.rules, "own": comparison.own, "agrees": comparison.agrees, "differences": shown,
-            }, stream)  # fmt: skip
-        else:
-            from tcpscope.report.comparison import print_comparison
+    from tcpscope.wireshark.agreement import COLUMNS, Agreement, compare
+    from tcpscope.wireshark.tshark import RULES, find
 
-            print_comparison(comparison, version, shown, most, stream)
-    return 0 if comparison.agrees else 1
+    tshark = find()
+    if not tshark.same_rules and not options["quiet"]:
+        click.echo(f"Warning: Wireshark {tshark.version}: {RULES}'s rules, followed here, may differ", err=True)
+    if most is None and form == "table":
+        most = IN_A_TABLE
+    agreement = Agreement(names=names or WIRESHARK, most=most or None)
+    for number, source in enumerate(found.captures):
+        result = compare(source, number, tshark, agreement, msl=options["msl"], by_tunnel=options["by_tunnel"])
+        warn(result, options)
+
+    with destination(output) as stream:
+        if form == "json":
+            write_json(agreement.document(tshark, [source.name for source in found.captures]), stream)
+        elif form == "jsonl":
+            write_jsonl(agreement.differences, stream)
+        elif form == "csv":
+            _write_csv(COLUMNS, agreement.differences, stream)
+        else:
+            from tcpscope.report.agreement import print_agreement
+
+            text = TextIOWrapper(stream, encoding="utf-8", newline="\n")
+            try:
+                print_agreement(agreement.document(tshark, [source.name for source in found.captures]), text)
+                text.flush()
+            finally:
+                text.detach()
+    if not agreement.agrees:
+        raise click.exceptions.Exit(1)
+
+
+def _write_csv(columns: tuple[str, ...], rows: list[dict[str, Any]], stream: BinaryIO) -> None:
+    text = TextIOWrapper(stream, encoding="utf-8", newline="")
+    try:
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(columns)
+        for row in rows:
+            words = [list(map(str, value)) if isinstance(value, list) else value for value in row.values()]
+            writer.writerow([cell(word) if isinstance(word, str | list) else word for word in words])
+        text.flush()
+    finally:
+        text.detach()

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
-
 import click
 
 from tcpscope.cli.common import format_option
+from tcpscope.errors import UsageError
+from tcpscope.tables.analysis import locate
 from tcpscope.tables.output import destination
 from tcpscope.tables.write import write_json
 
@@ -16,24 +15,29 @@ from tcpscope.tables.write import write_json
 @click.argument("file", type=click.Path())
 @click.argument("frame", type=click.IntRange(min=1))
 @format_option("table", "json")
-@click.option("-o", "--output", metavar="FILE", help="Write to FILE.")
+@click.option("-o", "--output", metavar="FILE", help="Write to FILE (only when all went well).")
 def command(file: str, frame: int, form: str, output: str | None) -> None:
-    """One packet in full, as Wireshark dissects it.
+    """One packet in full: every field of every layer, as Wireshark dissects it.
 
     \b
     Examples:
       tcpscope dissect capture.pcap 17
-      tcpscope dissect capture.pcap 17 --format json | jq '.[0]._source.layers.tcp'
-    """
-    from tcpscope.report.text import safe
-    from tcpscope.tables.analysis import locate
-    from tcpscope.wireshark.dissect import dissect
+      tcpscope dissect capture.pcap 17 --format json
 
-    (capture,) = locate([file]).captures
-    text = dissect(capture.name, frame, as_json=form == "json")
+    FRAME counts from 1, as in the column `frame`. Your own Wireshark preferences hold; names are not resolved.
+    """
+    found = locate(file).captures
+    if len(found) > 1:
+        raise UsageError(f"{file} names {len(found)} captures; name one file")
+    from tcpscope.wireshark.dissect import dissect, dissect_json
+    from tcpscope.wireshark.tshark import find
+
+    tshark = find()
+    if form == "json":
+        value = dissect_json(found[0], frame, tshark)
+        with destination(output) as stream:
+            write_json(value, stream)
+        return
+    lines = dissect(found[0], frame, tshark)
     with destination(output) as stream:
-        if form == "json":
-            found: Any = json.loads(text)
-            write_json(found, stream)
-        else:
-            stream.write("".join(safe(line) + "\n" for line in text.splitlines()).encode())
+        stream.write("".join(f"{line}\n" for line in lines).encode())

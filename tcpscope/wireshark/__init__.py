@@ -1,1 +1,4 @@
-"""The bridge to Wireshark: its own analysis beside ours, and one packet in full."""
+"""The bridge to Wireshark: the tshark that pyshark finds, its fields, and where tcpscope differs.
+
+Only `tshark.py` imports pyshark, and only when a command needs it.
+"""

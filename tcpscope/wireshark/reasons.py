@@ -1,64 +1,129 @@
-"""Why tcpscope's annotation and Wireshark's mark of the same name differ: one row, one reason.
+"""Why tcpscope's annotations are not Wireshark's marks: one row a pair of opinions, first match wins.
 
-Rows are tried in order.  A reason stands for a packet when Wireshark's mark (or its absence) and
-one of tcpscope's annotations are as the row says.
+A row holds for a mark that Wireshark alone sets beside one of tcpscope's annotations, and for an
+annotation that tcpscope alone sets beside one of Wireshark's marks.  NONE: the other says nothing
+that decides; ANY: whatever the other says.  The same reasons, as prose: docs/differences.md.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Collection
+from typing import NamedTuple
 
-ONLY_WIRESHARK, ONLY_TCPSCOPE = "Wireshark", "tcpscope"
+from tcpscope.wireshark import evidence
+from tcpscope.wireshark.evidence import Evidence
 
-# who has the mark, the mark, an annotation of tcpscope's on the packet ("" any), the reason
-REASONS = (
-    (ONLY_WIRESHARK, "", "duplicate_capture", "the same packet was captured twice: same IP ID and checksum, moments apart"),
-    (ONLY_WIRESHARK, "", "network_duplicate", "the network doubled the packet: same IP ID and checksum"),
-    (ONLY_WIRESHARK, "retransmission", "simultaneous_open", "the SYN-ACK of a simultaneous open repeats the SYN's number (RFC 9293, 3.5)"),
-    (ONLY_WIRESHARK, "", "out_of_order", "an older IP ID or timestamp: it was sent before what had been seen, the network reordered it"),
-    (ONLY_WIRESHARK, "keep_alive", "zero_window_probe", "the peer's window is zero: the persist timer, not the keep-alive timer"),
-    (ONLY_WIRESHARK, "keep_alive", "retransmission", "the byte had not been acknowledged: it was sent again"),
-    (ONLY_WIRESHARK, "duplicate_ack", "time_wait_ack", "the answer to a repeated FIN (RFC 9293, 3.10.7.4); nothing is outstanding"),
-    (ONLY_WIRESHARK, "duplicate_ack", "keep_alive_ack", "the answer to a keep-alive"),
-    (ONLY_WIRESHARK, "duplicate_ack", "zero_window_probe_ack", "the answer to a window probe"),
-    (ONLY_WIRESHARK, "duplicate_ack", "challenge_ack", "the answer to an unacceptable RST or SYN (RFC 5961)"),
-    (ONLY_WIRESHARK, "duplicate_ack", "", "nothing was outstanding, so it is no duplicate ACK (RFC 5681, 2)"),
-    (ONLY_WIRESHARK, "keep_alive_ack", "zero_window_probe_ack", "what it answers was a window probe"),
-    (ONLY_WIRESHARK, "keep_alive_ack", "", "what it answers was no keep-alive"),
-    (ONLY_WIRESHARK, "zero_window_probe_ack", "", "what it answers was no window probe"),
-    (ONLY_WIRESHARK, "zero_window_probe", "", "new data, or data sent again"),
-    (ONLY_WIRESHARK, "out_of_order", "fast_retransmission", "a newer IP ID or timestamp, after the peer had reported the loss: sent again"),
-    (ONLY_WIRESHARK, "out_of_order", "retransmission", "a newer IP ID or timestamp, or seen before: sent again"),
-    (ONLY_WIRESHARK, "fast_retransmission", "timeout_retransmission", "it came after silence as long as the retransmission timer"),
-    (ONLY_WIRESHARK, "fast_retransmission", "tail_loss_probe", "it came after silence, and is the last segment: a probe (RFC 8985)"),
-    (ONLY_WIRESHARK, "fast_retransmission", "rto_recovery", "the sender was repairing after a time-out"),
-    (ONLY_WIRESHARK, "spurious_retransmission", "zero_window_probe", "a probe of the closed window, not data sent again"),
-    (ONLY_WIRESHARK, "spurious_retransmission", "", "nothing shows that it was not needed"),
-    (ONLY_WIRESHARK, "lost_segment", "", "the hole was told before, when the peer acknowledged what the capture lacks"),
-    (ONLY_WIRESHARK, "ack_lost_segment", "", "what it acknowledges was seen, or had been acknowledged before"),
-    (ONLY_WIRESHARK, "retransmission", "zero_window_probe", "a probe of the closed window"),
-    (ONLY_WIRESHARK, "retransmission", "", "the number lies behind, but what it carries was not sent before"),
-    (ONLY_WIRESHARK, "reused_ports", "", "a SYN-ACK with another number belongs to the connection its SYN began"),
-    (ONLY_TCPSCOPE, "fast_retransmission", "", "the peer had reported the loss (SACK, duplicate ACKs); three or 20 ms are not asked for (RFC 8985)"),
-    (ONLY_TCPSCOPE, "spurious_retransmission", "", "a later D-SACK or timestamp echo shows that the first copy had arrived"),
-    (ONLY_TCPSCOPE, "keep_alive_ack", "", "the answer to a keep-alive, whatever its window"),
-    (ONLY_TCPSCOPE, "zero_window_probe", "", "no byte, the number before SND.UNA, and the peer's window is zero: how Linux probes"),
-    (ONLY_TCPSCOPE, "zero_window_probe_ack", "", "the answer to a window probe"),
-    (ONLY_TCPSCOPE, "out_of_order", "", "an older IP ID or timestamp: it was sent before what had been seen"),
-    (ONLY_TCPSCOPE, "retransmission", "", "sent before, or newer by IP ID or timestamp than what lies behind it"),
-    (ONLY_TCPSCOPE, "duplicate_ack", "", "data is outstanding and nothing new was acknowledged"),
-    (ONLY_TCPSCOPE, "ack_lost_segment", "", "it acknowledges more than the capture has seen; Wireshark tells so once a hole"),
-    (ONLY_TCPSCOPE, "reused_ports", "", "a connection with these ports ended before"),
-)  # fmt: skip
+NONE = ""
+ANY = "*"
 
 
-def reason(who: str, mark: str, packet: Mapping[str, Any]) -> str:
-    """Why `who` alone gives this packet the mark.  packet: a row of `packets`."""
-    found = set(packet["annotations"])
-    for side, name, annotation, text in REASONS:
-        if side == who and name in ("", mark) and (not annotation or annotation in found):
-            if packet["retransmission_of"] and "retransmission" in found:
-                return f"{text} (frame {packet['retransmission_of']})"
-            return text
-    return "the two judge by different rules (docs/differences.md)"
+class Reason(NamedTuple):
+    wireshark: str
+    tcpscope: str
+    says: str
+    evidence: Evidence
+
+
+REASONS = tuple(Reason(*row) for row in (
+    # captured or delivered twice, sent once
+    (ANY, "duplicate_capture", "the same packet was captured twice, not sent twice", evidence.same_packet),
+    (ANY, "network_duplicate", "the network doubled the packet; it was sent once", evidence.same_packet),
+
+    # probes and their answers
+    ("keep_alive", "zero_window_probe", "the peer's window is zero: the persist timer sent it (RFC 9293, 3.8.6.1), "
+     "not the keep-alive timer", evidence.closed_window),
+    ("keep_alive_ack", "zero_window_probe_ack", "it answers a probe of a closed window", evidence.closed_window),
+    (NONE, "zero_window_probe_ack", "it answers a probe of a closed window, which Wireshark took for a keep-alive "
+     "or saw without its byte", evidence.closed_window),
+    (ANY, "zero_window_probe", "the peer's window is zero: the persist timer sent it (RFC 9293, 3.8.6.1)",
+     evidence.closed_window),
+    ("keep_alive", "retransmission", "data is outstanding: it was sent again; a keep-alive probe is sent when "
+     "nothing is (RFC 9293, 3.8.4)", evidence.repeats),
+
+    # opening and closing
+    ("retransmission", "simultaneous_open", "the SYN-ACK of a simultaneous open repeats the SYN's number "
+     "(RFC 9293, 3.5, figure 8)", evidence.nothing),
+
+    # acknowledgments
+    ("duplicate_ack", "time_wait_ack", "TIME_WAIT acknowledges a repeated FIN (RFC 9293, 3.10.7.4); nothing is "
+     "outstanding", evidence.outstanding),
+    ("duplicate_ack", "challenge_ack", "it answers an unacceptable segment (RFC 5961)", evidence.nothing),
+    ("duplicate_ack", "keep_alive_ack", "it answers a keep-alive probe", evidence.nothing),
+    ("duplicate_ack", "zero_window_probe_ack", "it answers a probe of a closed window", evidence.closed_window),
+    ("duplicate_ack", "ack_without_flag", "without the ACK flag it acknowledges nothing", evidence.nothing),
+
+    ("duplicate_ack", "dsack", "it reports bytes that arrived twice (D-SACK, RFC 2883) while nothing is outstanding",
+     evidence.outstanding),
+
+    # sent again, or late
+    ("retransmission", "out_of_order", "it was sent before what the capture has already shown: the network "
+     "reordered it", evidence.order),
+    ("spurious_retransmission", "out_of_order", "it was sent before what the capture has already shown",
+     evidence.order),
+    ("fast_retransmission", "out_of_order", "it was sent before what the capture has already shown",
+     evidence.order),
+    ("out_of_order", "retransmission", "it was sent after what the capture has already shown: sent again, not late; "
+     "Wireshark goes by the time alone", evidence.order),
+    ("fast_retransmission", "timeout_retransmission", "the retransmission timer sent it: the peer's news were too old",
+     evidence.news),
+    ("fast_retransmission", "rto_recovery", "recovery after a time-out sent it", evidence.news),
+    ("fast_retransmission", "tail_loss_probe", "the probe timer sent it (RFC 8985, 7)", evidence.news),
+    ("spurious_retransmission", "retransmission", "the peer's acknowledgment does not count: it stood in a segment "
+     "that was thrown away, or came without the ACK flag", evidence.already_acked),
+
+    ("retransmission", "lost_segment", "its number lies beyond all that was sent before: a gap, no repetition",
+     evidence.reached),
+    ("spurious_retransmission", "lost_segment", "its number lies beyond all that was sent before: a gap, no repetition",
+     evidence.reached),
+    ("retransmission", "reset_abort", "a RST has nothing to send again", evidence.nothing),
+    ("retransmission", "reset_no_socket", "a RST has nothing to send again", evidence.nothing),
+    ("retransmission", "reset_refused", "a RST has nothing to send again", evidence.nothing),
+
+    # a segment the receiver throws away
+    ("ack_lost_segment", "bad_checksum", "its checksum is wrong: the receiver throws it away, so it acknowledges "
+     "nothing (RFC 9293, 3.1)", evidence.nothing),
+
+    # one of them says nothing
+    ("reused_ports", NONE, "only a SYN opens a new connection; another number in a SYN-ACK does not",
+     evidence.nothing),
+    ("duplicate_ack", NONE, "a duplicate ACK needs outstanding data (RFC 5681, 2)", evidence.outstanding),
+    (NONE, "fast_retransmission", "the peer's reports of a loss suffice (RFC 6675; RACK, RFC 8985); Wireshark asks "
+     "for two duplicate ACKs, the last within 20 ms, and the first missing byte", evidence.news),
+    (NONE, "spurious_retransmission", "the peer had it already, by its acknowledgments, SACK, D-SACK (RFC 2883), a "
+     "timestamp's echo (RFC 3522) or an answer too early for the copy (RFC 5682); Wireshark asks for data "
+     "acknowledged before", evidence.already_acked),
+    (NONE, "retransmission", "its bytes were sent before, by number", evidence.repeats),
+    ("retransmission", NONE, "its bytes were not sent before, as far as intact segments show", evidence.repeats),
+    ("lost_segment", NONE, "a gap is told once, by the first segment that shows it and has a place in the stream",
+     evidence.gap),
+    (NONE, "lost_segment", "a gap is told by the first segment behind it that has a place in the stream; Wireshark "
+     "may have told it at a bare ACK", evidence.reached),
+    ("ack_lost_segment", NONE, "told once for each number: this one was acknowledged or sent before",
+     evidence.told_before),
+    (NONE, "ack_lost_segment", "it acknowledges bytes that the capture does not show; Wireshark says so once, and only "
+     "where it has seen data before", evidence.not_seen),
+    ("keep_alive", NONE, "no probe: a keep-alive repeats the number before SND.UNA while nothing is outstanding "
+     "(RFC 9293, 3.8.4)", evidence.no_probe),
+    (NONE, "keep_alive", "it repeats the number before SND.UNA while nothing is outstanding (RFC 9293, 3.8.4)",
+     evidence.nothing),
+    ("keep_alive_ack", NONE, "what it answers was no keep-alive probe", evidence.nothing),
+    (NONE, "keep_alive_ack", "it answers a keep-alive probe", evidence.nothing),
+    ("zero_window_probe", NONE, "no probe: the byte does not lie behind a closed window", evidence.closed_window),
+    ("zero_window_probe_ack", NONE, "what it answers was no probe of a closed window", evidence.closed_window),
+))  # fmt: skip
+
+OTHERWISE = Reason(ANY, ANY, "the rules differ: see docs/differences.md", evidence.nothing)
+
+
+def reason(name: str, wireshark: Collection[str], tcpscope: Collection[str]) -> Reason:
+    """Why only one of them says `name`, given all that each says of the packet."""
+    if name in wireshark:
+        return _first((name, ANY), (*tcpscope, NONE))
+    return _first((*(set(wireshark) - set(tcpscope)), NONE, ANY), (name,))
+
+
+def _first(theirs: Collection[str], ours: Collection[str]) -> Reason:
+    for row in REASONS:
+        if row.wireshark in theirs and row.tcpscope in ours:
+            return row
+    return OTHERWISE

@@ -1,0 +1,97 @@
+"""What `tcpscope compare` prints: how far tcpscope and Wireshark agree, and each difference with its reason."""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from io import StringIO
+from typing import IO, Any
+
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from tcpscope.diagnose.facts import times
+from tcpscope.report.terminal import console
+from tcpscope.report.text import safe
+
+Document = dict[str, Any]
+
+ERRORS = {
+    "decode": "header fields",
+    "streams": "streams",
+    "emulation": "the column `wireshark` against tshark",
+}
+HEADS = {"annotation": "annotation", "wireshark": "Wireshark", "emulation": "column wireshark",
+         "emulation_equal": "equal", "tcpscope": "tcpscope", "both": "both"}  # fmt: skip
+
+
+def print_agreement(found: Document, stream: IO[str]) -> None:
+    """The whole comparison for a person; in a pipe without trailing blanks."""
+    page = stream if stream.isatty() else StringIO()
+    out = console(page)
+    _print_counts(out, found)
+    rows = defaultdict(list)
+    for row in found["differences"]:
+        rows[row["comparison"], row["name"], row["reason"]].append(row)
+    kinds = [(it, rows[it["comparison"], it["name"], it["reason"]]) for it in found["reasons"]]
+    errors = [kind for kind in kinds if kind[0]["comparison"] in ERRORS]
+    own = [kind for kind in kinds if kind[0]["comparison"] not in ERRORS]
+    several = len(found["files"]) > 1
+    if errors:
+        _print_kinds(out, "Errors: these must agree", errors, "bold red", several)
+    if own:
+        _print_kinds(out, "Where tcpscope judges otherwise than Wireshark, and why", own, "bold", several)
+    if isinstance(page, StringIO):
+        stream.writelines(line.rstrip() + "\n" for line in page.getvalue().splitlines())
+
+
+def _print_counts(out: Console, found: Document) -> None:
+    names = [safe(os.path.basename(name) or name) for name in found["files"]]
+    out.print(Text(names[0] if len(names) == 1 else f"{len(names)} captures, {names[0]} … {names[-1]}", style="bold"))
+    wireshark, packets, streams = found["wireshark"], found["packets"], found["streams"]
+    out.print(f"Wireshark {wireshark['version']} (tshark); the column `wireshark` follows {wireshark['rules']}'s rules")
+    total, equal = packets["compared"], packets["decoded_equally"]
+    out.print(f"{times(total, 'TCP packet')} compared, all header fields equal in {equal:,}")
+    out.print(f"{times(streams['wireshark'], 'stream')}, {streams['equal']:,} of them exactly one connection")
+    for why, count in found["not_compared"].items():
+        out.print(f"not compared: {times(count, 'packet')} ({why})")
+    if found["annotations"]:
+        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+        for name, head in HEADS.items():
+            table.add_column(head, justify="left" if name == "annotation" else "right", no_wrap=True)
+        for row in found["annotations"]:
+            table.add_row(*(f"{row[name]:,}" if isinstance(row[name], int) else row[name] for name in HEADS))
+        out.print()
+        out.print(table)
+    out.print()
+    verdict = ("agrees wholly", "green") if found["agrees"] else ("does not agree", "bold red")
+    out.print(Text(f"what must agree (header fields, streams, column wireshark): {verdict[0]}", style=verdict[1]))
+
+
+def _print_kinds(out: Console, title: str, kinds: list[tuple[Document, list[Document]]], style: str,
+                 several: bool) -> None:  # fmt: skip
+    out.print()
+    out.print(Text(title, style=style))
+    for kind, rows in kinds:
+        out.print(Text(kind["name"], style="yellow") + Text(f", {times(kind['count'], 'packet')}: {kind['reason']}"))
+        for row in rows:
+            out.print(Padding(Text(_line(row, several), style="dim"), (0, 0, 0, 2)))
+        if kind["count"] > len(rows):
+            out.print(Text(f"  … and {kind['count'] - len(rows):,} more (--most 0, --format json: all)", style="dim"))
+
+
+def _line(row: Document, several: bool) -> str:
+    where = f"file {row['file']} " if several else ""
+    where += f"frame {row['frame']}"
+    if row["connection"] is not None:
+        where += f", connection {row['connection']}, {row['sender']}"
+    said = f"Wireshark {_said(row['wireshark'])}; tcpscope {_said(row['tcpscope'])}"
+    return f"{where}: {said}" + (f"; {row['evidence']}" if row["evidence"] else "")
+
+
+def _said(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "nothing"
+    return "nothing" if value is None else str(value)
