@@ -37,5 +37,5 @@ def run(*arguments: str | Path, data: bytes | None = None, **environment: str) -
     """`tcpscope ARGUMENTS` in a process of its own."""
     return subprocess.run(
         [sys.executable, "-m", "tcpscope", *map(str, arguments)],
-        input=data, capture_output=True, env={**os.environ, **environment}, cwd=ROOT, check=False,
+        input=data, capture_output=True, env={**os.environ, "COLUMNS": "132", **environment}, cwd=ROOT, check=False,
     )  # fmt: skip
