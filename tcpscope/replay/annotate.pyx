@@ -50,7 +50,7 @@ cdef uint64_t annotate(Connection *c, const Segment *s, int d, bint copy, const 
                        int64_t now) noexcept nogil:
     cdef uint64_t own = f.annotations | header(c, s, d, now)
     cdef Flight *mine = &c.flight[d]
-    if s.flags & RST or (s.flags & (SYN | ACK) == SYN and (c.ack_ns >= 0 or c.reused)):
+    if s.flags & RST or (s.flags & (SYN | ACK) == SYN and (c.ack_ns >= 0 or c.flow.reused)):
         mine.last_kind = SAID_UNACCEPTABLE
     if copy or own & (bit(A_DUPLICATE_CAPTURE) | bit(A_NETWORK_DUPLICATE)):
         return own

@@ -1,4 +1,4 @@
-"""One connection: who it is between, and what every observer remembers of it."""
+"""A flow: who it is between.  A connection: what every observer remembers of it, once there is something to remember."""
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from tcpscope.replay.flight cimport Flight
@@ -17,62 +17,96 @@ cdef enum:                       # Side.counts
     N_HOLES, N_UPDATES, N_FULL, N_DELAYED, N_PIGGYBACKED, N_CHALLENGES, N_RECOVERY
 
 cdef struct Side:                # what is counted of one side beside Traffic
-    uint32_t counts[CAUSES]
-    uint32_t zero_spells
-    int64_t zero_since_ns        # the window it advertises is zero since then; 0: it is not
-    int64_t zero_ns
-    int64_t zero_longest_ns
     int64_t last_ns              # its latest segment
-    int64_t after_fin_bytes      # sent after the peer's FIN
+    int64_t zero_since_ns        # the window it advertises is zero since then; 0: it is not
     uint32_t unanswered          # repetitions and probes since the peer last spoke
-    uint32_t nagle_stalls
-    int64_t nagle_ns
     uint8_t ttl                  # of its first segment
     uint8_t good_sum             # it has sent a right checksum: a wrong one means damage, not anonymising
+    uint32_t counts[CAUSES]
+    uint32_t zero_spells
+    int64_t zero_ns
+    int64_t zero_longest_ns
+    int64_t after_fin_bytes      # sent after the peer's FIN
+    int64_t nagle_ns
+    uint32_t nagle_stalls
+
+cdef struct Saved:               # what a segment of an embryo says beside its addresses and ports
+    int64_t time_ns
+    uint64_t frame
+    uint64_t payload_at
+    uint64_t order
+    uint32_t seq
+    uint32_t ack
+    uint32_t options
+    uint32_t ts_val
+    uint32_t ts_ecr
+    uint32_t ip_id
+    uint16_t flags
+    uint16_t window
+    uint16_t urgent
+    uint16_t checksum
+    uint16_t mss
+    uint16_t file
+    uint16_t interface
+    uint8_t window_scale
+    uint8_t checksum_state
+    uint8_t ttl
+    uint8_t tos
+    uint8_t notes
+    uint8_t header_length
+    uint8_t cookie_length
+    uint8_t sender               # 0 client, 1 server
+
+cdef struct Flow:                # what the table looks up
+    Flow *next_in_slot
+    Connection *body             # NULL: an embryo, nothing but SYNs and SYN-ACKs so far (embryo.pyx)
+    Saved *saved                 # these
+    uint32_t hash
+    uint32_t outer
+    uint32_t number
+    uint16_t port[2]             # client, server
+    uint8_t addr[2][16]
+    uint8_t ip_version
+    uint8_t n_saved
+    uint8_t saved_room
+    uint8_t reused               # the four-tuple had a connection before
 
 cdef struct Connection:
-    Connection *next_in_slot     # flow table's chain
+    Flow *flow
+    int64_t last_ns
+    uint64_t last_frame
+    Connection *older            # the incarnation before, of which something may still come
+    int64_t ack_ns               # first acknowledgment of the SYN-ACK
+    int64_t syn_ns[2]            # first SYN (client), first SYN-ACK (server); -1: none
+    uint32_t copies              # packets captured or duplicated twice
+    uint8_t lingering            # in the list of closed ones
+    uint8_t reset                # a RST was seen
+    uint8_t fins                 # 1: the client's FIN was acknowledged, 2: the server's
+    uint8_t fin_seen
+    uint8_t simultaneous
+    uint8_t from_start           # begins with a SYN
+    uint8_t fast_open
+    uint8_t role_evidence
+    uint8_t first_fin            # side whose FIN was seen first
+    uint8_t reset_by             # side that sent the first
+    uint8_t icmp_type            # 255: none
+    uint8_t icmp_code
+    Marks marks
+    Side side[2]
+    Flight flight[2]
+    Wireshark wireshark
+    Zeek zeek
+    Traffic traffic[2]
     Connection *before_lingering     # the list of closed ones, waiting for 2 MSL to pass
     Connection *after_lingering
     int64_t linger_until_ns
-    Connection *older            # the incarnation before, of which something may still come
     int64_t start_ns
-    int64_t last_ns
     uint64_t first_frame
-    uint64_t last_frame
-    uint64_t hash
-    uint32_t number
-    uint32_t outer
-    uint8_t addr[2][16]          # client, server
-    uint16_t port[2]
-    uint16_t file
-    uint8_t ip_version
-    uint8_t role_evidence
-    uint8_t reused               # the four-tuple had a connection before
-    uint8_t lingering            # in the list of closed ones
-    uint8_t from_start           # begins with a SYN
-    uint8_t fast_open
-    uint8_t simultaneous
-    uint8_t icmp_type            # 255: none
-    uint8_t icmp_code
-    uint8_t fins                 # 1: the client's FIN was acknowledged, 2: the server's
-    uint8_t fin_seen
-    uint32_t copies              # packets captured or duplicated twice
-    uint8_t first_fin            # side whose FIN was seen first
-    uint8_t reset                # a RST was seen
-    uint8_t reset_by             # side that sent the first
-    int64_t syn_ns[2]            # first SYN (client), first SYN-ACK (server); -1: none
     int64_t last_syn_ns
     int64_t syn_rtt_ns           # 0: not known
     int64_t ack_rtt_ns
     int64_t reset_ns
-    int64_t ack_ns               # first acknowledgment of the SYN-ACK
     int64_t reused_ns            # a new SYN took the four-tuple; -1
     uint64_t reused_frame
     uint64_t reused_order
-    Side side[2]
-    Flight flight[2]
-    Traffic traffic[2]
-    Wireshark wireshark
-    Zeek zeek
-    Marks marks
+    uint16_t file

@@ -1,25 +1,42 @@
-"""The flow table: from addresses and ports to the open connection between them."""
+"""The flow table: from addresses and ports to the flow between them; and the memory of flows and connections."""
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
-from tcpscope.replay.connection cimport Connection
+from tcpscope.replay.connection cimport Connection, Flow
 from tcpscope.wire.segment cimport Segment
 
-cdef struct Flows:
-    Connection **slots           # chains; a power of two of them
-    uint64_t mask
-    uint64_t used
-    uint64_t key                 # of the hash, so that nobody can prepare collisions
-    uint64_t *ended              # hashes of flows that have ended: a cache, newer ones displace older
-    Connection *spare            # freed ones, for reuse
-    Connection **arenas
+cdef struct Pool:                # pieces of one size, allocated many at a time, reused when given back
+    void *spare
+    void **arenas
     uint32_t n_arenas
     uint32_t left                # unused ones in the newest arena
+    uint32_t size
+
+cdef struct Flows:
+    Flow **slots                 # chains; a power of two of them
+    uint32_t mask
+    uint32_t used
+    uint64_t *ended              # full hashes of flows that have ended: a cache, newer ones displace older
+    Pool flows
+    Pool bodies
     bint by_outer                # VLAN and tunnel identifiers are part of a flow's identity
 
-cdef int flows_open(Flows *t, uint64_t key, bint by_outer) noexcept nogil
+cdef int flows_open(Flows *t, bint by_outer) noexcept nogil
 cdef void flows_close(Flows *t) noexcept nogil
-cdef Connection *flows_find(Flows *t, const Segment *s, uint64_t *hash, int *sender) noexcept nogil
-cdef Connection *flows_add(Flows *t, uint64_t hash) noexcept nogil
-cdef bint flows_known(const Flows *t, uint64_t hash) noexcept nogil
-cdef void flows_unlink(Flows *t, Connection *c) noexcept nogil
-cdef void flows_remove(Flows *t, Connection *c) noexcept nogil
+cdef Flow *flows_find(Flows *t, const Segment *s, int *sender) noexcept nogil
+cdef Flow *flows_add(Flows *t, const Segment *s) noexcept nogil
+cdef bint flows_known(const Flows *t, const Segment *s) noexcept nogil
+cdef void flows_unlink(Flows *t, Flow *f) noexcept nogil
+cdef void flows_free(Flows *t, Flow *f) noexcept nogil
+cdef Connection *bodies_take(Flows *t) noexcept nogil
+cdef void bodies_give(Flows *t, Connection *c) noexcept nogil
+
+
+cdef extern from *:
+    void prefetch "__builtin_prefetch" (const void *) noexcept nogil
+
+
+cdef inline uint32_t slot_of(const Flows *t, const Segment *s) noexcept nogil:
+    cdef uint32_t hash = s.flow
+    if t.by_outer:
+        hash ^= s.outer * <uint32_t>0x9E3779B1
+    return hash & t.mask

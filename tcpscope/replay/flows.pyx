@@ -1,162 +1,198 @@
 # cython: wraparound=False, freethreading_compatible=True
-"""The flow table: chained hashing, connections from arenas, a keyed hash.
+"""The flow table: chained hashing by the segments' keyed hash; flows and connections from pools.
 
 A flow is an unordered pair of (address, port), as Wireshark's stream is; with `by_outer` the
 VLAN and tunnel identifiers around the packet belong to it as well.
 """
-from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
-from libc.stdlib cimport calloc, free, malloc, realloc
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memcpy, memset
 
-from tcpscope.replay.connection cimport Connection
+from tcpscope.replay.connection cimport Connection, Flow
+from tcpscope.wire.flow cimport ends_hash, stir, word
 from tcpscope.wire.segment cimport Segment
+
+cdef extern from "<stdlib.h>" nogil:
+    void *aligned_alloc(size_t alignment, size_t size)
 
 cdef enum:
     FIRST_SLOTS = 1024
-    ARENA = 64                   # connections allocated at a time
+    LINE = 64                    # bytes of a cache line
+    ARENA = 1 << 18              # bytes allocated at a time
     ENDED = 1 << 16              # ended flows remembered, so that their four-tuple's reuse is seen
 
 
-cdef int flows_open(Flows *t, uint64_t key, bint by_outer) noexcept nogil:
+# ---------------------------------------------------------------- memory
+
+cdef void pool_open(Pool *p, uint32_t size) noexcept nogil:
+    memset(p, 0, sizeof(Pool))
+    p.size = (size + LINE - 1) & ~<uint32_t>(LINE - 1)
+
+
+cdef void *pool_take(Pool *p) noexcept nogil:
+    """A zeroed piece; NULL when memory runs out."""
+    cdef void *piece
+    cdef void **arenas
+    if p.spare != NULL:
+        piece = p.spare
+        p.spare = (<void **>piece)[0]
+    else:
+        if p.left == 0:
+            arenas = <void **>realloc(p.arenas, (p.n_arenas + 1) * sizeof(void *))
+            if arenas == NULL:
+                return NULL
+            p.arenas = arenas
+            p.left = ARENA // p.size
+            arenas[p.n_arenas] = aligned_alloc(LINE, p.left * p.size)
+            if arenas[p.n_arenas] == NULL:
+                p.left = 0
+                return NULL
+            p.n_arenas += 1
+        p.left -= 1
+        piece = <char *>p.arenas[p.n_arenas - 1] + p.left * p.size
+    memset(piece, 0, p.size)
+    return piece
+
+
+cdef inline void pool_give(Pool *p, void *piece) noexcept nogil:
+    (<void **>piece)[0] = p.spare
+    p.spare = piece
+
+
+cdef void pool_close(Pool *p) noexcept nogil:
+    cdef uint32_t i
+    for i in range(p.n_arenas):
+        free(p.arenas[i])
+    free(p.arenas)
+    p.arenas = NULL
+    p.spare = NULL
+    p.n_arenas = p.left = 0
+
+
+cdef Connection *bodies_take(Flows *t) noexcept nogil:
+    """A zeroed connection; NULL when memory runs out."""
+    return <Connection *>pool_take(&t.bodies)
+
+
+cdef void bodies_give(Flows *t, Connection *c) noexcept nogil:
+    pool_give(&t.bodies, c)
+
+
+# ---------------------------------------------------------------- the table
+
+cdef int flows_open(Flows *t, bint by_outer) noexcept nogil:
     memset(t, 0, sizeof(Flows))
-    t.slots = <Connection **>calloc(FIRST_SLOTS, sizeof(Connection *))
+    t.slots = <Flow **>calloc(FIRST_SLOTS, sizeof(Flow *))
     t.ended = <uint64_t *>calloc(ENDED, sizeof(uint64_t))
     if t.slots == NULL or t.ended == NULL:
         return -1
     t.mask = FIRST_SLOTS - 1
-    t.key = key | 1
     t.by_outer = by_outer
+    pool_open(&t.flows, sizeof(Flow))
+    pool_open(&t.bodies, sizeof(Connection))
     return 0
 
 
 cdef void flows_close(Flows *t) noexcept nogil:
-    cdef uint32_t i
-    for i in range(t.n_arenas):
-        free(t.arenas[i])
-    free(t.arenas)
+    pool_close(&t.flows)
+    pool_close(&t.bodies)
     free(t.slots)
     free(t.ended)
     t.slots = NULL
     t.ended = NULL
-    t.arenas = NULL
-    t.n_arenas = 0
-
-
-cdef inline uint64_t word(const uint8_t *bytes) noexcept nogil:
-    cdef uint64_t value
-    memcpy(&value, bytes, 8)
-    return value
-
-
-cdef inline uint64_t stir(uint64_t x) noexcept nogil:
-    """A bijection that spreads every bit over all (the finalizer of splitmix64)."""
-    x ^= x >> 30
-    x *= <uint64_t>0xBF58476D1CE4E5B9
-    x ^= x >> 27
-    x *= <uint64_t>0x94D049BB133111EB
-    return x ^ (x >> 31)
-
-
-cdef inline uint64_t end_hash(const Flows *t, const uint8_t *addr, uint16_t port, uint8_t version) noexcept nogil:
-    if version == 4:
-        return stir(word(addr) + t.key * (<uint64_t>port + 1))
-    return stir(stir(word(addr) ^ t.key) + word(addr + 8) + t.key * (<uint64_t>port + 1))
 
 
 cdef inline bint same(const uint8_t *a, const uint8_t *b) noexcept nogil:
     return word(a) == word(b) and word(a + 8) == word(b + 8)
 
 
-cdef Connection *flows_find(Flows *t, const Segment *s, uint64_t *hash, int *sender) noexcept nogil:
-    """The open connection of s, and which of its sides sent s; NULL: none.  hash is for flows_add."""
-    cdef uint64_t h = (end_hash(t, s.src, s.sport, s.ip_version) + end_hash(t, s.dst, s.dport, s.ip_version))
-    cdef Connection *c
-    if t.by_outer:
-        h += stir(s.outer + t.key)
-    h = stir(h)
-    hash[0] = h
-    c = t.slots[h & t.mask]
-    while c != NULL:
-        if c.hash == h and c.ip_version == s.ip_version and (not t.by_outer or c.outer == s.outer):
-            if (c.port[0] == s.sport and c.port[1] == s.dport and same(c.addr[0], s.src)
-                    and same(c.addr[1], s.dst)):
+cdef Flow *flows_find(Flows *t, const Segment *s, int *sender) noexcept nogil:
+    """The open flow of s, and which of its sides sent s; NULL: none."""
+    cdef Flow *f = t.slots[slot_of(t, s)]
+    while f != NULL:
+        if f.hash == s.flow and f.ip_version == s.ip_version and (not t.by_outer or f.outer == s.outer):
+            if (f.port[0] == s.sport and f.port[1] == s.dport and same(f.addr[0], s.src)
+                    and same(f.addr[1], s.dst)):
                 sender[0] = 0
-                return c
-            if (c.port[1] == s.sport and c.port[0] == s.dport and same(c.addr[1], s.src)
-                    and same(c.addr[0], s.dst)):
+                return f
+            if (f.port[1] == s.sport and f.port[0] == s.dport and same(f.addr[1], s.src)
+                    and same(f.addr[0], s.dst)):
                 sender[0] = 1
-                return c
-        c = c.next_in_slot
+                return f
+        f = f.next_in_slot
     return NULL
 
 
+cdef inline uint32_t slot_of_flow(const Flows *t, const Flow *f) noexcept nogil:
+    cdef uint32_t hash = f.hash
+    if t.by_outer:
+        hash ^= f.outer * <uint32_t>0x9E3779B1
+    return hash & t.mask
+
+
 cdef int widen(Flows *t) noexcept nogil:
-    cdef uint64_t slots = (t.mask + 1) * 2, i
-    cdef Connection **wide = <Connection **>calloc(slots, sizeof(Connection *))
-    cdef Connection *c
-    cdef Connection *after
+    cdef uint32_t slots = (t.mask + 1) * 2, i
+    cdef Flow **wide = <Flow **>calloc(slots, sizeof(Flow *))
+    cdef Flow **narrow = t.slots
+    cdef Flow *f
+    cdef Flow *after
     if wide == NULL:
         return -1
-    for i in range(t.mask + 1):
-        c = t.slots[i]
-        while c != NULL:
-            after = c.next_in_slot
-            c.next_in_slot = wide[c.hash & (slots - 1)]
-            wide[c.hash & (slots - 1)] = c
-            c = after
-    free(t.slots)
     t.slots, t.mask = wide, slots - 1
+    for i in range(slots // 2):
+        f = narrow[i]
+        while f != NULL:
+            after = f.next_in_slot
+            f.next_in_slot = wide[slot_of_flow(t, f)]
+            wide[slot_of_flow(t, f)] = f
+            f = after
+    free(narrow)
     return 0
 
 
-cdef Connection *flows_add(Flows *t, uint64_t hash) noexcept nogil:
-    """A zeroed connection in the slot of `hash`; NULL when memory runs out."""
-    cdef Connection *c
-    cdef Connection **arenas
-    if t.used > t.mask and widen(t) < 0:
+cdef Flow *flows_add(Flows *t, const Segment *s) noexcept nogil:
+    """A flow for s, its addresses still to be filled in; NULL when memory runs out."""
+    cdef Flow *f
+    cdef uint32_t slot
+    if t.used > t.mask and t.mask < (<uint32_t>1 << 30) and widen(t) < 0:
         return NULL
-    if t.spare != NULL:
-        c = t.spare
-        t.spare = c.next_in_slot
-    else:
-        if t.left == 0:
-            arenas = <Connection **>realloc(t.arenas, (t.n_arenas + 1) * sizeof(Connection *))
-            if arenas == NULL:
-                return NULL
-            t.arenas = arenas
-            arenas[t.n_arenas] = <Connection *>malloc(ARENA * sizeof(Connection))
-            if arenas[t.n_arenas] == NULL:
-                return NULL
-            t.n_arenas += 1
-            t.left = ARENA
-        t.left -= 1
-        c = t.arenas[t.n_arenas - 1] + t.left
-    memset(c, 0, sizeof(Connection))
-    c.hash = hash
-    c.next_in_slot = t.slots[hash & t.mask]
-    t.slots[hash & t.mask] = c
+    f = <Flow *>pool_take(&t.flows)
+    if f == NULL:
+        return NULL
+    f.hash, f.outer, f.ip_version = s.flow, s.outer, s.ip_version
+    slot = slot_of(t, s)
+    f.next_in_slot = t.slots[slot]
+    t.slots[slot] = f
     t.used += 1
-    return c
+    return f
 
 
-cdef bint flows_known(const Flows *t, uint64_t hash) noexcept nogil:
+cdef inline uint64_t full_hash(const Flows *t, const uint8_t *a, uint32_t a_port, const uint8_t *b, uint32_t b_port,
+                               uint8_t version, uint32_t outer) noexcept nogil:
+    """Identifies a flow where nothing but the number is kept; never 0."""
+    cdef uint64_t hash = ends_hash(a, <unsigned short>a_port, b, <unsigned short>b_port, version)
+    return (stir(hash + outer) if t.by_outer else hash) | 1
+
+
+cdef bint flows_known(const Flows *t, const Segment *s) noexcept nogil:
     """A connection of this flow has ended not long ago."""
-    return t.ended[hash & (ENDED - 1)] == hash
+    cdef uint64_t hash = full_hash(t, s.src, s.sport, s.dst, s.dport, s.ip_version, s.outer)
+    return t.ended[(hash >> 8) & (ENDED - 1)] == hash
 
 
-cdef void flows_unlink(Flows *t, Connection *c) noexcept nogil:
-    """Take c out of the table, if it is in it."""
-    cdef Connection **link = &t.slots[c.hash & t.mask]
-    t.ended[c.hash & (ENDED - 1)] = c.hash
-    while link[0] != NULL and link[0] != c:
+cdef void flows_unlink(Flows *t, Flow *f) noexcept nogil:
+    """Take f out of the table, if it is in it."""
+    cdef Flow **link = &t.slots[slot_of_flow(t, f)]
+    cdef uint64_t hash = full_hash(t, f.addr[0], f.port[0], f.addr[1], f.port[1], f.ip_version, f.outer)
+    t.ended[(hash >> 8) & (ENDED - 1)] = hash
+    while link[0] != NULL and link[0] != f:
         link = &link[0].next_in_slot
-    if link[0] == c:
-        link[0] = c.next_in_slot
+    if link[0] == f:
+        link[0] = f.next_in_slot
         t.used -= 1
 
 
-cdef void flows_remove(Flows *t, Connection *c) noexcept nogil:
-    """Take c out of the table and keep its memory for another."""
-    flows_unlink(t, c)
-    c.next_in_slot = t.spare
-    t.spare = c
+cdef void flows_free(Flows *t, Flow *f) noexcept nogil:
+    """Take f out of the table and keep its memory for another."""
+    flows_unlink(t, f)
+    pool_give(&t.flows, f)

@@ -222,17 +222,17 @@ cdef void summarize(Connection *c, const Told *told, int64_t now, int64_t msl, C
     row.initial_rtt_ns = known(c.wireshark.irtt)
     for d in range(2):
         fill_side(c, told, d, now, &row.side[d])
-    memcpy(row.client_addr, c.addr[0], 16)
-    memcpy(row.server_addr, c.addr[1], 16)
-    row.connection, row.outer, row.file = c.number, c.outer, c.file
-    row.client_port, row.server_port = c.port[0], c.port[1]
-    row.ip_version, row.role_evidence = c.ip_version, c.role_evidence
+    memcpy(row.client_addr, c.flow.addr[0], 16)
+    memcpy(row.server_addr, c.flow.addr[1], 16)
+    row.connection, row.outer, row.file = c.flow.number, c.flow.outer, c.file
+    row.client_port, row.server_port = c.flow.port[0], c.flow.port[1]
+    row.ip_version, row.role_evidence = c.flow.ip_version, c.role_evidence
     row.client_state, row.server_state = told.lives[0].state, told.lives[1].state
     row.conn_state = <uint8_t>zeek_conn_state(&c.zeek)
     zeek_history(&c.zeek, row.history, HISTORY_ROOM)
     row.completeness = c.wireshark.completeness
     row.capture_point = told.point
-    row.reused, row.fast_open, row.simultaneous_open = c.reused, c.fast_open, c.simultaneous
+    row.reused, row.fast_open, row.simultaneous_open = c.flow.reused, c.fast_open, c.simultaneous
     row.one_direction = row.side[0].packets == 0 or row.side[1].packets == 0
     row.icmp_type, row.icmp_code = c.icmp_type, c.icmp_code
     closing(c, told, msl, row)

@@ -4,6 +4,7 @@ from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy
 
+from tcpscope.wire.flow cimport set_flow
 from tcpscope.wire.segment cimport Segment
 
 
@@ -29,11 +30,13 @@ cdef class SegmentBatch:
 
     def load(self, const unsigned char[::1] raw):
         """Fill the batch from what `tobytes` gave."""
-        cdef Py_ssize_t count = raw.shape[0] // <Py_ssize_t>sizeof(Segment)
+        cdef Py_ssize_t count = raw.shape[0] // <Py_ssize_t>sizeof(Segment), i
         if count * <Py_ssize_t>sizeof(Segment) != raw.shape[0] or count > self.capacity:
             raise ValueError("not a whole number of segments, or more than the batch holds")
         if count:
             memcpy(self.items, &raw[0], count * sizeof(Segment))
+        for i in range(count):
+            set_flow(&self.items[i])
         self.size = count
 
 

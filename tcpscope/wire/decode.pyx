@@ -10,6 +10,7 @@ from libc.stdlib cimport free
 from libc.string cimport memcpy, memset
 
 from tcpscope.capture.container cimport Record
+from tcpscope.wire.flow cimport set_flow
 from tcpscope.wire.fragments cimport Datagram, HEAD_BYTES, add, extent, head_size, oldest
 from tcpscope.capture.frame cimport be16
 from tcpscope.wire.icmp cimport icmp
@@ -119,6 +120,8 @@ cdef class Decoder:
                 memcpy(s.dst, p + 30, 4)
                 w.at = 34
                 found = tcp(&w, w.end, self.verify_checksums)
+                if found:
+                    set_flow(s)
                 self.count(r, &w, s, found)
                 return found
         w.proto = r.linktype
@@ -187,6 +190,7 @@ cdef class Decoder:
             w.segment.kind = ICMP_QUOTE
             if w.notes & NOTE_LENGTH_FROM_WIRE:
                 w.segment.length = 0
+        set_flow(w.segment)
         return True
 
     cdef int inside_ip(self, Walk *w) noexcept nogil:

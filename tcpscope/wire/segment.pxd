@@ -59,6 +59,7 @@ cdef struct Segment:
     uint32_t ack
     uint32_t length           # payload bytes on the wire, by the IP header
     uint32_t captured         # how many of them the capture holds
+    uint32_t flow             # keyed hash of the two ends, the same for both directions (wire/flow.pxd)
     uint32_t outer            # hash of the VLAN, MPLS and tunnel identifiers around the packet; 0 without any
     uint32_t options          # OPT_ bits
     uint32_t ts_val           # valid with OPT_TIMESTAMPS

@@ -1,0 +1,141 @@
+# cython: wraparound=False, freethreading_compatible=True
+"""When a connection is over: its states are told, its records written, its memory given back.
+
+A connection that both ends have closed waits for 2 MSL to pass (RFC 9293, 3.6.1) before it is let go.
+"""
+from libc.stdint cimport int64_t, uint8_t, uint64_t
+from libc.string cimport memcpy, memset
+
+from tcpscope.replay.connection cimport Connection, Flow
+from tcpscope.replay.flight cimport flight_free
+from tcpscope.replay.flows cimport bodies_give, flows_free
+from tcpscope.replay.lifecycle cimport Step
+from tcpscope.replay.marks cimport marks_free
+from tcpscope.replay.rows cimport ConnectionRow, EventRow
+from tcpscope.replay.run cimport Replay
+from tcpscope.replay.settle cimport Past
+from tcpscope.replay.store cimport more
+from tcpscope.replay.summary cimport Told, summarize, tell
+from tcpscope.replay.traffic cimport traffic_free
+from tcpscope.replay.wireshark cimport wireshark_free
+
+
+cdef int end(Replay *r, Connection *c) noexcept nogil:
+    """Tell c's states, write its records, and free it and its flow."""
+    cdef Told told
+    cdef ConnectionRow *row
+    cdef int side, i
+    if c.older != NULL and end(r, c.older) < 0:
+        return -1
+    c.older = NULL
+    tell(c, r.now_ns, r.msl_ns, &told)
+    row = <ConnectionRow *>more(&r.connections, sizeof(ConnectionRow))
+    if row == NULL:
+        return -1
+    summarize(c, &told, r.now_ns, r.msl_ns, row)
+    for side in range(2):
+        for i in range(told.lives[side].count):
+            if write_event(r, c, side, &told.lives[side].steps[i]) < 0:
+                return -1
+    if r.keep_past and remember_past(r, c, &told) < 0:
+        return -1
+    release(r, c)
+    return 0
+
+
+cdef int remember_past(Replay *r, const Connection *c, const Told *told) noexcept nogil:
+    """Keep the steps of both ends, to settle packet records with."""
+    cdef Past *past
+    cdef Step *steps
+    cdef int side
+    cdef uint64_t number = c.flow.number
+    while <uint64_t>r.pasts.size <= number * sizeof(Past):
+        past = <Past *>more(&r.pasts, sizeof(Past))
+        if past == NULL:
+            return -1
+        memset(past, 0, sizeof(Past))
+    past = <Past *>(r.pasts.data + number * sizeof(Past))
+    past.first = r.steps.size // sizeof(Step)
+    for side in range(2):
+        past.counts[side] = told.lives[side].count
+        past.initial[side] = told.initial[side]
+        if told.lives[side].count:
+            steps = <Step *>more(&r.steps, told.lives[side].count * sizeof(Step))
+            if steps == NULL:
+                return -1
+            memcpy(steps, told.lives[side].steps, told.lives[side].count * sizeof(Step))
+    return 0
+
+
+cdef void shed_body(Replay *r, Flow *flow) noexcept nogil:
+    """Give back the memory of flow's connection."""
+    cdef Connection *c = flow.body
+    wireshark_free(&c.wireshark)
+    marks_free(&c.marks)
+    for side in range(2):
+        flight_free(&c.flight[side])
+        traffic_free(&c.traffic[side])
+    bodies_give(&r.flows, c)
+    flow.body = NULL
+
+
+cdef void release(Replay *r, Connection *c) noexcept nogil:
+    """Give back the memory of c, of its flow, and of the incarnation before it."""
+    cdef Flow *flow = c.flow
+    if c.older != NULL:
+        release(r, c.older)
+    shed_body(r, flow)
+    flows_free(&r.flows, flow)
+
+
+cdef int write_event(Replay *r, Connection *c, int side, const Step *step) noexcept nogil:
+    cdef EventRow *e = <EventRow *>more(&r.events, sizeof(EventRow))
+    if e == NULL:
+        return -1
+    memset(e, 0, sizeof(EventRow))
+    e.time_ns, e.frame, e.order = step.time_ns, step.frame, step.order
+    e.connection, e.port, e.file = c.flow.number, c.flow.port[side], c.file
+    memcpy(e.ip, c.flow.addr[side], 16)
+    e.ip_version, e.endpoint = c.flow.ip_version, <uint8_t>side
+    e.old, e.new, e.event, e.inferred = step.old, step.new, step.event, step.inferred
+    return 0
+
+
+# ---------------------------------------------------------------- the list of closed ones
+
+cdef void linger(Replay *r, Connection *c) noexcept nogil:
+    """Both ends have closed: c is done 2 MSL after its last segment."""
+    c.lingering = True
+    c.linger_until_ns = c.last_ns + 2 * r.msl_ns
+    c.after_lingering, c.before_lingering = NULL, r.closed_last
+    if r.closed_last == NULL:
+        r.closed_first = c
+    else:
+        r.closed_last.after_lingering = c
+    r.closed_last = c
+
+
+cdef void unlink(Replay *r, Connection *c) noexcept nogil:
+    """Take c out of the list."""
+    if c.before_lingering == NULL:
+        r.closed_first = c.after_lingering
+    else:
+        c.before_lingering.after_lingering = c.after_lingering
+    if c.after_lingering == NULL:
+        r.closed_last = c.before_lingering
+    else:
+        c.after_lingering.before_lingering = c.before_lingering
+    c.lingering = False
+
+
+cdef int retire(Replay *r) noexcept nogil:
+    """End the closed connections whose time has come."""
+    cdef Connection *c
+    while r.closed_first != NULL and r.closed_first.linger_until_ns < r.now_ns:
+        c = r.closed_first
+        unlink(r, c)
+        if c.last_ns + 2 * r.msl_ns >= r.now_ns:
+            linger(r, c)
+        elif end(r, c) < 0:
+            return -1
+    return 0

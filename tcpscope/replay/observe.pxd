@@ -1,0 +1,10 @@
+"""One segment of a connection, shown to every observer in turn."""
+from libc.stdint cimport int64_t, uint64_t
+
+from tcpscope.replay.connection cimport Connection
+from tcpscope.replay.run cimport Replay
+from tcpscope.wire.segment cimport Segment
+
+cdef void begin(Connection *c, const Segment *s) noexcept nogil
+cdef int observe(Replay *r, Connection *c, const Segment *s, int d, uint64_t order, bint write) noexcept nogil
+cdef int quote(Connection *c, const Segment *s, int d, uint64_t order) noexcept nogil

@@ -1,0 +1,213 @@
+# cython: wraparound=False, freethreading_compatible=True
+"""One segment of a connection, shown to every observer in turn.
+
+Wireshark's rules, the flight of its sender and of its receiver, the traffic statistics, Zeek's
+history; and the marks from which the states are told when the connection ends or the capture does.
+"""
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.string cimport memcmp, memcpy, memset
+
+from tcpscope.replay.annotate cimport annotate, count_annotations
+from tcpscope.replay.annotations cimport A_DUPLICATE_CAPTURE, A_NETWORK_DUPLICATE, bit
+from tcpscope.replay.connection cimport N_SPURIOUS, Connection
+from tcpscope.replay.ending cimport end, linger
+from tcpscope.replay.flight cimport Finding, Flight, flight_acked, flight_copy, flight_sent
+from tcpscope.replay.marks cimport MARK_BAD_SUM, MARK_EXACT, MARK_UNREACHABLE, marks_keep, marks_want
+from tcpscope.replay.roles cimport role_of_first
+from tcpscope.replay.rows cimport PacketRow
+from tcpscope.replay.run cimport Replay
+from tcpscope.replay.settle cimport Patch
+from tcpscope.replay.store cimport more
+from tcpscope.replay.traffic cimport traffic_observe, traffic_observe_copy
+from tcpscope.replay.wireshark cimport WS_REUSED_PORTS, Marks as Shown, wireshark_observe, wireshark_start
+from tcpscope.replay.zeek cimport zeek_observe, zeek_start
+from tcpscope.wire.segment cimport ACK, FIN, OPT_FAST_OPEN, RST, SUM_BAD, SUM_GOOD, SYN, Segment
+
+cdef enum:
+    UNKNOWN = 11                     # states.State
+    HANDED_DOWN = 8                  # segments of a new incarnation that are looked at for the old one's sake
+
+cdef uint64_t TWICE = bit(A_DUPLICATE_CAPTURE) | bit(A_NETWORK_DUPLICATE)
+
+
+cdef void begin(Connection *c, const Segment *s) noexcept nogil:
+    """Begin zeroed memory with its first segment, which `observe` has yet to see; c.flow is set."""
+    cdef int client = role_of_first(s)                 # 0: its sender
+    c.start_ns, c.first_frame, c.file = s.time_ns, s.frame, s.file
+    c.role_evidence = <uint8_t>((1 if s.flags & ACK else 0) if s.flags & SYN else (2 if s.sport != s.dport else 3))
+    c.from_start = s.flags & (SYN | ACK) == SYN
+    c.icmp_type = 255
+    c.syn_ns[0] = c.syn_ns[1] = c.ack_ns = c.reused_ns = c.reset_ns = c.last_syn_ns = -1
+    wireshark_start(&c.wireshark, s, client)
+    zeek_start(&c.zeek, s)
+
+
+cdef inline void handshake(Connection *c, const Segment *s, int d) noexcept nogil:
+    """Times and kind of the opening."""
+    if s.flags & SYN:
+        c.last_syn_ns = s.time_ns
+        if s.flags & ACK:
+            if c.syn_ns[1] < 0 and c.syn_ns[0] >= 0:
+                c.syn_rtt_ns = s.time_ns - c.syn_ns[0]
+            c.syn_ns[1] = s.time_ns
+        else:
+            if d == 1:
+                c.simultaneous = True
+            c.syn_ns[0] = s.time_ns
+        if s.options & OPT_FAST_OPEN and s.length and not s.flags & ACK:
+            c.fast_open = True
+    elif d == 0 and c.syn_ns[1] >= 0 and c.ack_ns < 0 and s.flags & ACK and not s.flags & RST:
+        c.ack_ns = s.time_ns
+        c.ack_rtt_ns = s.time_ns - c.syn_ns[1]
+
+
+cdef inline void closing(Replay *r, Connection *c, const Segment *s, int d) noexcept nogil:
+    """Notice when both ends are done, so that the connection can be let go in time."""
+    cdef Flight *mine = &c.flight[d]
+    cdef Flight *theirs = &c.flight[1 - d]
+    if s.flags & RST:
+        c.reset = True
+        if c.reset_ns < 0:
+            c.reset_ns, c.reset_by = s.time_ns, <uint8_t>d
+    if s.flags & FIN and not c.fin_seen:
+        c.first_fin = <uint8_t>d
+        c.fin_seen = True
+    if theirs.fin_sent and s.flags & ACK and theirs.live == 0:
+        c.fins |= <uint8_t>(2 - d)            # bit of the other side: 1 client, 2 server
+    if mine.fin_sent and mine.live == 0:
+        c.fins |= <uint8_t>(1 + d)
+    if not c.lingering and (c.reset or c.fins == 3):
+        linger(r, c)
+
+
+cdef inline bint damaged(const Connection *c, const Segment *s, int d) noexcept nogil:
+    """The receiver's TCP discards it.  A capture in which every sum is wrong was anonymised or edited instead."""
+    return s.checksum_state == SUM_BAD and c.side[d].good_sum
+
+
+cdef inline uint8_t mark_bits(const Connection *c, const Segment *s, int d) noexcept nogil:
+    cdef const Flight *mine = &c.flight[d]
+    cdef uint8_t bits = MARK_BAD_SUM if damaged(c, s, d) else 0
+    if s.flags & RST and (s.seq == mine.max or s.seq == mine.una):
+        bits |= MARK_EXACT
+    return bits
+
+
+cdef int hand_down(Replay *r, Connection *c, const Segment *s, int d, uint64_t order) noexcept nogil:
+    """What still belongs to the incarnation before c: the answer to its numbers, until the new one is answered.
+
+    A SYN that meets an old connection gets a challenge ACK; the RST that answers it ends the old one (RFC 9293, 3.5.1,
+    figure 9; RFC 5961, 4.2).
+    """
+    cdef Connection *old = c.older
+    cdef int side = d if old.flow.port[0] == c.flow.port[0] and memcmp(old.flow.addr[0], c.flow.addr[0], 16) == 0 else 1 - d
+    cdef Flight *mine = &old.flight[side]
+    if (s.flags & (SYN | ACK) == SYN | ACK or s.time_ns - old.reused_ns > 2 * r.msl_ns
+            or c.traffic[0].packets + c.traffic[1].packets > HANDED_DOWN):
+        c.older = NULL
+        return end(r, old)
+    if s.flags & SYN or s.length or (s.seq != mine.max and s.seq != mine.una):
+        return 0
+    if s.flags & RST and not old.reset:
+        old.reset, old.reset_ns, old.reset_by = True, s.time_ns, <uint8_t>side
+    return marks_keep(&old.marks, s, side, order, mark_bits(old, s, side))
+
+
+cdef int observe(Replay *r, Connection *c, const Segment *s, int d, uint64_t order, bint write) noexcept nogil:
+    """Replay one segment of c, sent by side d; -1 when memory runs out.  write: make a packet record."""
+    cdef bint copy, fresh = c.last_frame == 0
+    cdef uint64_t own
+    cdef Shown shown
+    cdef Finding f
+    cdef int64_t reach
+    cdef Patch *patch
+
+    memset(&f, 0, sizeof(Finding))
+    f.rtt_ns = -1
+    if wireshark_observe(&c.wireshark, s, d, write, &shown) < 0:
+        return -1
+    if fresh and c.flow.reused:
+        shown.marks |= WS_REUSED_PORTS
+    if s.checksum_state == SUM_GOOD:
+        c.side[d].good_sum = True
+    copy = flight_copy(&c.flight[d], s, c.copies > 0, &f)
+    handshake(c, s, d)
+    if not copy:
+        reach = c.flight[1 - d].rtt_min_ns
+        if not damaged(c, s, d):
+            flight_acked(&c.flight[1 - d], s, shown.window, reach, &f)
+        if flight_sent(&c.flight[d], s, order, reach, &f) < 0:
+            return -1
+    if f.annotations & TWICE:
+        c.copies += 1
+        traffic_observe_copy(&c.traffic[d], s)
+    elif traffic_observe(&c.traffic[d], &c.traffic[1 - d], s) < 0:
+        return -1
+    zeek_observe(&c.zeek, s, d)
+    if marks_want(&c.marks, s, d) and not copy:
+        if marks_keep(&c.marks, s, d, order, mark_bits(c, s, d)) < 0:
+            return -1
+    if c.older != NULL and not fresh and hand_down(r, c, s, d, order) < 0:
+        return -1
+    own = annotate(c, s, d, copy, &shown, &f, r.now_ns)
+    count_annotations(c, s, d, own, shown.window)
+    c.last_ns, c.last_frame = s.time_ns, s.frame
+    c.side[d].last_ns = s.time_ns
+    closing(r, c, s, d)
+    if f.late_bits:
+        c.side[1 - d].counts[N_SPURIOUS] += 1
+        if r.keep_past:
+            patch = <Patch *>more(&r.patches, sizeof(Patch))
+            if patch == NULL:
+                return -1
+            patch.order, patch.bits = f.late_order, f.late_bits
+    if write:
+        return write_packet(r, c, s, d, order, own, &shown, &f)
+    return 0
+
+
+cdef int write_packet(Replay *r, const Connection *c, const Segment *s, int d, uint64_t order, uint64_t own,
+                      const Shown *shown, const Finding *f) noexcept nogil:
+    cdef PacketRow *p = <PacketRow *>more(&r.packets, sizeof(PacketRow))
+    cdef uint32_t base = c.wireshark.side[d].base, peer = c.wireshark.side[1 - d].base
+    cdef int i
+    if p == NULL:
+        return -1
+    memset(p, 0, sizeof(PacketRow))
+    p.frame, p.order, p.time_ns, p.payload_at = s.frame, order, s.time_ns, s.payload_at
+    p.annotations, p.retransmission_of, p.acked_frame = own, f.retransmission_of, f.acked_frame
+    p.rtt_ns = f.rtt_ns
+    p.ack_rtt_ns = shown.ack_rtt if shown.ack_rtt else -1
+    p.initial_rtt_ns = shown.irtt if shown.irtt else -1
+    memcpy(p.src, s.src, 16)
+    memcpy(p.dst, s.dst, 16)
+    p.connection, p.wireshark = c.flow.number, shown.marks
+    p.seq_raw, p.ack_raw = s.seq, s.ack
+    p.seq = s.seq - base
+    p.ack = s.ack - peer if s.flags & ACK else s.ack
+    p.length, p.window = s.length, shown.window
+    p.bytes_in_flight, p.duplicate_ack_num = shown.bytes_in_flight, shown.duplicate_ack_num
+    p.ts_val, p.ts_ecr, p.options = s.ts_val, s.ts_ecr, s.options
+    for i in range(2 * s.n_sack):
+        p.sack[i] = s.sack[i] - peer
+    p.sport, p.dport, p.flags, p.window_raw = s.sport, s.dport, s.flags, s.window
+    p.mss, p.file, p.window_scale, p.n_sack = s.mss, s.file, s.window_scale, s.n_sack
+    p.sender, p.ip_version, p.ttl, p.checksum_state = <uint8_t>d, s.ip_version, s.ttl, s.checksum_state
+    p.client_state = p.server_state = UNKNOWN           # until settled
+    return 0
+
+
+cdef int quote(Connection *c, const Segment *s, int d, uint64_t order) noexcept nogil:
+    """An ICMP error that quotes a segment of side d: evidence, not part of the connection."""
+    c.icmp_type, c.icmp_code = s.icmp_type, s.icmp_code
+    if not is_unreachable(s):
+        return 0
+    # told to the side that sent what is quoted: the mark's sender is the other one
+    return marks_keep(&c.marks, s, 1 - d, order, MARK_UNREACHABLE)
+
+
+cdef inline bint is_unreachable(const Segment *s) noexcept nogil:
+    """Destination unreachable, but not fragmentation needed (RFC 792; RFC 4443, 3.1)."""
+    if s.ip_version == 4:
+        return s.icmp_type == 3 and s.icmp_code != 4
+    return s.icmp_type == 1

@@ -1,0 +1,31 @@
+"""One run of the replay: what the engine's modules share."""
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+
+from tcpscope.replay.connection cimport Connection, Flow
+from tcpscope.replay.flows cimport Flows
+from tcpscope.replay.store cimport Store
+
+cdef struct Replay:
+    Flows flows
+    Store connections            # ConnectionRow
+    Store events                 # EventRow
+    Store packets                # PacketRow
+    Store begun                  # uint64_t: the order of each connection's first segment; only with shards
+    Store steps                  # lifecycle.Step, client's then server's, a connection after another
+    Store pasts                  # Past, by connection number
+    Store patches                # Patch
+    Connection *closed_first     # lingering: both ends closed, 2 MSL not yet over
+    Connection *closed_last
+    int64_t msl_ns
+    int64_t now_ns               # latest time seen
+    uint64_t order               # segments and quotes of all shards so far
+    uint64_t segments            # of this shard
+    uint64_t quotes              # ICMP errors that quote a segment
+    uint64_t unmatched_quotes    # ... of no connection seen
+    uint64_t clock_steps
+    uint32_t n_connections
+    uint32_t shard               # this run takes the flows of one shard
+    uint32_t shards
+    bint want_packets
+    bint keep_past               # remember steps and patches for the settling of packet records
+    bint failed                  # memory ran out

@@ -1,0 +1,43 @@
+"""Which flow a segment belongs to, as a number: told by the decoder, so that nobody has to look twice.
+
+A flow is an unordered pair of (address, port).  The hash is keyed with a secret of the process:
+nobody can prepare packets that collide.
+"""
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memcpy
+
+from tcpscope.wire.segment cimport Segment
+
+cdef uint64_t SECRET             # odd; drawn when the module is imported
+
+
+cdef inline uint64_t word(const uint8_t *bytes) noexcept nogil:
+    cdef uint64_t value
+    memcpy(&value, bytes, 8)
+    return value
+
+
+cdef inline uint64_t stir(uint64_t x) noexcept nogil:
+    """A bijection that spreads every bit over all (the finalizer of splitmix64)."""
+    x ^= x >> 30
+    x *= <uint64_t>0xBF58476D1CE4E5B9
+    x ^= x >> 27
+    x *= <uint64_t>0x94D049BB133111EB
+    return x ^ (x >> 31)
+
+
+cdef inline uint64_t end_hash(const uint8_t *addr, uint16_t port, uint8_t version) noexcept nogil:
+    if version == 4:
+        return stir(word(addr) + SECRET * (<uint64_t>port + 1))
+    return stir(stir(word(addr) ^ SECRET) + word(addr + 8) + SECRET * (<uint64_t>port + 1))
+
+
+cdef inline uint64_t ends_hash(const uint8_t *a, uint16_t a_port, const uint8_t *b, uint16_t b_port,
+                               uint8_t version) noexcept nogil:
+    """Of the unordered pair, in full."""
+    return stir(end_hash(a, a_port, version) + end_hash(b, b_port, version))
+
+
+cdef inline void set_flow(Segment *s) noexcept nogil:
+    """Fill in s.flow from its addresses and ports."""
+    s.flow = <uint32_t>ends_hash(s.src, s.sport, s.dst, s.dport, s.ip_version)
