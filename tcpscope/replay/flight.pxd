@@ -25,8 +25,7 @@ cdef struct Chunk:               # a range of numbers that was sent, once or mor
 cdef struct Glimpse:             # enough of a packet to recognise it when it is captured again
     int64_t time_ns
     uint32_t key
-    uint32_t ip_id
-    uint8_t ttl
+    uint32_t id_and_ttl          # the IP ID above eight bits of TTL
 
 cdef struct Flight:
     Chunk *ring                  # in order of sequence numbers; acknowledged ones stay while there is room
@@ -47,12 +46,10 @@ cdef struct Flight:
     int64_t una_ns               # when una last moved
     int64_t news_ns              # last acknowledgment that told something new
     int64_t sent_ns              # last data
-    int64_t retransmitted_ns
     int64_t hole_ns              # when the latest hole appeared
     int64_t srtt_ns              # RFC 6298; 0: no sample
     int64_t rttvar_ns
     int64_t rtt_min_ns           # 0: no sample
-    int64_t quiet_rto_ns         # silence before the last time-out, for its back-off
     int64_t held_ns              # last data before a delayed acknowledgment that came just now; 0: none
     uint32_t length_last         # payload of the latest new segment, and of the one before it
     uint32_t length_before

@@ -37,7 +37,8 @@ cdef enum:                       # Chunk.bits
     PROBE = 8                    # a byte that probes a closed window: sent, perhaps not taken
 
 cdef enum:
-    ROOM_LEAST = 8
+    ROOM_LEAST = 2               # chunks; most connections are short
+    ROOM_KEPT = 8                # below this the ring grows before anything acknowledged is forgotten
     ROOM_MOST = 16384
     MS = 1_000_000
     SAME_CAPTURE_NS = 200_000    # two copies of one packet this close were captured twice, not sent twice
@@ -64,7 +65,7 @@ cdef int make_room(Flight *f) noexcept nogil:
     cdef Chunk *ring
     if kept < f.room:
         return 0
-    if f.old > f.room // 2 or f.room >= ROOM_MOST:
+    if (f.old > f.room // 2 and f.room >= ROOM_KEPT) or f.room >= ROOM_MOST:
         f.head = (f.head + 1) & (f.room - 1)
         if f.old:
             f.old -= 1
@@ -117,7 +118,7 @@ cdef int insert(Flight *f, uint32_t at, const Segment *s, uint32_t end, uint64_t
     if at < f.old or kept - at > 2048:
         return 0                    # long acknowledged, or too far back to be worth the move
     if kept == f.room:
-        if f.old > f.room // 2 or f.room >= ROOM_MOST:
+        if (f.old > f.room // 2 and f.room >= ROOM_KEPT) or f.room >= ROOM_MOST:
             if at == 0:
                 return 0
             at -= 1
@@ -271,8 +272,11 @@ cdef inline bint identified(const Segment *s) noexcept nogil:
 
 
 cdef inline uint32_t glimpse_key(const Segment *s) noexcept nogil:
-    return ((s.seq ^ (s.ack << 1)) + (<uint32_t>s.checksum << 16) + s.flags + s.window + s.ts_val
-            + s.length * <uint32_t>0x9E3779B1)
+    cdef uint64_t key = (<uint64_t>s.seq << 32 | s.ack) * <uint64_t>0x9E3779B97F4A7C15
+    key ^= (<uint64_t>s.ts_val << 32) ^ (<uint64_t>s.checksum << 16) ^ s.window
+    key = (key ^ key >> 29) * <uint64_t>0xBF58476D1CE4E5B9
+    key += <uint64_t>s.length << 20 ^ <uint64_t>s.flags << 8
+    return <uint32_t>(key * <uint64_t>0x94D049BB133111EB >> 32)
 
 
 cdef bint flight_copy(Flight *f, const Segment *s, bint expected, Finding *out) noexcept nogil:
@@ -286,18 +290,18 @@ cdef bint flight_copy(Flight *f, const Segment *s, bint expected, Finding *out) 
     cdef int i
     for i in range(4):
         g = &f.seen[i]
-        if g.key != key or g.time_ns == 0 or g.ip_id != s.ip_id:
+        if g.key != key or g.time_ns == 0 or g.id_and_ttl >> 8 != s.ip_id:
             continue
         if s.time_ns - g.time_ns > (COPY_WITHIN_NS if identified(s) else MS):
             continue
         if not identified(s) and not expected and s.length == 0 and not s.flags & (SYN | FIN | RST):
             continue
-        out.annotations |= bit(A_DUPLICATE_CAPTURE if s.time_ns - g.time_ns < SAME_CAPTURE_NS or s.ttl != g.ttl
+        out.annotations |= bit(A_DUPLICATE_CAPTURE if s.time_ns - g.time_ns < SAME_CAPTURE_NS or s.ttl != g.id_and_ttl & 0xFF
                                else A_NETWORK_DUPLICATE)
         return True
     g = &f.seen[f.seen_at & 3]
     f.seen_at += 1
-    g.time_ns, g.key, g.ip_id, g.ttl = s.time_ns, key, s.ip_id, s.ttl
+    g.time_ns, g.key, g.id_and_ttl = s.time_ns, key, s.ip_id << 8 | s.ttl
     return False
 
 
@@ -523,6 +527,6 @@ cdef int flight_sent(Flight *f, const Segment *s, uint64_t order, int64_t reach,
         result = append(f, s, end, order)
         chunk(f, f.old + f.live - 1).seq = f.max
         f.max = end
-    f.sent_ns = f.retransmitted_ns = s.time_ns
+    f.sent_ns = s.time_ns
     watch_order(f, s)
     return result

@@ -12,13 +12,25 @@ from tcpscope.replay.connection cimport Connection, Flow
 from tcpscope.wire.flow cimport ends_hash, stir, word
 from tcpscope.wire.segment cimport Segment
 
-cdef extern from "<stdlib.h>" nogil:
-    void *aligned_alloc(size_t alignment, size_t size)
+cdef extern from *:
+    """
+    #include <stdlib.h>
+    #if defined(__linux__)
+    #include <sys/mman.h>
+    #define large_pages(at, size) ((void)madvise((at), (size), MADV_HUGEPAGE))
+    #else
+    #define large_pages(at, size) ((void)0)
+    #endif
+    """
+    void *aligned_alloc(size_t alignment, size_t size) noexcept nogil
+    void large_pages(void *at, size_t size) noexcept nogil
 
 cdef enum:
     FIRST_SLOTS = 1024
     LINE = 64                    # bytes of a cache line
-    ARENA = 1 << 18              # bytes allocated at a time
+    SMALL_ARENA = 1 << 18        # bytes allocated at a time
+    LARGE_ARENA = 1 << 21        # ... once there are FEW_ARENAS: a page of the large kind
+    FEW_ARENAS = 8
     ENDED = 1 << 16              # ended flows remembered, so that their four-tuple's reuse is seen
 
 
@@ -33,6 +45,7 @@ cdef void *pool_take(Pool *p) noexcept nogil:
     """A zeroed piece; NULL when memory runs out."""
     cdef void *piece
     cdef void **arenas
+    cdef uint32_t size
     if p.spare != NULL:
         piece = p.spare
         p.spare = (<void **>piece)[0]
@@ -42,11 +55,13 @@ cdef void *pool_take(Pool *p) noexcept nogil:
             if arenas == NULL:
                 return NULL
             p.arenas = arenas
-            p.left = ARENA // p.size
-            arenas[p.n_arenas] = aligned_alloc(LINE, p.left * p.size)
+            size = LARGE_ARENA if p.n_arenas >= FEW_ARENAS else SMALL_ARENA
+            arenas[p.n_arenas] = aligned_alloc(size if size == LARGE_ARENA else LINE, size)
             if arenas[p.n_arenas] == NULL:
-                p.left = 0
                 return NULL
+            if size == LARGE_ARENA:
+                large_pages(arenas[p.n_arenas], size)
+            p.left = size // p.size
             p.n_arenas += 1
         p.left -= 1
         piece = <char *>p.arenas[p.n_arenas - 1] + p.left * p.size
@@ -154,7 +169,7 @@ cdef Flow *flows_add(Flows *t, const Segment *s) noexcept nogil:
     """A flow for s, its addresses still to be filled in; NULL when memory runs out."""
     cdef Flow *f
     cdef uint32_t slot
-    if t.used > t.mask and t.mask < (<uint32_t>1 << 30) and widen(t) < 0:
+    if t.used > t.mask // 2 and t.mask < (<uint32_t>1 << 30) and widen(t) < 0:
         return NULL
     f = <Flow *>pool_take(&t.flows)
     if f == NULL:

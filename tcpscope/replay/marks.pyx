@@ -37,7 +37,7 @@ cdef int marks_keep(Marks *m, const Segment *s, int sender, uint64_t order, uint
         drop_older(m, sender)
     note(m, s, sender)
     if m.count == m.room and m.room < MOST:
-        room = 8 if m.room == 0 else <uint16_t>min(m.room * 2, MOST)
+        room = 5 if m.room == 0 else <uint16_t>min(m.room * 2, MOST)    # most openings are five segments
         items = <Mark *>realloc(m.items, room * sizeof(Mark))
         if items == NULL:
             return -1

@@ -11,6 +11,7 @@ cdef enum:
     FEW = 4                     # candidates kept in the struct itself
     MAX_UNANSWERED = 64         # candidates as long as the other side has acknowledged nothing
     MAX_CANDIDATES = 16384
+    LEAST_SAMPLES = 4           # room for them at first
     FIRST_SAMPLES = 32          # kept as they are, for exact percentiles; then a histogram
     STEPS = 8                   # histogram: steps an octave, so percentiles are within 6 %
     LOWEST_OCTAVE = 10          # 2**10 ns, a microsecond; below counts as the lowest
@@ -39,7 +40,7 @@ cdef struct RoundTrips:
     double squares
     int64_t srtt_ns
     int64_t rttvar_ns
-    float *firsts               # FIRST_SAMPLES of them, allocated with the first sample
+    float *firsts               # up to FIRST_SAMPLES of them
     uint32_t *histogram         # BUCKETS, allocated when `firsts` is full
 
 cdef int candidates_add(

@@ -2,7 +2,7 @@
 """Candidates for round-trip samples in a ring; the samples' sums, RFC 6298 estimator and percentiles."""
 from libc.math cimport sqrt
 from libc.stdint cimport int64_t, uint32_t, uint64_t
-from libc.stdlib cimport calloc, free, malloc
+from libc.stdlib cimport calloc, free, malloc, realloc
 
 from tcpscope.replay.seq cimport after
 
@@ -103,12 +103,14 @@ cdef double bucket_start(uint32_t i) noexcept nogil:
 
 cdef int count_sample(RoundTrips *r, int64_t rtt_ns) noexcept nogil:
     cdef uint32_t i
+    cdef float *wider
     if r.histogram == NULL:
-        if r.firsts == NULL:
-            r.firsts = <float *>malloc(FIRST_SAMPLES * sizeof(float))
-            if r.firsts == NULL:
-                return -1
         if r.count < FIRST_SAMPLES:
+            if r.count & (r.count - 1) == 0 and (r.count == 0 or r.count >= LEAST_SAMPLES):     # full: 0, 4, 8, 16
+                wider = <float *>realloc(r.firsts, max(2 * r.count, <uint64_t>LEAST_SAMPLES) * sizeof(float))
+                if wider == NULL:
+                    return -1
+                r.firsts = wider
             r.firsts[r.count] = rtt_ns
             return 0
         r.histogram = <uint32_t *>calloc(BUCKETS, sizeof(uint32_t))

@@ -60,7 +60,7 @@ cdef inline Unacked *slot(WiresharkSide *f, uint32_t i) noexcept nogil:
 
 cdef int grow(WiresharkSide *f) noexcept nogil:
     """Double the ring (a power of two), unrolled so that the head is at 0."""
-    cdef uint32_t room = f.room * 2 if f.room else 4
+    cdef uint32_t room = f.room * 2 if f.room else 2
     cdef Unacked *queue = <Unacked *>realloc(f.queue, room * sizeof(Unacked))
     cdef uint32_t i
     if queue == NULL:
