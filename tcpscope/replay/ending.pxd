@@ -1,9 +1,11 @@
 """When a connection is over: its records, and its memory given back."""
+from libc.stdint cimport int64_t
+
 from tcpscope.replay.connection cimport Connection, Flow
 from tcpscope.replay.run cimport Replay
 from tcpscope.replay.summary cimport Told
 
-cdef int end(Replay *r, Connection *c) noexcept nogil
+cdef int end(Replay *r, Connection *c, int64_t now) noexcept nogil
 cdef void shed_body(Replay *r, Flow *flow) noexcept nogil
 cdef void release(Replay *r, Connection *c) noexcept nogil
 cdef int remember_past(Replay *r, const Connection *c, const Told *told) noexcept nogil

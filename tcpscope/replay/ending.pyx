@@ -20,19 +20,19 @@ from tcpscope.replay.traffic cimport traffic_free
 from tcpscope.replay.wireshark cimport wireshark_free
 
 
-cdef int end(Replay *r, Connection *c) noexcept nogil:
-    """Tell c's states, write its records, and free it and its flow."""
+cdef int end(Replay *r, Connection *c, int64_t now) noexcept nogil:
+    """Tell c's states as they are at `now`, write its records, and free it and its flow."""
     cdef Told told
     cdef ConnectionRow *row
     cdef int side, i
-    if c.older != NULL and end(r, c.older) < 0:
+    if c.older != NULL and end(r, c.older, now) < 0:
         return -1
     c.older = NULL
-    tell(c, r.now_ns, r.msl_ns, &told)
+    tell(c, now, r.msl_ns, &told)
     row = <ConnectionRow *>more(&r.connections, sizeof(ConnectionRow))
     if row == NULL:
         return -1
-    summarize(c, &told, r.now_ns, r.msl_ns, row)
+    summarize(c, &told, now, r.msl_ns, row)
     for side in range(2):
         for i in range(told.lives[side].count):
             if write_event(r, c, side, &told.lives[side].steps[i]) < 0:
@@ -129,13 +129,15 @@ cdef void unlink(Replay *r, Connection *c) noexcept nogil:
 
 
 cdef int retire(Replay *r) noexcept nogil:
-    """End the closed connections whose time has come."""
+    """End the closed connections whose time has come: as they are then, whenever it is noticed."""
     cdef Connection *c
+    cdef int64_t due
     while r.closed_first != NULL and r.closed_first.linger_until_ns < r.now_ns:
         c = r.closed_first
         unlink(r, c)
-        if c.last_ns + 2 * r.msl_ns >= r.now_ns:
+        due = c.last_ns + 2 * r.msl_ns
+        if due >= r.now_ns:
             linger(r, c)
-        elif end(r, c) < 0:
+        elif end(r, c, due) < 0:
             return -1
     return 0

@@ -2,9 +2,9 @@
 """The replay: segments in, records of packets, events and connections out.
 
 Every segment finds its connection, and is shown to the observers (observe.pyx).  No Python
-object in the loop, no GIL.  Flows can be divided among several engines ("shards"): each is
-shown every batch, keeps time by all segments and takes its own flows' only, so that what comes
-out does not depend on how many there are.
+object in the loop, no GIL.  Flows can be shared out among several engines: each is shown its
+share of every batch, with the clock of the whole, so that what comes out does not depend on how
+many there are.
 """
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.stdint cimport int64_t, uint32_t, uint64_t
@@ -28,7 +28,7 @@ from tcpscope.replay.settle cimport settle_patches, settle_states
 from tcpscope.replay.store cimport Store, drop, more
 from tcpscope.replay.summary cimport Told, tell
 from tcpscope.replay.wireshark cimport wireshark_new_stream
-from tcpscope.wire.batch cimport SegmentBatch
+from tcpscope.wire.batch cimport MOST_SHARES, SegmentBatch
 from tcpscope.wire.segment cimport ACK, ICMP_QUOTE, SYN, Segment
 
 assert layout.PACKET.size == sizeof(PacketRow), (layout.PACKET.size, sizeof(PacketRow))
@@ -39,11 +39,13 @@ cdef enum:
     STEP_BACK_NS = 1_000_000_000     # a clock that goes back by more has been set
     LINE = 64                        # bytes of a cache line
     CROWD = 512                      # open flows from which on their memory is fetched ahead
-    FETCH_SLOT = 24                  # segments ahead: the table's slot, the flow, the connection
+    FETCH_SEGMENT = 32               # segments ahead: the segment, the table's slot, the flow, the connection
+    FETCH_SLOT = 24
     FETCH_FLOW = 16
     FETCH_BODY = 8
 
 cdef int LINES = sizeof(Connection) // LINE
+cdef int SEGMENT_LINES = (sizeof(Segment) + LINE - 1) // LINE
 
 cdef struct Open:
     uint64_t number
@@ -65,7 +67,7 @@ cdef Flow *add_flow(Replay *r, const Segment *s, bint reused, uint64_t order) no
     memcpy(f.addr[client], s.src, 16)
     memcpy(f.addr[1 - client], s.dst, 16)
     f.port[client], f.port[1 - client] = s.sport, s.dport
-    if r.shards > 1:
+    if r.shares > 1:
         place = <uint64_t *>more(&r.begun, sizeof(uint64_t))
         if place == NULL:
             return NULL
@@ -107,7 +109,7 @@ cdef Connection *leave_embryo(Replay *r, Flow *f) noexcept nogil:
 
 cdef int end_flow(Replay *r, Flow *f) noexcept nogil:
     cdef Connection *c = f.body if f.body != NULL else leave_embryo(r, f)
-    return -1 if c == NULL else end(r, c)
+    return -1 if c == NULL else end(r, c, r.now_ns)
 
 
 cdef int stay_embryo(Replay *r, Flow *f, const Segment *s, int d, uint64_t order) noexcept nogil:
@@ -128,18 +130,6 @@ cdef int stay_embryo(Replay *r, Flow *f, const Segment *s, int d, uint64_t order
 
 
 # ---------------------------------------------------------------- one segment
-
-cdef inline int keep_time(Replay *r, const Segment *s) noexcept nogil:
-    """The capture's clock; what has been closed for long enough by it is let go."""
-    if s.time_ns > r.now_ns or r.order == 0:
-        r.now_ns = s.time_ns
-    elif s.time_ns < r.now_ns - STEP_BACK_NS:
-        r.clock_steps += 1
-    r.order += 1
-    if r.closed_first != NULL and r.closed_first.linger_until_ns < r.now_ns:
-        return retire(r)
-    return 0
-
 
 cdef int take(Replay *r, const Segment *s, uint64_t order) noexcept nogil:
     """Replay one TCP segment; -1 when memory runs out."""
@@ -164,7 +154,7 @@ cdef int take(Replay *r, const Segment *s, uint64_t order) noexcept nogil:
                 return -1
             if c.lingering:
                 unlink(r, c)
-                if end(r, c) < 0:
+                if end(r, c, r.now_ns) < 0:
                     return -1
             else:
                 older = c
@@ -198,42 +188,46 @@ cdef int take_quote(Replay *r, const Segment *s, uint64_t order) noexcept nogil:
     return quote(f.body, s, d, order)
 
 
-cdef inline void fetch(Replay *r, const Segment *items, Py_ssize_t i, Py_ssize_t size) noexcept nogil:
+cdef inline void fetch(Replay *r, const Segment *items, const uint32_t *index, uint32_t left) noexcept nogil:
     """Bring near what segments further on will need: with many flows, most of the time goes into waiting for memory."""
     cdef Flow *f
     cdef const char *body
     cdef int line
-    if i + FETCH_SLOT < size:
-        prefetch(&r.flows.slots[slot_of(&r.flows, &items[i + FETCH_SLOT])])
-    if i + FETCH_FLOW < size:
-        f = r.flows.slots[slot_of(&r.flows, &items[i + FETCH_FLOW])]
+    if left > FETCH_SLOT:
+        prefetch(&r.flows.slots[slot_of(&r.flows, &items[index[FETCH_SLOT]])])
+    if left > FETCH_FLOW:
+        f = r.flows.slots[slot_of(&r.flows, &items[index[FETCH_FLOW]])]
         if f != NULL:
             prefetch(f)
             prefetch(<char *>f + LINE)
-    if i + FETCH_BODY < size:
-        f = r.flows.slots[slot_of(&r.flows, &items[i + FETCH_BODY])]
+    if left > FETCH_BODY:
+        f = r.flows.slots[slot_of(&r.flows, &items[index[FETCH_BODY]])]
         if f != NULL and f.body != NULL:
             body = <const char *>f.body
             for line in range(LINES):
                 prefetch(body + line * LINE)
 
 
-cdef int run(Replay *r, const Segment *items, Py_ssize_t size) noexcept nogil:
-    """Replay a batch; -1 when memory runs out."""
-    cdef Py_ssize_t i
+cdef int run(Replay *r, const Segment *items, const uint32_t *index, uint32_t count, const int64_t *clock,
+             uint64_t order) noexcept nogil:
+    """Replay the segments at these places; -1 when memory runs out.  order: of the first in `items`."""
+    cdef uint32_t i
     cdef const Segment *s
-    cdef uint64_t order
+    cdef int line
     cdef bint crowd = r.flows.used > CROWD
-    for i in range(size):
-        s = &items[i]
-        order = r.order
+    for i in range(count):
+        s = &items[index[i]]
+        if count - i > FETCH_SEGMENT:
+            for line in range(SEGMENT_LINES):
+                prefetch(<const char *>&items[index[i + FETCH_SEGMENT]] + line * LINE)
         if crowd:
-            fetch(r, items, i, size)
-        if keep_time(r, s) < 0:
+            fetch(r, items, index + i, count - i)
+        r.now_ns = clock[index[i]]
+        if s.time_ns < r.now_ns - STEP_BACK_NS:
+            r.clock_steps += 1
+        if r.closed_first != NULL and r.closed_first.linger_until_ns < r.now_ns and retire(r) < 0:
             return -1
-        if r.shards > 1 and (<uint64_t>s.flow * r.shards) >> 32 != r.shard:
-            continue
-        if (take_quote(r, s, order) if s.kind == ICMP_QUOTE else take(r, s, order)) < 0:
+        if (take_quote(r, s, order + index[i]) if s.kind == ICMP_QUOTE else take(r, s, order + index[i])) < 0:
             return -1
     return 0
 
@@ -284,17 +278,17 @@ cdef bytes taken(Store *s):
 
 cdef class Engine:
     def __cinit__(self, *, bint packets=False, int64_t msl_ns=30_000_000_000, bint flow_by_tunnel=False,
-                  bint keep_past=True, uint32_t shard=0, uint32_t shards=1):
+                  bint keep_past=True, int share=0, int shares=1):
         memset(&self.r, 0, sizeof(Replay))
         memset(&self.open_ones, 0, sizeof(Store))
-        if not shard < shards:
-            raise ValueError("shards are counted from 0")
+        if not 0 <= share < shares <= MOST_SHARES:
+            raise ValueError(f"shares are counted from 0, and are {MOST_SHARES} at most")
         if flows_open(&self.r.flows, flow_by_tunnel) < 0:
             raise MemoryError()
         self.r.msl_ns = msl_ns
         self.r.want_packets = packets
         self.r.keep_past = keep_past
-        self.r.shard, self.r.shards = shard, shards
+        self.r.share, self.r.shares = share, shares
 
     def __dealloc__(self):
         if self.r.flows.slots != NULL:
@@ -308,18 +302,26 @@ cdef class Engine:
         drop(&self.r.pasts)
         drop(&self.r.patches)
 
-    def replay(self, SegmentBatch batch):
-        """Take in a batch of segments, in time order."""
+    def replay(self, SegmentBatch batch not None):
+        """Take in a batch of segments, in time order.  With shares, a Divider must have divided it."""
+        cdef uint32_t begin
+        cdef bint failed
+        if self.r.shares == 1:
+            batch.divide(1, self.r.now_ns, self.r.order)
         with nogil:
-            if run(&self.r, batch.items, batch.size) < 0:
-                self.r.failed = True
-        if self.r.failed:
+            begin = batch.begin[self.r.share]
+            failed = run(&self.r, batch.items, batch.index + begin, batch.begin[self.r.share + 1] - begin, batch.clock,
+                         batch.order) < 0
+            self.r.now_ns = batch.now_ns
+            self.r.order = batch.order + batch.size
+        if failed:
             raise MemoryError("out of memory while replaying")
 
     def finish(self, Py_ssize_t most=1 << 62):
         """The capture is over: end what is still open, in order of beginning; `most` at a time.  False: all is done."""
         cdef Py_ssize_t n, i
         cdef Open *found
+        cdef bint failed = False
         if not self.finishing:
             self.finishing = True
             if list_open(&self.r, &self.open_ones) < 0:
@@ -330,9 +332,9 @@ cdef class Engine:
         with nogil:
             for i in range(self.at, self.at + n):
                 if end_flow(&self.r, found[i].flow) < 0:
-                    self.r.failed = True
+                    failed = True
                     break
-        if self.r.failed:
+        if failed:
             raise MemoryError("out of memory while replaying")
         self.at += n
         if self.at < self.open_ones.size // <Py_ssize_t>sizeof(Open):
@@ -368,6 +370,10 @@ cdef class Engine:
     def take_events(self):
         """Records (layout.EVENT) of their state changes."""
         return taken(&self.r.events)
+
+    def take_begun(self):
+        """Of each connection that began since the last call, its first segment's place among all (uint64); for shares."""
+        return taken(&self.r.begun)
 
     def take_packets(self):
         """Records (layout.PACKET) of the segments since the last call; `settle` completes them."""

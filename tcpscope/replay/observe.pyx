@@ -105,7 +105,7 @@ cdef int hand_down(Replay *r, Connection *c, const Segment *s, int d, uint64_t o
     if (s.flags & (SYN | ACK) == SYN | ACK or s.time_ns - old.reused_ns > 2 * r.msl_ns
             or c.traffic[0].packets + c.traffic[1].packets > HANDED_DOWN):
         c.older = NULL
-        return end(r, old)
+        return end(r, old, r.now_ns)
     if s.flags & SYN or s.length or (s.seq != mine.max and s.seq != mine.una):
         return 0
     if s.flags & RST and not old.reset:

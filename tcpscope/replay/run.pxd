@@ -10,7 +10,7 @@ cdef struct Replay:
     Store connections            # ConnectionRow
     Store events                 # EventRow
     Store packets                # PacketRow
-    Store begun                  # uint64_t: the order of each connection's first segment; only with shards
+    Store begun                  # uint64_t: the order of each connection's first segment; only with shares
     Store steps                  # lifecycle.Step, client's then server's, a connection after another
     Store pasts                  # Past, by connection number
     Store patches                # Patch
@@ -18,14 +18,13 @@ cdef struct Replay:
     Connection *closed_last
     int64_t msl_ns
     int64_t now_ns               # latest time seen
-    uint64_t order               # segments and quotes of all shards so far
-    uint64_t segments            # of this shard
+    uint64_t order               # segments and quotes so far, those of other shares too
+    uint64_t segments            # of this share
     uint64_t quotes              # ICMP errors that quote a segment
     uint64_t unmatched_quotes    # ... of no connection seen
     uint64_t clock_steps
     uint32_t n_connections
-    uint32_t shard               # this run takes the flows of one shard
-    uint32_t shards
+    int share                    # of the flows, that this run takes
+    int shares
     bint want_packets
     bint keep_past               # remember steps and patches for the settling of packet records
-    bint failed                  # memory ran out

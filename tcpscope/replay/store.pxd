@@ -1,6 +1,9 @@
 """A growing array of records, handed to Python as bytes."""
 from libc.stdlib cimport free, realloc
 
+cdef enum:
+    FIRST = 1 << 14              # bytes
+
 
 cdef struct Store:
     char *data
@@ -14,7 +17,7 @@ cdef inline void *more(Store *s, Py_ssize_t bytes) noexcept nogil:
     cdef char *data
     cdef void *place
     if s.size + bytes > s.room:
-        room = max(s.room + s.room // 2, 64 * bytes)
+        room = max(s.room + s.room // 2, s.size + bytes, FIRST)
         data = <char *>realloc(s.data, room)
         if data == NULL:
             return NULL

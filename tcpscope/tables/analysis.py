@@ -16,14 +16,10 @@ from tcpscope.capture.sources import STDIN, Sources, find
 from tcpscope.errors import CaptureError
 from tcpscope.replay.engine import Engine
 from tcpscope.replay.layout import PACKET
-from tcpscope.wire.batch import SegmentBatch
+from tcpscope.tables.pipeline import Ended, batches, recorded, replayed
 from tcpscope.wire.merge import MergedReader
 
 DEFAULT_MSL = 30.0  # seconds; Linux keeps TIME_WAIT for 60 s (RFC 9293 says 2 min for the MSL)
-BATCH = 4096  # segments
-SMALL = 8  # batches replayed before a thread is worth its start
-AHEAD = 4  # batches that the thread may be ahead
-PATIENCE = 0.2  # seconds
 KEEP_ROWS = 1_000_000  # packet records held while standard input is read, before states are settled early
 
 Paths = Iterable[str | os.PathLike[str]]
@@ -62,64 +58,50 @@ def readable_once(found: Sources) -> bool:
     return any(it.name == STDIN or not os.path.isfile(it.name) for it in found.captures)
 
 
-def _batches(reader: MergedReader, progress: Progress | None) -> Iterator[SegmentBatch]:
-    """The reader's batches; each may be used until the next is asked for."""
-    batch = SegmentBatch(BATCH)
-    segments = 0
-    for _ in range(SMALL):
-        if not reader.fill(batch):
-            return
-        segments += len(batch)
-        yield batch
-    for batch in _read_ahead(reader):
-        segments += len(batch)
-        if progress is not None:
-            progress(segments)
-        yield batch
-
-
-def _read_ahead(reader: MergedReader) -> Iterator[SegmentBatch]:
-    """The rest of the reader's batches, decoded by a thread while the caller replays (neither holds the GIL)."""
-    from queue import SimpleQueue
-    from threading import Thread
-
-    free: SimpleQueue[SegmentBatch | None] = SimpleQueue()
-    full: SimpleQueue[SegmentBatch | BaseException | None] = SimpleQueue()
-
-    stopped = False
-
-    def decode() -> None:
-        try:
-            while (batch := free.get()) is not None and not stopped:
-                if not reader.fill(batch):
-                    full.put(None)
-                    return
-                full.put(batch)
-        except BaseException as error:
-            full.put(error)
-
-    for _ in range(AHEAD):
-        free.put(SegmentBatch(BATCH))
-    thread = Thread(target=decode, name="tcpscope-decode", daemon=True)
-    thread.start()
-    try:
-        while not stopped:
-            batch = full.get()
-            if isinstance(batch, BaseException):
-                raise batch
-            if batch is None:
-                stopped = True
-            else:
-                yield batch
-                free.put(batch)
-    finally:
-        stopped = True
-        free.put(None)
-        thread.join(PATIENCE)  # at once, but where it waits for a pipe that the caller has given up
-
-
 def _statistics(reader: MergedReader) -> list[dict[str, Any]]:
     return [it if it is not None else {"damage": None} for it in reader.statistics()]
+
+
+def stream(
+    found: Sources,
+    *,
+    msl: float = DEFAULT_MSL,
+    by_tunnel: bool = False,
+    threads: int | None = None,
+    progress: Progress | None = None,
+    keep_past: bool = False,
+) -> tuple[Analysis, Iterator[Ended]]:
+    """Replay the captures; what has ended, a stretch at a time, and what is known of the files (complete at the end).
+
+    msl in seconds.  threads: engines that share the flows; None: as many as there are cores.
+    keep_past: remember what packet records need to be settled; without it `packets_again` cannot follow.
+    """
+    result = Analysis([source.name for source in found.captures], found.skipped)
+    settings = {"msl_ns": round(msl * 1e9), "flow_by_tunnel": by_tunnel, "keep_past": keep_past}
+
+    def run() -> Iterator[Ended]:
+        with MergedReader(found.captures) as reader:
+            for ended in replayed(reader, threads or cores(), **settings):
+                if isinstance(ended, list):
+                    result.engine, result.counters = ended[0], _counters(ended)
+                    break
+                if progress is not None:
+                    progress(ended.segments)
+                yield ended
+            result.files = _statistics(reader)
+
+    return result, run()
+
+
+def _counters(engines: list[Engine]) -> dict[str, Any]:
+    """Of all shards; each has seen the same clock."""
+    each = [engine.counters() for engine in engines]
+    return {name: each[0][name] if name == "clock_steps" else sum(it[name] for it in each) for name in each[0]}
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def analyse(
@@ -127,22 +109,17 @@ def analyse(
     *,
     msl: float = DEFAULT_MSL,
     by_tunnel: bool = False,
+    threads: int | None = None,
     progress: Progress | None = None,
     keep_past: bool = True,
 ) -> Analysis:
-    """Replay the captures and keep connections and events.  msl in seconds.
-
-    keep_past: remember what packet records need to be settled; without it `packets_again` cannot follow.
-    """
-    engine = Engine(msl_ns=round(msl * 1e9), flow_by_tunnel=by_tunnel, keep_past=keep_past)
-    result = Analysis([source.name for source in found.captures], found.skipped)
-    with MergedReader(found.captures) as reader:
-        for batch in _batches(reader, progress):
-            engine.replay(batch)
-        engine.finish()
-        result.files = _statistics(reader)
-    result.engine, result.counters = engine, engine.counters()
-    result.connections, result.events = engine.take_connections(), engine.take_events()
+    """As `stream`, keeping all records: memory grows with the number of connections."""
+    result, chunks = stream(
+        found, msl=msl, by_tunnel=by_tunnel, threads=threads, progress=progress, keep_past=keep_past
+    )
+    kept = list(chunks)
+    result.connections = b"".join(it.connections for it in kept)
+    result.events = b"".join(it.events for it in kept)
     return result
 
 
@@ -167,11 +144,7 @@ def packets_again(found: Sources, result: Analysis, *, msl: float, by_tunnel: bo
     engine = Engine(packets=True, keep_past=False, msl_ns=round(msl * 1e9), flow_by_tunnel=by_tunnel)
     assert result.engine is not None
     with MergedReader(found.captures) as reader:
-        for batch in _batches(reader, None):
-            engine.replay(batch)
-            engine.take_connections()
-            engine.take_events()
-            rows = bytearray(engine.take_packets())
+        for rows in recorded(reader, engine):
             result.engine.settle(rows)
             if rows:
                 yield rows
@@ -184,7 +157,7 @@ def _packets_once(
     kept: list[bytearray] = []
     held = 0
     with MergedReader(found.captures) as reader:
-        for batch in _batches(reader, progress):
+        for batch in batches(reader):
             engine.replay(batch)
             kept.append(bytearray(engine.take_packets()))
             held += len(kept[-1])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from operator import itemgetter
+from operator import le
 from typing import Any
 
 from tcpscope.tables.schema import LAYOUTS, TABLES, Column
@@ -46,11 +46,11 @@ def _declared(table: str, only: Sequence[str]) -> Sequence[Column]:
     return [named[name] for name in only]
 
 
-def ordered(table: str, raw: bytes, field: str) -> bytes:
-    """The records sorted by a field; equal ones keep their order."""
+def ordered(table: str, raw: bytes, *fields: str) -> bytes:
+    """The records sorted by these fields (two at least); equal ones keep their order."""
     layout = LAYOUTS[table]
-    keys = list(map(itemgetter(layout.names.index(field)), layout.struct.iter_unpack(raw)))
-    if all(map(int.__le__, keys, keys[1:])):
+    keys = list(layout.select(raw, fields))
+    if all(map(le, keys, keys[1:])):
         return raw
     size = layout.size
     return b"".join(raw[at * size : at * size + size] for at in sorted(range(len(keys)), key=keys.__getitem__))
@@ -58,9 +58,9 @@ def ordered(table: str, raw: bytes, field: str) -> bytes:
 
 def by_number(raw: bytes) -> bytes:
     """Connection records in the order of their first packets; the replay gives them as they end."""
-    return ordered("connections", raw, "connection")
+    return ordered("connections", raw, "connection", "first_frame")
 
 
 def by_time(raw: bytes) -> bytes:
-    """Event records in order of time; an endpoint's events at one instant stay in order."""
-    return ordered("events", raw, "time_ns")
+    """Event records in order of time and of the packets that show them; an endpoint's at one instant stay in order."""
+    return ordered("events", raw, "time_ns", "order", "connection", "endpoint")

@@ -1,8 +1,22 @@
+"""The batch in which segments travel from the decoder to the replay."""
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+
 from tcpscope.wire.segment cimport Segment
+
+cdef enum:
+    MOST_SHARES = 64
 
 
 cdef class SegmentBatch:
-    """A fixed array of segments, filled by a reader and drained by the replay."""
     cdef Segment *items
     cdef readonly Py_ssize_t size
     cdef readonly Py_ssize_t capacity
+    # once divided
+    cdef uint32_t *index                   # places of the segments, share after share
+    cdef uint8_t *share                    # of each segment
+    cdef int64_t *clock                    # the latest time up to each segment
+    cdef uint32_t begin[MOST_SHARES + 1]   # where each share begins in `index`
+    cdef uint64_t order                    # of the first segment among all
+    cdef int64_t now_ns                    # the clock after the last
+
+    cdef int divide(self, int shares, int64_t now_ns, uint64_t order) except -1 nogil

@@ -1,8 +1,9 @@
 # cython: wraparound=False, freethreading_compatible=True
 """The batch in which segments travel from the decoder to the replay."""
 from cpython.bytes cimport PyBytes_FromStringAndSize
-from libc.stdlib cimport calloc, free
-from libc.string cimport memcpy
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free, malloc
+from libc.string cimport memcpy, memset
 
 from tcpscope.wire.flow cimport set_flow
 from tcpscope.wire.segment cimport Segment
@@ -20,9 +21,48 @@ cdef class SegmentBatch:
 
     def __dealloc__(self):
         free(self.items)
+        free(self.clock)
+        free(self.index)
+        free(self.share)
 
     def __len__(self):
         return self.size
+
+    cdef int divide(self, int shares, int64_t now_ns, uint64_t order) except -1 nogil:
+        """Sort the segments' places by share, and note the capture's clock at each.
+
+        A flow's segments all fall into one share, in their order.  now_ns: the clock before this batch;
+        order: how many segments came before it.
+        """
+        cdef uint32_t i, at, begin = 0
+        cdef uint32_t count[MOST_SHARES]
+        cdef const Segment *s
+        if self.index == NULL:
+            self.index = <uint32_t *>malloc(self.capacity * sizeof(uint32_t))
+            self.clock = <int64_t *>malloc(self.capacity * sizeof(int64_t))
+            self.share = <uint8_t *>malloc(self.capacity)
+            if self.index == NULL or self.clock == NULL or self.share == NULL:
+                with gil:
+                    raise MemoryError()
+        memset(count, 0, sizeof(count))
+        for i in range(<uint32_t>self.size):
+            s = &self.items[i]
+            if s.time_ns > now_ns or (order == 0 and i == 0):
+                now_ns = s.time_ns
+            self.clock[i] = now_ns
+            self.share[i] = <uint8_t>(<uint64_t>s.flow * <uint64_t>shares >> 32)
+            count[self.share[i]] += 1
+        for at in range(<uint32_t>shares):
+            self.begin[at] = begin
+            begin += count[at]
+            count[at] = self.begin[at]
+        self.begin[shares] = begin
+        for i in range(<uint32_t>self.size):
+            at = self.share[i]
+            self.index[count[at]] = i
+            count[at] += 1
+        self.order, self.now_ns = order, now_ns
+        return 0
 
     def tobytes(self):
         """The segments as packed C structs; `tcpscope.wire.layout` names the fields."""

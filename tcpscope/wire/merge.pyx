@@ -6,6 +6,8 @@ decides, and within a file nothing is reordered.  The first packet's time of eac
 file is looked up beforehand, so that a file is open only while the timeline runs
 through it: a thousand files that follow each other need one descriptor at a time.
 """
+import os
+
 from libc.stdint cimport INT64_MAX, int64_t
 from libc.string cimport memcpy
 
@@ -71,6 +73,14 @@ cdef class MergedReader:
         """As SegmentReader.fill: False when there are no segments and never will be."""
         cdef Lane lane
         batch.size = 0
+        self.open_due()
+        if len(self.lanes) == 1 and not self.waiting:      # the only file: nothing to merge
+            lane = self.lanes[0]
+            if lane.at == lane.batch.size:
+                if lane.reader.fill(batch):
+                    return True
+                self.close_lane(lane)
+                return False
         while batch.size < batch.capacity:
             for lane in list(self.lanes):
                 if lane.at == lane.batch.size:
@@ -81,13 +91,6 @@ cdef class MergedReader:
             self.open_due()
             if not self.lanes:
                 return batch.size > 0
-            if len(self.lanes) == 1 and not self.waiting:
-                lane = self.lanes[0]
-                if batch.size == 0 and lane.at == lane.batch.size:
-                    if lane.reader.fill(batch):
-                        return True
-                    self.close_lane(lane)
-                    return False
             self.copy_run(batch)
         return True
 
@@ -137,7 +140,8 @@ cdef class MergedReader:
             lane.index = index
             lane.stream = open_stream(self.sources[index])
             lane.reader = SegmentReader(lane.stream, index, buffer_size=self.buffer_size,
-                                        verify_checksums=self.verify_checksums)
+                                        verify_checksums=self.verify_checksums,
+                                        prompt=not os.path.isfile(self.sources[index].name))
             lane.batch = SegmentBatch(self.batch_size)
             lane.at = 0
             self.lanes.append(lane)

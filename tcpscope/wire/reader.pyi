@@ -8,7 +8,13 @@ class Readable(Protocol):
 class SegmentReader:
     file_index: int
     def __init__(
-        self, stream: Readable, file_index: int = 0, *, buffer_size: int = ..., verify_checksums: bool = True
+        self,
+        stream: Readable,
+        file_index: int = 0,
+        *,
+        buffer_size: int = ...,
+        verify_checksums: bool = True,
+        prompt: bool = True,
     ) -> None: ...
     def fill(self, batch: SegmentBatch) -> bool: ...
     def first_time(self) -> int | None: ...

@@ -19,6 +19,7 @@ cdef class SegmentReader:
     """The TCP segments of one capture stream.
 
     `stream` has `readinto(buffer) -> int`, 0 at its end; `file_index` goes into Segment.file.
+    `prompt`: hand on what there is, as a pipe's reader wants it, rather than fill the batch.
     """
     cdef object stream
     cdef object memory                    # the bytearray behind `data`
@@ -26,13 +27,14 @@ cdef class SegmentReader:
     cdef Py_ssize_t start, filled, capacity
     cdef Container container
     cdef Decoder decoder
-    cdef bint at_end, flushed, finished, seen_time
+    cdef bint at_end, flushed, finished, seen_time, prompt
     cdef str stream_damage
     cdef uint64_t total_bytes
     cdef int64_t first_ns, last_ns
     cdef readonly int file_index
 
-    def __init__(self, stream, int file_index=0, *, Py_ssize_t buffer_size=1 << 20, bint verify_checksums=True):
+    def __init__(self, stream, int file_index=0, *, Py_ssize_t buffer_size=1 << 20, bint verify_checksums=True,
+                 bint prompt=True):
         if not 0 <= file_index <= 0xFFFF:
             raise ValueError("a file index has 16 bits")
         self.stream = stream
@@ -40,6 +42,7 @@ cdef class SegmentReader:
         self.container = Container()
         self.decoder = Decoder(file_index, verify_checksums)
         self.stream_damage = None
+        self.prompt = prompt
         self.resize(max(buffer_size, 64))
 
     def fill(self, SegmentBatch batch not None):
@@ -61,7 +64,7 @@ cdef class SegmentReader:
                     with nogil:
                         self.flush(batch)
                 return batch.size > 0
-            if batch.size or asked:
+            if self.prompt and (batch.size or asked):
                 return True
             self.read_more()
             asked = True

@@ -51,6 +51,8 @@ cdef struct Segment:
     int64_t time_ns           # since the epoch
     uint64_t frame            # 1-based in its file, as Wireshark counts
     uint64_t payload_at       # offset of the payload's first byte in the uncompressed file
+    uint32_t flow             # keyed hash of the two ends, the same for both directions (wire/flow.pxd)
+    uint32_t outer            # hash of the VLAN, MPLS and tunnel identifiers around the packet; 0 without any
     uint8_t src[16]           # IPv4 in the first four bytes, the rest zero
     uint8_t dst[16]
     uint16_t sport
@@ -59,8 +61,6 @@ cdef struct Segment:
     uint32_t ack
     uint32_t length           # payload bytes on the wire, by the IP header
     uint32_t captured         # how many of them the capture holds
-    uint32_t flow             # keyed hash of the two ends, the same for both directions (wire/flow.pxd)
-    uint32_t outer            # hash of the VLAN, MPLS and tunnel identifiers around the packet; 0 without any
     uint32_t options          # OPT_ bits
     uint32_t ts_val           # valid with OPT_TIMESTAMPS
     uint32_t ts_ecr

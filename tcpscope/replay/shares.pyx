@@ -1,0 +1,135 @@
+# cython: wraparound=False, freethreading_compatible=True
+"""Several engines' records as if one had made them: connections numbered in the order of their first segments."""
+from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_Resize
+from cpython.bytes cimport PyBytes_AS_STRING
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.string cimport memcpy, memset
+
+from tcpscope.replay.engine cimport Engine
+from tcpscope.replay.lifecycle cimport Step
+from tcpscope.replay.rows cimport ConnectionRow, EventRow
+from tcpscope.replay.settle cimport Past, Patch
+from tcpscope.replay.store cimport Store, drop, more
+from tcpscope.wire.batch cimport MOST_SHARES, SegmentBatch
+
+
+cdef class Divider:
+    """Divides batches among engines that share the flows; keeps the capture's clock."""
+    cdef int shares
+    cdef int64_t now_ns
+    cdef uint64_t order
+
+    def __init__(self, int shares):
+        if not 0 < shares <= MOST_SHARES:
+            raise ValueError(f"between one and {MOST_SHARES} shares")
+        self.shares = shares
+
+    def divide(self, SegmentBatch batch not None):
+        """Prepare a batch, the next in time, for `Engine.replay`."""
+        with nogil:
+            batch.divide(self.shares, self.now_ns, self.order)
+        self.now_ns = batch.now_ns
+        self.order += batch.size
+
+
+cdef class Numbering:
+    """From each share's own numbers to the common ones; four bytes a connection."""
+    cdef list numbers                     # of each share, a bytearray of uint32_t
+    cdef uint32_t given
+
+    def __init__(self, int shares):
+        if not 0 < shares <= MOST_SHARES:
+            raise ValueError(f"between one and {MOST_SHARES} shares")
+        self.numbers = [bytearray() for _ in range(shares)]
+        self.given = 0
+
+    def merge(self, list begun not None):
+        """Number the connections that began in one stretch of the capture.
+
+        begun: of each share, what `Engine.take_begun` gave for that stretch.
+        """
+        cdef const uint64_t *firsts[MOST_SHARES]
+        cdef Py_ssize_t left[MOST_SHARES]
+        cdef uint32_t *places[MOST_SHARES]
+        cdef int share, earliest
+        cdef bytearray numbers
+        cdef bytes orders
+        for share in range(len(begun)):
+            orders, numbers = begun[share], self.numbers[share]
+            firsts[share], left[share] = <const uint64_t *>PyBytes_AS_STRING(orders), len(orders) // 8
+            at = len(numbers)
+            PyByteArray_Resize(numbers, at + 4 * left[share])
+            places[share] = <uint32_t *>(PyByteArray_AS_STRING(numbers) + <Py_ssize_t>at)
+        while True:
+            earliest = -1
+            for share in range(len(begun)):
+                if left[share] and (earliest < 0 or firsts[share][0] < firsts[earliest][0]):
+                    earliest = share
+            if earliest < 0:
+                return
+            places[earliest][0] = self.given
+            self.given += 1
+            places[earliest] += 1
+            firsts[earliest] += 1
+            left[earliest] -= 1
+
+    def renumber(self, int share, bytes connections not None, bytes events not None):
+        """(connections, events) of a share with common numbers, as bytearrays."""
+        cdef bytearray numbers = self.numbers[share], these = bytearray(connections), those = bytearray(events)
+        cdef uint32_t *known = <uint32_t *>PyByteArray_AS_STRING(numbers)
+        cdef uint64_t count = len(numbers) // 4, i
+        cdef ConnectionRow *c = <ConnectionRow *>PyByteArray_AS_STRING(these)
+        cdef EventRow *e = <EventRow *>PyByteArray_AS_STRING(those)
+        for i in range(len(these) // sizeof(ConnectionRow)):
+            if c[i].connection < count:
+                c[i].connection = known[c[i].connection]
+        for i in range(len(those) // sizeof(EventRow)):
+            if e[i].connection < count:
+                e[i].connection = known[e[i].connection]
+        return these, those
+
+    def join_pasts(self, list engines not None):
+        """Hand what the engines remember for `settle` to the first of them, under the common numbers."""
+        cdef Engine first = engines[0], one
+        cdef Store pasts, steps, patches
+        cdef Past *old
+        cdef Past *new
+        cdef bytearray numbers
+        cdef uint32_t *known
+        cdef uint64_t i, base
+        cdef int share
+        if len(engines) == 1:
+            return
+        memset(&pasts, 0, sizeof(Store))
+        memset(&steps, 0, sizeof(Store))
+        memset(&patches, 0, sizeof(Store))
+        if self.given:
+            if more(&pasts, self.given * sizeof(Past)) == NULL:
+                raise MemoryError()
+            memset(pasts.data, 0, pasts.size)
+        new = <Past *>pasts.data
+        for share in range(len(engines)):
+            one = engines[share]
+            numbers = self.numbers[share]
+            known = <uint32_t *>PyByteArray_AS_STRING(numbers)
+            old = <Past *>one.r.pasts.data
+            base = steps.size // sizeof(Step)
+            for i in range(min(<uint64_t>one.r.pasts.size // sizeof(Past), <uint64_t>len(numbers) // 4)):
+                new[known[i]] = old[i]
+                new[known[i]].first += base
+            append(&steps, &one.r.steps)
+            append(&patches, &one.r.patches)
+            drop(&one.r.pasts)
+        first.r.pasts, first.r.steps, first.r.patches = pasts, steps, patches
+
+
+cdef int append(Store *all, Store *some) except -1:
+    """Move the contents of `some` to the end of `all`."""
+    cdef char *place
+    if some.size:
+        place = <char *>more(all, some.size)
+        if place == NULL:
+            raise MemoryError()
+        memcpy(place, some.data, some.size)
+    drop(some)
+    return 0
