@@ -1,12 +1,15 @@
 """`tcpscope.read`: the same tables as DataFrames."""
 
 import gzip
+import threading
 from pathlib import Path
 
 import pytest
 
 import tcpscope
-from tcpscope.tables import analysis
+from tcpscope.replay.engine import Engine
+from tcpscope.tables import analysis, pipeline, rows
+from tcpscope.wire.merge import MergedReader
 
 SAMPLES = Path(__file__).parents[1] / "sample_pcaps"
 
@@ -93,15 +96,59 @@ def test_standard_input_past_the_cap_is_settled_early(monkeypatch):
     result, chunks = analysis.packets(found)
     total = sum(map(len, chunks))
     monkeypatch.setattr(analysis, "KEEP_ROWS", 10)
-    monkeypatch.setattr(analysis, "BATCH", 64)
+    monkeypatch.setattr(pipeline, "BATCH", 64)
     early = list(analysis._packets_once(found, result, 30 * 10**9, False, None))
     assert sum(map(len, early)) == total and len(early) > 2
 
 
-def test_the_thread_changes_nothing(monkeypatch):
-    found = analysis.locate(SAMPLES / "bulk.pcap")
-    inline = analysis.analyse(found)
-    monkeypatch.setattr(analysis, "SMALL", 0)
-    monkeypatch.setattr(analysis, "BATCH", 32)
-    ahead = analysis.analyse(found)
-    assert (inline.connections, inline.events) == (ahead.connections, ahead.events)
+def small_batches(monkeypatch):
+    """So small that every sample goes through the pool of threads."""
+    for name, value in {"SMALL": 1, "SHARED_BATCH": 40, "BATCH": 32, "STRETCH": 2, "FEW": 1, "ENDED": 3}.items():
+        monkeypatch.setattr(pipeline, name, value)
+
+
+def tables(found, threads):
+    result = analysis.analyse(found, threads=threads)
+    packets = b"".join(analysis.packets_again(found, result, msl=analysis.DEFAULT_MSL, by_tunnel=False))
+    return rows.by_number(result.connections), rows.by_time(result.events), packets, result.counters
+
+
+@pytest.mark.parametrize("path", sorted(SAMPLES.glob("*.pcap*")), ids=lambda path: path.name)
+def test_the_number_of_threads_changes_nothing(monkeypatch, path):
+    found = analysis.locate(path)
+    alone = tables(found, 1)
+    small_batches(monkeypatch)
+    for threads in (2, 3, 16):
+        assert tables(found, threads) == alone
+
+
+def test_what_fails_in_a_thread_is_raised(monkeypatch):
+    small_batches(monkeypatch)
+    found = analysis.locate(SAMPLES / "short_connections.pcap")
+
+    class Reader:
+        def __init__(self, captures):
+            self.reader, self.calls = MergedReader(captures), 0
+
+        def fill(self, batch):
+            self.calls += 1
+            if self.calls > 3:
+                raise MemoryError("no room")
+            return self.reader.fill(batch)
+
+    for made in (
+        pipeline.replayed(Reader(found.captures), 2),
+        pipeline.recorded(Reader(found.captures), Engine(packets=True)),
+    ):
+        with pytest.raises(MemoryError, match="no room"):
+            list(made)
+
+
+def test_a_pool_that_is_given_up_ends(monkeypatch):
+    small_batches(monkeypatch)
+    before = threading.active_count()
+    with MergedReader(analysis.locate(SAMPLES / "bulk.pcap").captures) as reader:
+        made = pipeline.replayed(reader, 3)
+        next(made)
+        made.close()
+    assert threading.active_count() == before

@@ -7,8 +7,9 @@ from typing import Any
 
 import click
 
-from tcpscope.cli.common import common, emit, files, format_option, read
-from tcpscope.diagnose import diagnose
+from tcpscope.cli.common import common, emit_ended, ended, files, format_option, warn
+from tcpscope.diagnose import Collected, findings
+from tcpscope.report.oddest import Oddest
 from tcpscope.tables.analysis import locate
 
 
@@ -26,15 +27,23 @@ def command(files: tuple[str, ...], **options: Any) -> None:
       ssh host tcpdump -U -w - | tcpscope analyze -
 
     With --format json: one document with summary, connections, findings and warnings;
-    jsonl, csv and parquet give the connections.
+    jsonl, csv and parquet give the connections, as they end, and need no memory for them.
     """
-    result = read(locate(files), options)
+    found = locate(files)
     if options["form"] not in ("table", "json"):
-        from tcpscope.tables.rows import by_number
-
-        emit("connections", [by_number(result.connections)], {}, options)
+        emit_ended("connections", found, options)
         return
-    findings = diagnose(result.connections, result.files, result.names)
+    result, chunks = ended(found, options)
+    odd, shown = Collected(), Oddest()
+    kept = []
+    for it in chunks:
+        odd.take(it.connections)
+        if options["form"] == "json":
+            kept.append(it.connections)
+        else:
+            shown.take(it.connections)
+    warn(result, options)
+    about = findings(odd, result.files, result.names)
     from tcpscope.tables.output import destination
 
     with destination(options["output"]) as stream:
@@ -42,11 +51,11 @@ def command(files: tuple[str, ...], **options: Any) -> None:
             from tcpscope.report.terminal import print_analysis
 
             if options["output"] is None:
-                print_analysis(result, findings, options["utc"])
+                print_analysis(result, shown, about, options["utc"])
             else:
                 text = TextIOWrapper(stream, encoding="utf-8", newline="\n")
                 try:
-                    print_analysis(result, findings, options["utc"], text)
+                    print_analysis(result, shown, about, options["utc"], text)
                     text.flush()
                 finally:
                     text.detach()
@@ -58,8 +67,8 @@ def command(files: tuple[str, ...], **options: Any) -> None:
         write_document(
             {
                 "summary": overview(result),
-                "connections": rows("connections", by_number(result.connections)),
-                "findings": [f.as_dict() for f in findings],
+                "connections": rows("connections", by_number(b"".join(kept))),
+                "findings": [f.as_dict() for f in about],
                 "warnings": result.warnings,
             },
             stream,

@@ -6,8 +6,9 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from io import TextIOWrapper
+from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -16,12 +17,22 @@ from tcpscope.capture.sources import STDIN, Sources
 from tcpscope.errors import CaptureError, UsageError
 from tcpscope.replay.layout import ANNOTATIONS, STATES
 from tcpscope.report.text import safe
-from tcpscope.tables.analysis import DEFAULT_MSL, Analysis, Progress, analyse, check_usable
+from tcpscope.tables.analysis import (
+    DEFAULT_MSL,
+    Analysis,
+    Progress,
+    analyse,
+    check_usable,
+    first_moment,
+    readable_once,
+    stream,
+)  # fmt: skip
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
-    from tcpscope.tables.filters import Wanted
+    from tcpscope.tables.filters import Test, Wanted
+    from tcpscope.tables.pipeline import Ended
     from tcpscope.tables.rows import Raw
 
 FORMATS = ("table", "json", "jsonl", "csv", "parquet")
@@ -49,6 +60,7 @@ common = stack(
     click.option("--msl", type=click.FloatRange(min=0), default=DEFAULT_MSL, show_default=True, metavar="SECONDS",
                  help="Maximum segment lifetime: TIME_WAIT lasts twice as long. Linux: 30; RFC 9293: 120."),
     click.option("--by-tunnel", is_flag=True, help="VLAN and tunnel identifiers tell connections apart."),
+    click.option("--threads", type=click.IntRange(1, 16), metavar="N", help="Cores to use.  [default: all]"),
     click.option("--utc/--local", default=True, help="Time zone of times shown.  [default: utc]"),
     click.option("--strict", is_flag=True, help="Exit with 2 where a capture is damaged, instead of warning."),
     click.option("-q", "--quiet", is_flag=True, help="No warnings, no progress."),
@@ -84,12 +96,13 @@ filters = stack(
 )  # fmt: skip
 
 
-def wanted(result: Analysis, options: dict[str, Any]) -> Wanted:
+def wanted(found: Sources | Analysis, options: dict[str, Any]) -> Wanted:
     """The filters of the command line; +SECONDS count from the capture's first packet."""
     from tcpscope.tables.filters import Wanted, moment
 
-    times = [it["first_ns"] for it in result.files if it.get("first_ns") is not None]
-    start = min(times, default=0)
+    start = 0
+    if any((options[name] or "").startswith("+") for name in ("since", "until")):
+        start = _start(found)
     return Wanted(
         **{name: tuple(options[name]) for name in ("hosts", "ports", "states", "annotations", "connections")},
         since=None if options["since"] is None else moment(options["since"], start),
@@ -97,12 +110,62 @@ def wanted(result: Analysis, options: dict[str, Any]) -> Wanted:
     )
 
 
+def _start(found: Sources | Analysis) -> int:
+    """When the capture begins, ns."""
+    if isinstance(found, Analysis):
+        return min((it["first_ns"] for it in found.files if it.get("first_ns") is not None), default=0)
+    if readable_once(found):
+        raise UsageError("--from and --to with +SECONDS need a file: the start of standard input is not known yet")
+    return first_moment(found)
+
+
+def ended(found: Sources, options: dict[str, Any]) -> tuple[Analysis, Iterator[Ended]]:
+    """Replay the captures, showing progress: connections as they end, and what is known of the files at the end."""
+    refuse_overwriting(found, options["output"])
+    shown = {"tell": lambda segments: None}
+    result, chunks = stream(
+        found, msl=options["msl"], by_tunnel=options["by_tunnel"], threads=options["threads"],
+        progress=lambda segments: shown["tell"](segments),
+    )  # fmt: skip
+
+    def run() -> Iterator[Ended]:
+        with progress(options["quiet"]) as show:
+            if show is not None:
+                shown["tell"] = show
+            yield from chunks
+        check_usable(result)
+
+    return result, run()
+
+
+def emit_ended(
+    table: str,
+    found: Sources,
+    options: dict[str, Any],
+    widths: dict[str, int] | None = None,
+    passing: Sequence[Test] = (),
+) -> None:
+    """Write the table of connections or events while the capture is read; memory is bounded."""
+    from tcpscope.tables.filters import keep
+    from tcpscope.tables.rows import in_order
+
+    result, chunks = ended(found, options)
+    records = keep(table, in_order(table, (getattr(it, table) for it in chunks)), list(passing))
+    first = next(records, b"")  # of most captures that is all: what is wrong is told before anything is written
+    complete = bool(result.files)
+    if complete:
+        warn(result, options)
+    emit(table, chain((first,), records), widths or {}, options)
+    if not complete:
+        warn(result, options)
+
+
 def read(found: Sources, options: dict[str, Any]) -> Analysis:
     """Analyse the captures, showing progress; tell what is wrong with them."""
     refuse_overwriting(found, options["output"])
     with progress(options["quiet"]) as show:
         result = analyse(
-            found, msl=options["msl"], by_tunnel=options["by_tunnel"], progress=show,
+            found, msl=options["msl"], by_tunnel=options["by_tunnel"], threads=options["threads"], progress=show,
             keep_past=bool(options.get("annotations")),  # a second reading will follow
         )  # fmt: skip
     warn(result, options)

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from tcpscope.cli.common import common, emit, files, filters, format_option, read, wanted
+from tcpscope.cli.common import common, emit, emit_ended, files, filters, format_option, read, wanted
 from tcpscope.tables.analysis import locate
 
 WIDTHS = {"connection": -10, "client_ip": 15, "client_port": -11, "server_ip": 15, "server_port": -11,
@@ -30,15 +30,20 @@ def command(files: tuple[str, ...], **options: Any) -> None:
       tcpscope connections *.pcap --format parquet -o connections.parquet
 
     The table format shows a few columns, the other formats all (docs/tables.md tells their meaning).
+    Connections stand in the order of their first packets; more than about 10,000 in blocks, as they end.
     """
+    from tcpscope.tables.filters import conditions
+
     found = locate(files)
+    asked = wanted(found, options)
+    passing = conditions("connections", asked)
+    if not asked.annotations:
+        emit_ended("connections", found, options, WIDTHS, passing)
+        return
     result = read(found, options)
     from tcpscope.tables.annotated import with_packets
-    from tcpscope.tables.filters import conditions, keep
+    from tcpscope.tables.filters import keep
     from tcpscope.tables.rows import by_number
 
-    asked = wanted(result, options)
-    passing = conditions("connections", asked)
-    if asked.annotations:
-        passing.append(with_packets(found, result, asked.annotations, options["msl"], options["by_tunnel"]))
+    passing.append(with_packets(found, result, asked.annotations, options["msl"], options["by_tunnel"]))
     emit("connections", keep("connections", [by_number(result.connections)], passing), WIDTHS, options)

@@ -18,7 +18,6 @@ from tcpscope.cli.common import (
     wanted,
     warn,
 )  # fmt: skip
-from tcpscope.errors import UsageError
 from tcpscope.tables.analysis import locate
 from tcpscope.tables.analysis import packets as read_packets
 
@@ -49,11 +48,12 @@ def command(files: tuple[str, ...], **options: Any) -> None:
 
     found = locate(files)
     refuse_overwriting(found, options["output"])
+    asked = wanted(found, options)
     with progress(options["quiet"]) as show:
-        result, chunks = read_packets(found, msl=options["msl"], by_tunnel=options["by_tunnel"], progress=show)
+        result, chunks = read_packets(
+            found, msl=options["msl"], by_tunnel=options["by_tunnel"], threads=options["threads"], progress=show
+        )
         once = not result.files  # standard input: what is wrong with it is known only at its end
-        if once and any((options[name] or "").startswith("+") for name in ("since", "until")):
-            raise UsageError("--from and --to with +SECONDS need a file: the start of standard input is not known yet")
         if not once:
             warn(result, options)
 
@@ -62,4 +62,4 @@ def command(files: tuple[str, ...], **options: Any) -> None:
             if once:
                 warn(result, options)
 
-        emit("packets", keep("packets", all_chunks(), conditions("packets", wanted(result, options))), WIDTHS, options)
+        emit("packets", keep("packets", all_chunks(), conditions("packets", asked)), WIDTHS, options)

@@ -5,16 +5,23 @@ from __future__ import annotations
 from typing import Any
 
 from tcpscope.diagnose.closing import closing
-from tcpscope.diagnose.facts import facts
+from tcpscope.diagnose.facts import Collected
 from tcpscope.diagnose.finding import Finding, worst_first
 from tcpscope.diagnose.opening import opening
 from tcpscope.diagnose.recording import recording
 from tcpscope.diagnose.transfer import transfer
 
-__all__ = ["Finding", "diagnose"]
+__all__ = ["Collected", "Finding", "diagnose", "findings"]
+
+
+def findings(odd: Collected, files: list[dict[str, Any]], names: list[str]) -> list[Finding]:
+    """All findings about the connections collected, and about the files they come from."""
+    odd.facts.sort(key=lambda f: f.number)
+    return worst_first([*opening(odd), *transfer(odd.facts), *closing(odd), *recording(odd, files, names)])
 
 
 def diagnose(connections: bytes, files: list[dict[str, Any]], names: list[str]) -> list[Finding]:
     """All findings about these packed connection records, and about the files they come from."""
-    found = list(facts(connections))
-    return worst_first([*opening(found), *transfer(found), *closing(found), *recording(found, files, names)])
+    odd = Collected()
+    odd.take(connections)
+    return findings(odd, files, names)

@@ -2,32 +2,34 @@
 
 from __future__ import annotations
 
-from tcpscope.diagnose.facts import Facts, about, by_server, times
+from tcpscope.diagnose.facts import Collected, about, by_server, times
 from tcpscope.diagnose.finding import Finding
 
 LEAK_NS = 1_000_000_000  # in CLOSE_WAIT this long, and still at the capture's end: it looks like a forgotten close()
 
 
-def closing(found: list[Facts]) -> list[Finding]:
+def closing(found: Collected) -> list[Finding]:
     """What was odd about the end (RFC 9293, 3.6)."""
     findings = []
-    for server, group in by_server(found).items():
+    for server, group in by_server(found.facts).items():
         for side in ("client", "server"):
             reset = [f for f in group if f.close == "reset" and f.closed_by == side]
+            more = found.more(server, "reset", side)
             if reset:
                 findings.append(about(
                     reset, "reset", "warning", side,
-                    f"the {side} reset {times(len(reset))} with {server}",
+                    f"the {side} reset {times(len(reset) + more)} with {server}",
                     f"an abort, data that came after its close, or a socket it no longer has: see the {side}'s program",
-                    last=True,
+                    last=True, more=more,
                 ))  # fmt: skip
-        gone = [f for f in group if f.close == "timeout"]
+        gone, more = [f for f in group if f.close == "timeout"], found.more(server, "timeout")
         if gone:
             findings.append(about(
                 gone, "vanished", "error", "path",
-                f"one end of {times(len(gone))} with {server} fell silent: repetitions and probes went unanswered",
+                f"one end of {times(len(gone) + more)} with {server} fell silent: "
+                "repetitions and probes went unanswered",
                 "the peer lost power or its network, or a firewall forgot the connection",
-                last=True,
+                last=True, more=more,
             ))  # fmt: skip
         for index, side in enumerate(("client", "server")):
             waiting = [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
@@ -11,6 +11,7 @@ from tcpscope.replay import layout
 from tcpscope.tables.address import address
 
 MANY = 20  # connections and frames named in a finding; the rest is counted
+MOST = 5_000  # odd connections looked at one by one; of more only the ends are counted, by service
 
 _PLAIN = ("packets", "data_packets", "bytes", "dwell_close_wait_ns")
 _ODD = ("timeout_retransmissions", "fast_retransmissions", "tail_loss_probes", "recovery_retransmissions",
@@ -19,10 +20,8 @@ _ODD = ("timeout_retransmissions", "fast_retransmissions", "tail_loss_probes", "
 _COMMON = ("connection", "first_frame", "last_frame", "start_ns", "end_ns", "client_addr", "client_port",
            "server_addr", "server_port", "ip_version", "client_state", "server_state", "close_kind", "closed_by",
            "one_direction", "refused_ns", "syn_rtt_ns", "ack_rtt_ns")  # fmt: skip
-
-
-_STATES = slice(_COMMON.index("client_state"), _COMMON.index("client_state") + 2)
-CLOSE_WAIT = layout.STATES.index("CLOSE_WAIT")
+_NAMES = [*_COMMON, *(f"{role}_{name}" for role in layout.ROLES for name in _PLAIN + _ODD)]
+_END = ("server_addr", "server_port", "ip_version", "close_kind", "closed_by")
 
 
 class Facts(NamedTuple):
@@ -62,22 +61,16 @@ def host(name: str) -> str:
     return name.rpartition(":")[0]
 
 
-def facts(raw: bytes) -> Iterator[Facts]:
-    """Of packed connection records those in which anything is odd, in their order."""
-    names = [*_COMMON, *(f"{role}_{name}" for role in layout.ROLES for name in _PLAIN + _ODD)]
-    common, plain, side = len(_COMMON), len(_PLAIN), len(_PLAIN) + len(_ODD)
-    close, one_direction = _COMMON.index("close_kind"), _COMMON.index("one_direction")
-    ordinary = {layout.CLOSE_KINDS.index(kind) for kind in ("open", "fin")}
-    for values in layout.CONNECTION.select(raw, names):
-        client, server = values[common : common + side], values[common + side :]
-        if (
-            values[close] in ordinary
-            and not values[one_direction]
-            and max(client[plain:]) <= 0
-            and max(server[plain:]) <= 0
-            and CLOSE_WAIT not in values[_STATES]
-        ):
-            continue
+def odd_ones(raw: bytes | bytearray) -> list[int]:
+    """Of packed connection records the places of those in which anything is odd."""
+    flags = memoryview(raw)[layout.CONNECTION.offset("odd") :: layout.CONNECTION.size]
+    return [at for at, odd in enumerate(flags) if odd]
+
+
+def facts(raw: bytes | bytearray) -> Iterator[Facts]:
+    """The facts of packed connection records, in their order."""
+    common, side = len(_COMMON), len(_PLAIN + _ODD)
+    for values in layout.CONNECTION.select(raw, _NAMES):
         c = dict(zip(_COMMON, values[:common], strict=True))
         yield Facts(
             c["connection"],
@@ -87,8 +80,36 @@ def facts(raw: bytes) -> Iterator[Facts]:
             layout.CLOSED_BY.get(c["closed_by"]),
             (layout.STATES[c["client_state"]], layout.STATES[c["server_state"]]),
             c,
-            dict(zip(_PLAIN + _ODD, client, strict=True)),
-            dict(zip(_PLAIN + _ODD, server, strict=True)),
+            dict(zip(_PLAIN + _ODD, values[common : common + side], strict=True)),
+            dict(zip(_PLAIN + _ODD, values[common + side :], strict=True)),
+        )
+
+
+class Collected:
+    """The odd connections of a capture, taken in as they end: MOST of them in full, of the rest how they ended."""
+
+    def __init__(self) -> None:
+        self.facts: list[Facts] = []
+        self.beyond: Counter[tuple[str, str, str | None]] = Counter()  # by service, close kind, who closed
+
+    def take(self, raw: bytes | bytearray) -> None:
+        """More packed connection records, in any order."""
+        size = layout.CONNECTION.size
+        odd = odd_ones(raw)
+        room = MOST - len(self.facts)
+        self.facts += facts(b"".join([raw[at * size : at * size + size] for at in odd[:room]]))
+        if odd[room:]:
+            rest = b"".join([raw[at * size : at * size + size] for at in odd[room:]])
+            for (server, port, version, close, by), count in Counter(layout.CONNECTION.select(rest, _END)).items():
+                key = endpoint(server, version, port), layout.CLOSE_KINDS[close], layout.CLOSED_BY.get(by)
+                self.beyond[key] += count
+
+    def more(self, server: str, close: str, by: str | None = None) -> int:
+        """How many to this service ended so beside those in `facts`; by: closed by this side only."""
+        return sum(
+            count
+            for (name, kind, who), count in self.beyond.items()
+            if name == server and kind == close and by in (None, who)
         )
 
 
@@ -108,11 +129,14 @@ def about(
     text: str,
     advice: str,
     last: bool = False,
+    more: int = 0,
     **numbers: float,
 ) -> Finding:
-    """A finding about these connections; it names the first frames (or the last ones) as evidence."""
+    """A finding about these connections, and `more`; it names the first frames (or the last ones) as evidence."""
     frames = [f.last_frame if last else f.frame for f in group[:MANY]]
-    return Finding(id, severity, text, advice, side, [f.number for f in group[:MANY]], len(group), frames, numbers)
+    return Finding(
+        id, severity, text, advice, side, [f.number for f in group[:MANY]], len(group) + more, frames, numbers
+    )
 
 
 def times(count: int, noun: str = "connection") -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from tcpscope.diagnose.facts import Facts, about, by_server, host, times
+from tcpscope.diagnose.facts import Collected, Facts, about, by_server, host, times
 from tcpscope.diagnose.finding import Finding
 
 FLOOD = 50  # half-open connections to one service that look like a SYN flood
@@ -35,27 +35,28 @@ def scans(found: list[Facts]) -> tuple[list[Finding], list[Facts]]:
     return findings, rest
 
 
-def opening(found: list[Facts]) -> list[Finding]:
+def opening(found: Collected) -> list[Finding]:
     """What went wrong before any data could flow (RFC 9293, 3.5)."""
-    findings, rest = scans(found)
+    findings, rest = scans(found.facts)
     for server, group in by_server(rest).items():
-        refused = [f for f in group if f.close == "refused"]
+        refused, more = [f for f in group if f.close == "refused"], found.more(server, "refused")
         if refused:
             after = min(f.common["refused_ns"] for f in refused) / 1e6
             findings.append(about(
                 refused, "refused", "error", "server",
-                f"{server} refused {times(len(refused))}: the SYN was answered by RST after {after:.1f} ms",
+                f"{server} refused {times(len(refused) + more)}: the SYN was answered by RST after {after:.1f} ms",
                 "nothing listens on that port, or a firewall rejects it: check the service and its address",
-                milliseconds=after,
+                more=more, milliseconds=after,
             ))  # fmt: skip
-        silent = [f for f in group if f.close == "unanswered"]
+        silent, more = [f for f in group if f.close == "unanswered"], found.more(server, "unanswered")
         if silent:
-            tries = sum(f.client["packets"] for f in silent)
+            tries = sum(f.client["packets"] for f in silent) + more
+            least = "at least " if more else ""
             findings.append(about(
                 silent, "unanswered", "error", "server",
-                f"{server} never answered {times(len(silent))} ({times(tries, 'SYN')} sent)",
+                f"{server} never answered {times(len(silent) + more)} ({least}{times(tries, 'SYN')} sent)",
                 "host down, wrong address, or a firewall that drops: look for the SYN on the server's side",
-                syns=tries,
+                more=more, syns=tries,
             ))  # fmt: skip
         barred = [f for f in group if f.close == "unreachable"]
         if barred:
@@ -64,14 +65,15 @@ def opening(found: list[Facts]) -> list[Finding]:
                 f"a router or firewall answered {times(len(barred))} to {server} with ICMP unreachable",
                 "read the ICMP error's sender and code: it names who rejects and why",
             ))  # fmt: skip
-        half = [f for f in group if f.close == "half_open"]
+        half, more = [f for f in group if f.close == "half_open"], found.more(server, "half_open")
         if half:
-            flood = len(half) >= FLOOD
+            flood = len(half) + more >= FLOOD
             findings.append(about(
                 half, "syn_flood" if flood else "half_open", "error" if flood else "warning", "client",
-                f"{times(len(half))} to {server} stayed half-open: the SYN-ACK was never acknowledged"
+                f"{times(len(half) + more)} to {server} stayed half-open: the SYN-ACK was never acknowledged"
                 + (", as in a SYN flood" if flood else ""),
                 "spoofed or dead clients, or the path back is broken: check routes and SYN cookies",
+                more=more,
             ))  # fmt: skip
         lost = [f for f in group if f.client["syn_retransmissions"] and f.close not in ("unanswered", "refused")]
         if lost:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from tcpscope.diagnose.facts import Facts, about, times
+from tcpscope.diagnose.facts import Collected, about, times
 from tcpscope.diagnose.finding import Finding
 
 
-def recording(found: list[Facts], files: list[dict[str, Any]], names: list[str]) -> list[Finding]:
+def recording(collected: Collected, files: list[dict[str, Any]], names: list[str]) -> list[Finding]:
     """Duplicates, wrong checksums, one direction only, packets the capture missed, drops, damage."""
     findings = []
+    found = collected.facts
     for name, file in zip(names, files, strict=False):
         if file.get("damage"):
             findings.append(Finding(
@@ -58,5 +59,14 @@ def recording(found: list[Facts], files: list[dict[str, Any]], names: list[str])
             f"{size:,} bytes in {times(len(missed))} were transferred but are not in the capture",
             "the capture lost packets, or began or ended in the middle",
             bytes=size,
+        ))  # fmt: skip
+    beyond = sum(collected.beyond.values())
+    if beyond:
+        findings.append(Finding(
+            "not_looked_at", "note",
+            f"{times(len(found))} with something odd were looked at one by one; of {beyond:,} more only how they ended "
+            "is counted above",
+            "divide the capture by host or time, or read the table: tcpscope connections FILE --format parquet",
+            "capture", count=beyond,
         ))  # fmt: skip
     return findings

@@ -1,4 +1,4 @@
-"""A flow: who it is between.  A connection: what every observer remembers of it, once there is something to remember."""
+"""A flow: who it is between.  A connection: what every observer remembers of it."""
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from tcpscope.replay.flight cimport Flight

@@ -304,13 +304,13 @@ cdef class Engine:
 
     def replay(self, SegmentBatch batch not None):
         """Take in a batch of segments, in time order.  With shares, a Divider must have divided it."""
-        cdef uint32_t begin
+        cdef uint32_t start
         cdef bint failed
         if self.r.shares == 1:
             batch.divide(1, self.r.now_ns, self.r.order)
         with nogil:
-            begin = batch.begin[self.r.share]
-            failed = run(&self.r, batch.items, batch.index + begin, batch.begin[self.r.share + 1] - begin, batch.clock,
+            start = batch.begin[self.r.share]
+            failed = run(&self.r, batch.items, batch.index + start, batch.begin[self.r.share + 1] - start, batch.clock,
                          batch.order) < 0
             self.r.now_ns = batch.now_ns
             self.r.order = batch.order + batch.size
@@ -372,7 +372,7 @@ cdef class Engine:
         return taken(&self.r.events)
 
     def take_begun(self):
-        """Of each connection that began since the last call, its first segment's place among all (uint64); for shares."""
+        """Of each connection begun since the last call its first segment's place among all (uint64); with shares."""
         return taken(&self.r.begun)
 
     def take_packets(self):

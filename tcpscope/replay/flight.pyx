@@ -288,6 +288,7 @@ cdef bint flight_copy(Flight *f, const Segment *s, bint expected, Finding *out) 
     cdef Glimpse *g
     cdef uint32_t key = glimpse_key(s)
     cdef int i
+    cdef bint here
     for i in range(4):
         g = &f.seen[i]
         if g.key != key or g.time_ns == 0 or g.id_and_ttl >> 8 != s.ip_id:
@@ -296,8 +297,8 @@ cdef bint flight_copy(Flight *f, const Segment *s, bint expected, Finding *out) 
             continue
         if not identified(s) and not expected and s.length == 0 and not s.flags & (SYN | FIN | RST):
             continue
-        out.annotations |= bit(A_DUPLICATE_CAPTURE if s.time_ns - g.time_ns < SAME_CAPTURE_NS or s.ttl != g.id_and_ttl & 0xFF
-                               else A_NETWORK_DUPLICATE)
+        here = s.time_ns - g.time_ns < SAME_CAPTURE_NS or s.ttl != g.id_and_ttl & 0xFF
+        out.annotations |= bit(A_DUPLICATE_CAPTURE if here else A_NETWORK_DUPLICATE)
         return True
     g = &f.seen[f.seen_at & 3]
     f.seen_at += 1

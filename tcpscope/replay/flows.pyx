@@ -6,7 +6,7 @@ VLAN and tunnel identifiers around the packet belong to it as well.
 """
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, realloc
-from libc.string cimport memcpy, memset
+from libc.string cimport memset
 
 from tcpscope.replay.connection cimport Connection, Flow
 from tcpscope.wire.flow cimport ends_hash, stir, word

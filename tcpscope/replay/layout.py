@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 from operator import itemgetter
 from typing import Any
 
+Raw = bytes | bytearray | memoryview
+
 STATES = ("CLOSED", "LISTEN", "SYN_SENT", "SYN_RECEIVED", "ESTABLISHED", "FIN_WAIT_1", "FIN_WAIT_2",
           "CLOSE_WAIT", "CLOSING", "LAST_ACK", "TIME_WAIT", "UNKNOWN")  # fmt: skip
 ROLES = ("client", "server")
@@ -89,7 +91,7 @@ CONNECTION_FIELDS = (
     ("role_evidence", "B"), ("conn_state", "B"), ("completeness", "B"), ("close_kind", "B"), ("closed_by", "B"),
     ("capture_point", "B"), ("time_wait_owner", "B"), ("reused", "B"), ("fast_open", "B"),
     ("simultaneous_open", "B"), ("one_direction", "B"), ("icmp_type", "B"), ("icmp_code", "B"),
-    ("history", "48s"),
+    ("odd", "B"), ("history", "48s"),
 )  # fmt: skip
 
 
@@ -103,12 +105,12 @@ class Layout:
         self.struct = struct.Struct("@" + "".join(self.codes) + "0q")
         self.size = self.struct.size
 
-    def dicts(self, raw: bytes) -> Iterator[dict[str, Any]]:
+    def dicts(self, raw: Raw) -> Iterator[dict[str, Any]]:
         """The records in `raw`, a dict each; loads no numpy."""
         for values in self.struct.iter_unpack(raw):
             yield dict(zip(self.names, values, strict=True))
 
-    def select(self, raw: bytes, names: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+    def select(self, raw: Raw, names: Sequence[str]) -> Iterator[tuple[Any, ...]]:
         """Of each record in `raw` the fields named (two at least), as a tuple; loads no numpy."""
         # only these fields are unpacked: the rest is skipped as padding
         wanted = sorted(names, key=self.names.index)

@@ -100,7 +100,8 @@ cdef int hand_down(Replay *r, Connection *c, const Segment *s, int d, uint64_t o
     figure 9; RFC 5961, 4.2).
     """
     cdef Connection *old = c.older
-    cdef int side = d if old.flow.port[0] == c.flow.port[0] and memcmp(old.flow.addr[0], c.flow.addr[0], 16) == 0 else 1 - d
+    cdef bint alike = old.flow.port[0] == c.flow.port[0] and memcmp(old.flow.addr[0], c.flow.addr[0], 16) == 0
+    cdef int side = d if alike else 1 - d
     cdef Flight *mine = &old.flight[side]
     if (s.flags & (SYN | ACK) == SYN | ACK or s.time_ns - old.reused_ns > 2 * r.msl_ns
             or c.traffic[0].packets + c.traffic[1].packets > HANDED_DOWN):

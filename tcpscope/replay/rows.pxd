@@ -184,4 +184,5 @@ cdef struct ConnectionRow:
     uint8_t one_direction         # only one side was captured
     uint8_t icmp_type             # of an ICMP error that answered; 255: none
     uint8_t icmp_code
+    uint8_t odd                   # how much it deserves to be looked at; 0: nothing odd
     char history[HISTORY_ROOM]    # NUL-terminated

@@ -3,14 +3,30 @@
 from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_Resize
 from cpython.bytes cimport PyBytes_AS_STRING
 from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdlib cimport free, malloc, qsort
 from libc.string cimport memcpy, memset
 
 from tcpscope.replay.engine cimport Engine
 from tcpscope.replay.lifecycle cimport Step
 from tcpscope.replay.rows cimport ConnectionRow, EventRow
-from tcpscope.replay.settle cimport Past, Patch
+from tcpscope.replay.settle cimport Past
 from tcpscope.replay.store cimport Store, drop, more
 from tcpscope.wire.batch cimport MOST_SHARES, SegmentBatch
+
+
+cdef struct Place:
+    uint32_t number
+    uint32_t at
+
+
+cdef int by_number(const void *a, const void *b) noexcept nogil:
+    cdef uint32_t x = (<const Place *>a).number, y = (<const Place *>b).number
+    return (x > y) - (x < y)
+
+
+cdef inline uint32_t common(bytearray numbers, uint32_t own):
+    """The common number of a share's connection."""
+    return (<uint32_t *>PyByteArray_AS_STRING(numbers))[own] if own < <size_t>len(numbers) // 4 else own
 
 
 cdef class Divider:
@@ -18,6 +34,11 @@ cdef class Divider:
     cdef int shares
     cdef int64_t now_ns
     cdef uint64_t order
+
+    @property
+    def segments(self):
+        """How many it has divided so far."""
+        return self.order
 
     def __init__(self, int shares):
         if not 0 < shares <= MOST_SHARES:
@@ -73,20 +94,42 @@ cdef class Numbering:
             firsts[earliest] += 1
             left[earliest] -= 1
 
-    def renumber(self, int share, bytes connections not None, bytes events not None):
-        """(connections, events) of a share with common numbers, as bytearrays."""
-        cdef bytearray numbers = self.numbers[share], these = bytearray(connections), those = bytearray(events)
-        cdef uint32_t *known = <uint32_t *>PyByteArray_AS_STRING(numbers)
-        cdef uint64_t count = len(numbers) // 4, i
-        cdef ConnectionRow *c = <ConnectionRow *>PyByteArray_AS_STRING(these)
-        cdef EventRow *e = <EventRow *>PyByteArray_AS_STRING(those)
-        for i in range(len(these) // sizeof(ConnectionRow)):
-            if c[i].connection < count:
-                c[i].connection = known[c[i].connection]
-        for i in range(len(those) // sizeof(EventRow)):
-            if e[i].connection < count:
-                e[i].connection = known[e[i].connection]
-        return these, those
+    def join(self, dict ended not None):
+        """(connections, events) of one stretch with common numbers, as bytearrays, connections in order of them.
+
+        ended: share → what its engine's `take_connections` and `take_events` gave.
+        """
+        cdef bytearray connections = bytearray(), events = bytearray()
+        cdef Py_ssize_t i, count, size = sizeof(ConnectionRow)
+        cdef bytearray numbers
+        cdef ConnectionRow *c
+        cdef EventRow *e
+        cdef Place *places
+        for share, (some, changes) in ended.items():
+            numbers = self.numbers[share]
+            i = len(connections)
+            connections += some
+            c = <ConnectionRow *>(PyByteArray_AS_STRING(connections) + i)
+            for i in range(len(some) // size):
+                c[i].connection = common(numbers, c[i].connection)
+            i = len(events)
+            events += changes
+            e = <EventRow *>(PyByteArray_AS_STRING(events) + i)
+            for i in range(len(changes) // <Py_ssize_t>sizeof(EventRow)):
+                e[i].connection = common(numbers, e[i].connection)
+        count = len(connections) // size
+        cdef bytearray ordered = bytearray(count * size)
+        places = <Place *>malloc((count + 1) * sizeof(Place))
+        if places == NULL:
+            raise MemoryError()
+        c = <ConnectionRow *>PyByteArray_AS_STRING(connections)
+        for i in range(count):
+            places[i].number, places[i].at = c[i].connection, <uint32_t>i
+        qsort(places, count, sizeof(Place), by_number)
+        for i in range(count):
+            (<ConnectionRow *>PyByteArray_AS_STRING(ordered))[i] = c[places[i].at]
+        free(places)
+        return ordered, events
 
     def join_pasts(self, list engines not None):
         """Hand what the engines remember for `settle` to the first of them, under the common numbers."""

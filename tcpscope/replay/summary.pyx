@@ -18,6 +18,7 @@ cdef enum:                       # states, as in states.State
     CLOSED = 0
     SYN_RECEIVED = 3
     FIN_WAIT_1 = 5
+    CLOSE_WAIT = 7
     TIME_WAIT = 10
 
 cdef enum:                       # events, as in states.Event
@@ -36,6 +37,8 @@ cdef enum:                       # close kinds, as in layout.CLOSE_KINDS
     CLOSE_HALF_CLOSED = 6
     CLOSE_HALF_OPEN = 7
     CLOSE_UNREACHABLE = 8
+
+cdef uint8_t *WEIGHTS = [0, 0, 40, 50, 60, 70, 10, 30, 60]       # of the close kinds, for `oddness`
 
 cdef enum:
     NOBODY = 255
@@ -212,6 +215,27 @@ cdef void fill_side(const Connection *c, const Told *told, int d, int64_t now, S
     dwell(&told.lives[d], told.initial[d], c.start_ns, now if c.reused_ns < 0 else c.reused_ns, row)
 
 
+cdef bint is_odd(const SideRow *s) noexcept nogil:
+    """Something that one does not see where all is well."""
+    return (s.retransmissions or s.timeout_retransmissions or s.fast_retransmissions or s.tail_loss_probes or s.recovery_retransmissions
+            or s.spurious_retransmissions or s.syn_retransmissions or s.zero_window_ns > 0 or s.zero_window_spells
+            or s.duplicate_captures or s.missed_bytes > 0 or s.bad_checksums or s.nagle_stalls)
+
+
+cdef uint8_t oddness(const ConnectionRow *row) noexcept nogil:
+    """How much a connection deserves to be looked at: by its end, then by repetitions, time-outs, a closed window."""
+    cdef const SideRow *c = &row.side[0]
+    cdef const SideRow *s = &row.side[1]
+    cdef int64_t found = WEIGHTS[row.close_kind]
+    found += min(c.retransmissions + s.retransmissions, 50)
+    found += 5 * min(c.timeout_retransmissions + s.timeout_retransmissions, 10)
+    found += min((c.zero_window_ns + s.zero_window_ns) // 200_000_000, 50)
+    if found == 0 and (row.one_direction or is_odd(c) or is_odd(s) or row.client_state == CLOSE_WAIT
+                       or row.server_state == CLOSE_WAIT):
+        found = 1
+    return <uint8_t>found
+
+
 cdef void summarize(Connection *c, const Told *told, int64_t now, int64_t msl, ConnectionRow *row) noexcept nogil:
     cdef int d
     memset(row, 0, sizeof(ConnectionRow))
@@ -236,3 +260,4 @@ cdef void summarize(Connection *c, const Told *told, int64_t now, int64_t msl, C
     row.one_direction = row.side[0].packets == 0 or row.side[1].packets == 0
     row.icmp_type, row.icmp_code = c.icmp_type, c.icmp_code
     closing(c, told, msl, row)
+    row.odd = oddness(row)

@@ -8,22 +8,20 @@ from __future__ import annotations
 import os
 import sys
 from io import StringIO
-from operator import itemgetter
-from typing import IO, Any, NamedTuple
+from typing import IO, Any
 
 from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from tcpscope.diagnose.facts import endpoint, times
+from tcpscope.diagnose.facts import times
 from tcpscope.diagnose.finding import Finding
-from tcpscope.replay import layout
-from tcpscope.report.text import clock, safe, size, span
+from tcpscope.report.oddest import SHOWN, Line, Oddest
+from tcpscope.report.text import clock, safe, span
 from tcpscope.tables.analysis import Analysis
 from tcpscope.tables.overview import overview
 
-SHOWN = 25  # connections in the table of `analyze`
 PIPE_WIDTH = 132
 NARROW = 116  # below this width a connection takes two lines; long addresses need more
 COLOURS = {"error": "bold red", "warning": "yellow", "note": "cyan"}
@@ -79,84 +77,19 @@ def print_overview(out: Console, facts: dict[str, Any], utc: bool) -> None:
 
 # ---------------------------------------------------------------- connections
 
-_FIELDS = ("connection", "client_addr", "client_port", "server_addr", "server_port", "ip_version", "client_state",
-           "server_state", "start_ns", "end_ns", "client_unique_bytes", "server_unique_bytes", "initial_rtt_ns",
-           "syn_rtt_ns", "close_kind", "closed_by")  # fmt: skip
-_ODD = ("connection", "close_kind", "client_retransmissions", "server_retransmissions",
-        "client_timeout_retransmissions", "server_timeout_retransmissions", "client_zero_window_ns",
-        "server_zero_window_ns")  # fmt: skip
-_BADNESS = {
-    "refused": 50,
-    "unanswered": 60,
-    "unreachable": 60,
-    "timeout": 70,
-    "reset": 40,
-    "half_open": 30,
-    "half_closed": 10,
-}
 
-
-def badness(close: int, retransmissions: int, timeouts: int, zero_window_ns: int) -> float:
-    """How much a connection deserves to be looked at; 0: nothing odd."""
-    found = _BADNESS.get(layout.CLOSE_KINDS[close], 0) + min(retransmissions, 50) + 5 * min(timeouts, 10)
-    return found + 5 * min(zero_window_ns / 1e9, 10)
-
-
-def chosen(raw: bytes) -> list[Line]:
-    """The connections to show: all in order, or of more than SHOWN the oddest, worst first."""
-    again, worst = {}, []
-    for at, (number, close, c, s, late_c, late_s, zero_c, zero_s) in enumerate(layout.CONNECTION.select(raw, _ODD)):
-        again[number] = c + s
-        worst.append((-badness(close, c + s, late_c + late_s, zero_c + zero_s), number, at))
-    worst.sort(key=None if len(worst) > SHOWN else itemgetter(1))
-    size = layout.CONNECTION.size
-    few = b"".join(raw[at * size : at * size + size] for _, _, at in worst[:SHOWN])
-    return [_line(dict(zip(_FIELDS, it, strict=True)), again) for it in layout.CONNECTION.select(few, _FIELDS)]
-
-
-class Line(NamedTuple):
-    """What is said of one connection."""
-
-    number: str
-    client: str
-    server: str
-    states: tuple[str, str]
-    duration: str
-    sent: tuple[str, str]
-    rtt: str
-    again: int
-    close: str
-
-
-def _line(c: dict[str, Any], again: dict[int, int]) -> Line:
-    rtt = c["initial_rtt_ns"] if c["initial_rtt_ns"] > 0 else c["syn_rtt_ns"]
-    close = layout.CLOSE_KINDS[c["close_kind"]].replace("_", " ")
-    who = layout.CLOSED_BY.get(c["closed_by"])
-    return Line(
-        str(c["connection"]),
-        endpoint(c["client_addr"], c["ip_version"], c["client_port"]),
-        endpoint(c["server_addr"], c["ip_version"], c["server_port"]),
-        (layout.STATES[c["client_state"]], layout.STATES[c["server_state"]]),
-        span((c["end_ns"] - c["start_ns"]) / 1e9),
-        (size(c["client_unique_bytes"]), size(c["server_unique_bytes"])),
-        span(rtt / 1e9 if rtt > 0 else None),
-        again[c["connection"]],
-        close + (f" by {who}" if who and close not in ("open", "unanswered", "refused") else ""),
-    )
-
-
-def print_connections(out: Console, raw: bytes) -> None:
+def print_connections(out: Console, found: Oddest) -> None:
     """A line for each connection where the width allows it, else two; of very many the worst."""
-    total = len(raw) // layout.CONNECTION.size
-    if total == 0:
+    if found.total == 0:
         return
-    lines = chosen(raw)
+    lines = found.lines()
     out.print()
     ends = max(len(line.client) + len(line.server) for line in lines)
     (_print_wide if out.width >= NARROW + max(0, ends - 30) else _print_narrow)(out, lines)
-    if total > SHOWN:
+    if found.total > SHOWN:
         out.print(
-            f"… the {SHOWN} oddest of {total:,} connections; all: tcpscope connections FILE (--format csv, json, …)"
+            f"… the {SHOWN} oddest of {found.total:,} connections; "
+            "all: tcpscope connections FILE (--format csv, json, …)"
         )
 
 
@@ -215,13 +148,15 @@ def print_findings(out: Console, findings: list[Finding], most: int = 20) -> Non
         out.print(f"… and {len(findings) - most} findings more (--format json has all)")
 
 
-def print_analysis(result: Analysis, findings: list[Finding], utc: bool, stream: IO[str] | None = None) -> None:
+def print_analysis(
+    result: Analysis, found: Oddest, findings: list[Finding], utc: bool, stream: IO[str] | None = None
+) -> None:
     """The whole of `tcpscope analyze` for a person; in a pipe without trailing blanks."""
     stream = stream or sys.stdout
     page = stream if stream.isatty() else StringIO()
     out = console(page)
     print_overview(out, overview(result), utc)
-    print_connections(out, result.connections)
+    print_connections(out, found)
     print_findings(out, findings)
     if isinstance(page, StringIO):
         stream.writelines(line.rstrip() + "\n" for line in page.getvalue().splitlines())

@@ -12,12 +12,13 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from tcpscope.capture.sources import STDIN, Sources, find
+from tcpscope.capture.sources import STDIN, Sources, find, open_stream
 from tcpscope.errors import CaptureError
 from tcpscope.replay.engine import Engine
 from tcpscope.replay.layout import PACKET
 from tcpscope.tables.pipeline import Ended, batches, recorded, replayed
 from tcpscope.wire.merge import MergedReader
+from tcpscope.wire.reader import SegmentReader
 
 DEFAULT_MSL = 30.0  # seconds; Linux keeps TIME_WAIT for 60 s (RFC 9293 says 2 min for the MSL)
 KEEP_ROWS = 1_000_000  # packet records held while standard input is read, before states are settled early
@@ -56,6 +57,20 @@ def locate(paths: Paths | str | os.PathLike[str]) -> Sources:
 def readable_once(found: Sources) -> bool:
     """Whether a source cannot be read a second time: standard input, a pipe, `<(command)`."""
     return any(it.name == STDIN or not os.path.isfile(it.name) for it in found.captures)
+
+
+def first_moment(found: Sources) -> int:
+    """The time of the captures' first packet, ns; 0 without any."""
+    times = []
+    for source in found.captures:
+        stream = open_stream(source)
+        try:
+            first = SegmentReader(stream, buffer_size=4096).first_time()
+        finally:
+            stream.close()
+        if first is not None:
+            times.append(first)
+    return min(times, default=0)
 
 
 def _statistics(reader: MergedReader) -> list[dict[str, Any]]:
@@ -124,7 +139,12 @@ def analyse(
 
 
 def packets(
-    found: Sources, *, msl: float = DEFAULT_MSL, by_tunnel: bool = False, progress: Progress | None = None
+    found: Sources,
+    *,
+    msl: float = DEFAULT_MSL,
+    by_tunnel: bool = False,
+    threads: int | None = None,
+    progress: Progress | None = None,
 ) -> tuple[Analysis, Iterator[bytearray]]:
     """Packet records, settled, a chunk at a time, and what is known of the files (complete at the end).
 
@@ -135,7 +155,7 @@ def packets(
     if readable_once(found):
         result = Analysis([source.name for source in found.captures], found.skipped)
         return result, _packets_once(found, result, round(msl * 1e9), by_tunnel, progress)
-    result = analyse(found, msl=msl, by_tunnel=by_tunnel, progress=progress)
+    result = analyse(found, msl=msl, by_tunnel=by_tunnel, threads=threads, progress=progress)
     return result, packets_again(found, result, msl=msl, by_tunnel=by_tunnel)
 
 

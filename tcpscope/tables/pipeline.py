@@ -25,7 +25,7 @@ AHEAD = 3  # batches that the decoder may be ahead
 FEW = 8  # chunks of packet records made before a thread is started for the rest
 STRETCH = 8  # batches between two looks at what has ended
 STRETCHES = 3  # that may wait for the caller
-ENDED = 4096  # connections ended at a time when the capture is over
+ENDED = 512  # connections each engine ends at a time when the capture is over
 PATIENCE = 0.2  # seconds
 SHARES = 4  # engines for each thread
 MOST_THREADS = 16
@@ -49,7 +49,7 @@ def batches(reader: MergedReader) -> Iterator[SegmentBatch]:
 def replayed(reader: MergedReader, threads: int, **settings: Any) -> Iterator[Ended | list[Engine]]:
     """Replay all that the reader gives; what has ended, a stretch at a time, and last the engines.
 
-    settings: of `Engine`.  Connections have their numbers; within a stretch records stand in no order.
+    settings: of `Engine`.  Connections have their numbers; a stretch's stand in no promised order.
     """
     if threads < 2:
         yield from _alone(batches(reader), Engine(**settings))
@@ -98,7 +98,9 @@ class Pool:
         self._over = [False] * shares
         self._decoding = self._decoded = self._stopped = False
         self._error: BaseException | None = None
-        self._found: list[deque[tuple[Any, ...]]] = [deque() for _ in range(shares)]  # a stretch's records of each share
+        self._found: list[deque[tuple[Any, ...]]] = [
+            deque() for _ in range(shares)
+        ]  # a stretch's records of each share
         self._taken = 0  # stretches that the caller has
         for batch in first:
             self._divider.divide(batch)
@@ -122,7 +124,7 @@ class Pool:
 
     def stretches(self) -> Iterator[Ended]:
         """What has ended, stretch by stretch; raises what went wrong in a thread."""
-        segments, going = 0, list(range(len(self.engines)))
+        going = list(range(len(self.engines)))
         while going:
             with self._change:
                 while self._error is None and not all(self._found[at] for at in going):
@@ -134,11 +136,8 @@ class Pool:
                 self._change.notify_all()
             if len(going) == len(self.engines):
                 self._numbering.merge([given[at][0] for at in going])
-            segments += given[going[0]][3]
-            for at in going:
-                if given[at][1] or given[at][2]:
-                    yield Ended(*self._numbering.renumber(at, given[at][1], given[at][2]), segments)
-            going = [at for at in going if given[at][4]]
+            yield Ended(*self._numbering.join({at: given[at][1:3] for at in going}), self._divider.segments)
+            going = [at for at in going if given[at][3]]
         self._numbering.join_pasts(self.engines)
 
     # ------------------------------------------------------------ what the threads do
@@ -230,9 +229,9 @@ class Pool:
             self._change.notify_all()
 
     def _take(self, at: int, more: bool) -> tuple[Any, ...]:
-        """A share's records since the last time, the segments all shares have seen since, whether more will come."""
+        """A share's records since the last time, and whether more will come."""
         engine = self.engines[at]
-        return engine.take_begun(), engine.take_connections(), engine.take_events(), 0, more
+        return engine.take_begun(), engine.take_connections(), engine.take_events(), more
 
 
 def recorded(reader: MergedReader, engine: Engine) -> Iterator[bytearray]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from operator import le
 from typing import Any
 
@@ -13,6 +13,7 @@ Row = dict[str, Any]
 Raw = bytes | bytearray | memoryview
 
 CHUNK = 1024  # records unpacked at a time
+HELD = 1 << 24  # bytes of records held to be sorted: some 10,000 connections, 250,000 events
 
 
 def unpacked(table: str, raw: Raw) -> Iterator[tuple[memoryview, Fields]]:
@@ -64,3 +65,17 @@ def by_number(raw: bytes) -> bytes:
 def by_time(raw: bytes) -> bytes:
     """Event records in order of time and of the packets that show them; an endpoint's at one instant stay in order."""
     return ordered("events", raw, "time_ns", "order", "connection", "endpoint")
+
+
+def in_order(table: str, chunks: Iterable[Raw], most: int = HELD) -> Iterator[bytes]:
+    """Records that come as connections end, sorted: all if they are fewer than `most` bytes, else block by block."""
+    sort = by_number if table == "connections" else by_time
+    held: list[Raw] = []
+    room = most
+    for chunk in chunks:
+        held.append(chunk)
+        room -= len(chunk)
+        if room <= 0:
+            yield sort(b"".join(held))
+            held, room = [], most
+    yield sort(b"".join(held))

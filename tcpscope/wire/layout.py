@@ -5,8 +5,8 @@ from __future__ import annotations
 import struct
 
 SEGMENT_FIELDS: tuple[tuple[str, str], ...] = (
-    ("time_ns", "q"), ("frame", "Q"), ("payload_at", "Q"), ("flow", "I"), ("outer", "I"), ("src", "16s"), ("dst", "16s"),
-    ("sport", "H"), ("dport", "H"), ("seq", "I"), ("ack", "I"), ("length", "I"), ("captured", "I"),
+    ("time_ns", "q"), ("frame", "Q"), ("payload_at", "Q"), ("flow", "I"), ("outer", "I"), ("src", "16s"),
+    ("dst", "16s"), ("sport", "H"), ("dport", "H"), ("seq", "I"), ("ack", "I"), ("length", "I"), ("captured", "I"),
     ("options", "I"), ("ts_val", "I"), ("ts_ecr", "I"), ("sack", "32s"), ("ip_id", "I"),
     ("flags", "H"), ("window", "H"), ("urgent", "H"), ("checksum", "H"), ("mss", "H"), ("file", "H"),
     ("interface", "H"), ("window_scale", "B"), ("n_sack", "B"), ("checksum_state", "B"), ("ip_version", "B"),

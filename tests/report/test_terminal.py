@@ -7,8 +7,9 @@ import pytest
 from rich.console import Console
 
 from tcpscope.diagnose.finding import Finding
-from tcpscope.replay.layout import CLOSE_KINDS, STATES
-from tcpscope.report.terminal import SHOWN, print_connections, print_findings, some
+from tcpscope.replay.layout import CLOSE_KINDS, CONNECTION, STATES
+from tcpscope.report.oddest import SHOWN, Oddest
+from tcpscope.report.terminal import print_connections, print_findings, some
 from tests.tables.records import V4, record
 
 V6 = b"\x20\x01\x0d\xb8" + bytes(range(16, 28))
@@ -18,13 +19,20 @@ def connection(number, close="fin", six=False, **fields):
     return record(
         "connections", connection=number, close_kind=CLOSE_KINDS.index(close), closed_by=0, ip_version=6 if six else 4,
         client_addr=V6 if six else V4[0], server_addr=V6 if six else V4[1], client_port=40000, server_port=443,
+        odd=40 * (close != "fin") + bool(fields),
         client_state=STATES.index("SYN_RECEIVED"), server_state=STATES.index("ESTABLISHED"), **fields,
     )  # fmt: skip
 
 
 def printed(raw, width, show=print_connections):
     page = io.StringIO()
-    show(Console(file=page, width=width, highlight=False, no_color=True), raw)
+    if show is print_connections:
+        shown = Oddest()
+        for at in range(0, len(raw), 30 * CONNECTION.size):
+            shown.take(raw[at : at + 30 * CONNECTION.size])
+    else:
+        shown = raw
+    show(Console(file=page, width=width, highlight=False, no_color=True), shown)
     return page.getvalue()
 
 
