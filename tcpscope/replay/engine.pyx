@@ -15,6 +15,7 @@ from tcpscope.replay import layout
 from tcpscope.replay.connection cimport Connection, Flow
 from tcpscope.replay.embryo cimport embryo_free, embryo_keep, embryo_may_begin, embryo_segment, embryo_takes
 from tcpscope.replay.ending cimport end, release, remember_past, retire, shed_body, unlink
+from tcpscope.replay.flight cimport Flight
 from tcpscope.replay.flows cimport (
     bodies_take, flows_add, flows_close, flows_find, flows_known, flows_open, flows_unlink, prefetch,
     slot_of,
@@ -27,7 +28,7 @@ from tcpscope.replay.run cimport Replay
 from tcpscope.replay.settle cimport settle_patches, settle_states
 from tcpscope.replay.store cimport Store, drop, more
 from tcpscope.replay.summary cimport Told, tell
-from tcpscope.replay.wireshark cimport wireshark_new_stream
+from tcpscope.replay.wireshark cimport WiresharkSide, wireshark_new_stream
 from tcpscope.wire.batch cimport MOST_SHARES, SegmentBatch
 from tcpscope.wire.segment cimport ACK, ICMP_QUOTE, SYN, Segment
 
@@ -42,7 +43,8 @@ cdef enum:
     FETCH_SEGMENT = 32               # segments ahead: the segment, the table's slot, the flow, the connection
     FETCH_SLOT = 24
     FETCH_FLOW = 16
-    FETCH_BODY = 8
+    FETCH_BODY = 10
+    FETCH_RINGS = 4
 
 cdef int LINES = sizeof(Connection) // LINE
 cdef int SEGMENT_LINES = (sizeof(Segment) + LINE - 1) // LINE
@@ -206,6 +208,20 @@ cdef inline void fetch(Replay *r, const Segment *items, const uint32_t *index, u
             body = <const char *>f.body
             for line in range(LINES):
                 prefetch(body + line * LINE)
+    if left > FETCH_RINGS:
+        f = r.flows.slots[slot_of(&r.flows, &items[index[FETCH_RINGS]])]
+        if f != NULL and f.body != NULL:
+            for line in range(2):
+                fetch_rings(&f.body.flight[line], &f.body.wireshark.side[line])
+
+
+cdef inline void fetch_rings(const Flight *f, const WiresharkSide *w) noexcept nogil:
+    """What the observers keep of the segments in flight."""
+    if f.room:
+        prefetch(&f.ring[(f.head + f.old) & (f.room - 1)])
+        prefetch(&f.ring[(f.head + f.old + f.live) & (f.room - 1)])
+    if w.room:
+        prefetch(&w.queue[w.head])
 
 
 cdef int run(Replay *r, const Segment *items, const uint32_t *index, uint32_t count, const int64_t *clock,

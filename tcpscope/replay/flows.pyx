@@ -38,7 +38,7 @@ cdef enum:
 
 cdef void pool_open(Pool *p, uint32_t size) noexcept nogil:
     memset(p, 0, sizeof(Pool))
-    p.size = (size + LINE - 1) & ~<uint32_t>(LINE - 1)
+    p.size = (size + 15) & ~<uint32_t>15
 
 
 cdef void *pool_take(Pool *p) noexcept nogil:
