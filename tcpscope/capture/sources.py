@@ -8,8 +8,10 @@ compressed stream gives what stands before the damage, and says so.
 from __future__ import annotations
 
 import glob
+import contextlib
 import io
 import os
+import select
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -18,6 +20,7 @@ from typing import Any, BinaryIO, Protocol, cast
 from tcpscope.errors import CaptureError
 
 STDIN = "-"
+PIPE = 1 << 20  # bytes that a pipe may hold, so that its writer need not wait for every few packets
 PEEKED = 64
 CAPTURE_MAGICS = (
     b"\xd4\xc3\xb2\xa1", b"\xa1\xb2\xc3\xd4", b"\x4d\x3c\xb2\xa1", b"\xa1\xb2\x3c\x4d",
@@ -108,9 +111,13 @@ def open_stream(source: Source) -> Stream:
 
 
 def standard_input() -> BinaryIO:
-    """Standard input, unbuffered, so that a live pipe is served as it comes."""
+    """Standard input, unbuffered, so that a live pipe is served as it comes; a pipe is widened where that is possible."""
     if sys.stdin is None:
         raise CaptureError("-: standard input is closed: name a file, or pipe a capture in")
+    with contextlib.suppress(ImportError, AttributeError, OSError):  # Linux, and only what an ordinary user may ask for
+        import fcntl
+
+        fcntl.fcntl(sys.stdin.fileno(), fcntl.F_SETPIPE_SZ, PIPE)
     return cast(BinaryIO, io.FileIO(sys.stdin.fileno(), closefd=False))
 
 
@@ -247,6 +254,13 @@ class _Peeked(io.RawIOBase):
 
     def readable(self) -> bool:
         return True
+
+    def waiting(self) -> bool:
+        """Whether a read would return at once."""
+        try:
+            return bool(self._head) or bool(select.select([self._raw], [], [], 0)[0])
+        except (OSError, ValueError):  # not a thing to wait for
+            return False
 
     def readinto(self, buffer: Any) -> int | None:
         if self._head:

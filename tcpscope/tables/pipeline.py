@@ -19,13 +19,13 @@ from tcpscope.wire.batch import SegmentBatch
 from tcpscope.wire.merge import MergedReader
 
 BATCH = 4096  # segments; what one thread decodes and replays stays near it
-SHARED_BATCH = 16384  # what several threads share is worth a task each
+SHARED_BATCH = 8192  # what several threads share is worth a task each
 SMALL = 2  # shared batches; a capture that has no more is not worth a thread
 AHEAD = 3  # batches that the decoder may be ahead
 FEW = 8  # chunks of packet records made before a thread is started for the rest
 STRETCH = 8  # batches between two looks at what has ended
-STRETCHES = 3  # that may wait for the caller
-ENDED = 512  # connections each engine ends at a time when the capture is over
+STRETCHES = 2  # that may wait for the caller
+ENDED = 128  # connections each engine ends at a time when the capture is over
 PATIENCE = 0.2  # seconds
 SHARES = 4  # engines for each thread
 MOST_THREADS = 16

@@ -22,6 +22,7 @@ cdef class SegmentReader:
     `prompt`: hand on what there is, as a pipe's reader wants it, rather than fill the batch.
     """
     cdef object stream
+    cdef object waiting                   # the stream's own answer to whether it has more at once; None: it has none
     cdef object memory                    # the bytearray behind `data`
     cdef const uint8_t *data
     cdef Py_ssize_t start, filled, capacity
@@ -38,6 +39,7 @@ cdef class SegmentReader:
         if not 0 <= file_index <= 0xFFFF:
             raise ValueError("a file index has 16 bits")
         self.stream = stream
+        self.waiting = getattr(stream, "waiting", None)
         self.file_index = file_index
         self.container = Container()
         self.decoder = Decoder(file_index, verify_checksums)
@@ -64,10 +66,14 @@ cdef class SegmentReader:
                     with nogil:
                         self.flush(batch)
                 return batch.size > 0
-            if self.prompt and (batch.size or asked):
+            if self.prompt and (batch.size or asked) and not self.more_waits():
                 return True
             self.read_more()
             asked = True
+
+    cdef bint more_waits(self) except -1:
+        """Whether the stream has more at once."""
+        return not self.at_end and self.waiting is not None and self.waiting()
 
     def first_time(self):
         """The time of the next packet, ns, which is lost by this; None at the end of the file."""
