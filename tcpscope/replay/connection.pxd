@@ -1,6 +1,7 @@
 """A flow: who it is between.  A connection: what every observer remembers of it."""
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
+from tcpscope.replay.evidence cimport Evidence
 from tcpscope.replay.flight cimport Flight
 from tcpscope.replay.marks cimport Marks
 from tcpscope.replay.rows cimport SideRow
@@ -109,4 +110,5 @@ cdef struct Connection:
     int64_t reused_ns            # a new SYN took the four-tuple; -1
     uint64_t reused_frame
     uint64_t reused_order
+    Evidence evidence
     uint16_t file

@@ -7,11 +7,12 @@ from libc.stdint cimport int64_t, uint8_t, uint64_t
 from libc.string cimport memcpy, memset
 
 from tcpscope.replay.connection cimport Connection, Flow
+from tcpscope.replay.evidence cimport Proof, evidence_free
 from tcpscope.replay.flight cimport flight_free
 from tcpscope.replay.flows cimport bodies_give, flows_free
 from tcpscope.replay.lifecycle cimport Step
 from tcpscope.replay.marks cimport marks_free
-from tcpscope.replay.rows cimport ConnectionRow, EventRow
+from tcpscope.replay.rows cimport ConnectionRow, EventRow, EvidenceRow
 from tcpscope.replay.run cimport Replay
 from tcpscope.replay.settle cimport Past
 from tcpscope.replay.store cimport more
@@ -33,6 +34,9 @@ cdef int end(Replay *r, Connection *c, int64_t now) noexcept nogil:
     if row == NULL:
         return -1
     summarize(c, &told, now, r.msl_ns, row)
+    for i in range(c.evidence.count):
+        if write_evidence(r, c, &c.evidence.items[i]) < 0:
+            return -1
     for side in range(2):
         for i in range(told.lives[side].count):
             if write_event(r, c, side, &told.lives[side].steps[i]) < 0:
@@ -72,6 +76,7 @@ cdef void shed_body(Replay *r, Flow *flow) noexcept nogil:
     cdef Connection *c = flow.body
     wireshark_free(&c.wireshark)
     marks_free(&c.marks)
+    evidence_free(&c.evidence)
     for side in range(2):
         flight_free(&c.flight[side])
         traffic_free(&c.traffic[side])
@@ -98,6 +103,15 @@ cdef int write_event(Replay *r, Connection *c, int side, const Step *step) noexc
     memcpy(e.ip, c.flow.addr[side], 16)
     e.ip_version, e.endpoint = c.flow.ip_version, <uint8_t>side
     e.old, e.new, e.event, e.inferred = step.old, step.new, step.event, step.inferred
+    return 0
+
+
+cdef int write_evidence(Replay *r, const Connection *c, const Proof *proof) noexcept nogil:
+    cdef EvidenceRow *e = <EvidenceRow *>more(&r.evidence, sizeof(EvidenceRow))
+    if e == NULL:
+        return -1
+    e.frame, e.time_ns, e.connection, e.file = proof.frame, proof.time_ns, c.flow.number, c.file
+    e.annotation, e.side = proof.annotation, proof.side
     return 0
 
 

@@ -23,7 +23,7 @@ from tcpscope.replay.flows cimport (
 from tcpscope.replay.marks cimport MARK_REUSE, marks_keep
 from tcpscope.replay.observe cimport begin, observe, quote
 from tcpscope.replay.roles cimport role_of_first
-from tcpscope.replay.rows cimport ConnectionRow, EventRow, PacketRow
+from tcpscope.replay.rows cimport ConnectionRow, EventRow, EvidenceRow, PacketRow
 from tcpscope.replay.run cimport Replay
 from tcpscope.replay.settle cimport settle_patches, settle_states
 from tcpscope.replay.store cimport Store, drop, more
@@ -34,6 +34,7 @@ from tcpscope.wire.segment cimport ACK, ICMP_QUOTE, SYN, Segment
 
 assert layout.PACKET.size == sizeof(PacketRow), (layout.PACKET.size, sizeof(PacketRow))
 assert layout.EVENT.size == sizeof(EventRow), (layout.EVENT.size, sizeof(EventRow))
+assert layout.EVIDENCE.size == sizeof(EvidenceRow), (layout.EVIDENCE.size, sizeof(EvidenceRow))
 assert layout.CONNECTION.size == sizeof(ConnectionRow), (layout.CONNECTION.size, sizeof(ConnectionRow))
 
 cdef enum:
@@ -312,6 +313,7 @@ cdef class Engine:
         drop(&self.open_ones)
         drop(&self.r.connections)
         drop(&self.r.events)
+        drop(&self.r.evidence)
         drop(&self.r.packets)
         drop(&self.r.begun)
         drop(&self.r.steps)
@@ -386,6 +388,10 @@ cdef class Engine:
     def take_events(self):
         """Records (layout.EVENT) of their state changes."""
         return taken(&self.r.events)
+
+    def take_evidence(self):
+        """Records (layout.EVIDENCE) of the frames that show what was odd about them, at most a few of each kind."""
+        return taken(&self.r.evidence)
 
     def take_begun(self):
         """Of each connection begun since the last call its first segment's place among all (uint64); with shares."""

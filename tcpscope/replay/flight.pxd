@@ -74,9 +74,9 @@ cdef struct Finding:             # what `flight_*` say of one packet
     uint64_t retransmission_of
     uint64_t acked_frame
     int64_t rtt_ns               # -1: none
+    uint64_t late_frame
     uint64_t late_order          # another packet, told of by this one; valid with late_bits
     uint64_t late_bits
-    uint8_t late_side
 
 cdef int flight_acked(Flight *f, const Segment *s, uint32_t window, int64_t reach, Finding *out) noexcept nogil
 cdef int flight_sent(Flight *f, const Segment *s, uint64_t order, int64_t reach, Finding *out) noexcept nogil

@@ -154,7 +154,7 @@ cdef inline void sample(Flight *f, int64_t rtt) noexcept nogil:
 cdef void told_spurious(Flight *f, Chunk *c, Finding *out) noexcept nogil:
     if c.times > 1 and not c.bits & SPURIOUS:
         c.bits |= SPURIOUS
-        out.late_order = c.last_order
+        out.late_order, out.late_frame = c.last_order, c.last_frame
         out.late_bits |= bit(A_SPURIOUS_RETRANSMISSION)
 
 

@@ -64,6 +64,10 @@ EVENT_FIELDS = (
     ("event", "B"), ("inferred", "B"), ("padding", "B"),
 )  # fmt: skip
 
+EVIDENCE_FIELDS = (
+    ("frame", "Q"), ("time_ns", "q"), ("connection", "I"), ("file", "H"), ("annotation", "B"), ("side", "B"),
+)  # fmt: skip
+
 _DOUBLES = {"rtt_mean_ns", "rtt_std_ns", "throughput", "goodput"}
 SIDE_COLUMNS = (
     "packets", "data_packets", "bytes", "unique_bytes", "retransmissions", "retransmitted_bytes", "out_of_order",
@@ -139,4 +143,5 @@ class Layout:
 
 PACKET = Layout(PACKET_FIELDS)
 EVENT = Layout(EVENT_FIELDS)
+EVIDENCE = Layout(EVIDENCE_FIELDS)
 CONNECTION = Layout(CONNECTION_FIELDS)

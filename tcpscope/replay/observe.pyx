@@ -11,6 +11,7 @@ from tcpscope.replay.annotate cimport annotate, count_annotations
 from tcpscope.replay.annotations cimport A_DUPLICATE_CAPTURE, A_NETWORK_DUPLICATE, bit
 from tcpscope.replay.connection cimport N_SPURIOUS, Connection
 from tcpscope.replay.ending cimport end, linger
+from tcpscope.replay.evidence cimport NOTEWORTHY, evidence_keep
 from tcpscope.replay.flight cimport Finding, Flight, flight_acked, flight_copy, flight_sent
 from tcpscope.replay.marks cimport MARK_BAD_SUM, MARK_EXACT, MARK_UNREACHABLE, marks_keep, marks_want
 from tcpscope.replay.roles cimport role_of_first
@@ -117,7 +118,7 @@ cdef int hand_down(Replay *r, Connection *c, const Segment *s, int d, uint64_t o
 cdef int observe(Replay *r, Connection *c, const Segment *s, int d, uint64_t order, bint write) noexcept nogil:
     """Replay one segment of c, sent by side d; -1 when memory runs out.  write: make a packet record."""
     cdef bint copy, fresh = c.last_frame == 0
-    cdef uint64_t own
+    cdef uint64_t own, fresh_bits
     cdef Shown shown
     cdef Finding f
     cdef int64_t reach
@@ -155,7 +156,13 @@ cdef int observe(Replay *r, Connection *c, const Segment *s, int d, uint64_t ord
     c.last_ns, c.last_frame = s.time_ns, s.frame
     c.side[d].last_ns = s.time_ns
     closing(r, c, s, d)
+    fresh_bits = own & NOTEWORTHY & ~c.evidence.full[d]
+    if fresh_bits and evidence_keep(&c.evidence, d, fresh_bits, s.frame, s.time_ns) < 0:
+        return -1
     if f.late_bits:
+        fresh_bits = f.late_bits & ~c.evidence.full[1 - d]
+        if fresh_bits and evidence_keep(&c.evidence, 1 - d, fresh_bits, f.late_frame, s.time_ns) < 0:
+            return -1
         c.side[1 - d].counts[N_SPURIOUS] += 1
         if r.keep_past:
             patch = <Patch *>more(&r.patches, sizeof(Patch))

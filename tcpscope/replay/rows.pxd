@@ -69,6 +69,14 @@ cdef struct EventRow:
     uint8_t inferred              # 1: concluded from later packets, not seen happening
     uint8_t padding
 
+cdef struct EvidenceRow:          # a frame with an annotation worth a word
+    uint64_t frame
+    int64_t time_ns
+    uint32_t connection
+    uint16_t file
+    uint8_t annotation            # its position
+    uint8_t side                  # 0 sent by the client, 1 by the server
+
 cdef struct SideRow:              # one direction: what that side sent
     int64_t packets
     int64_t data_packets

@@ -9,6 +9,7 @@ cdef struct Replay:
     Flows flows
     Store connections            # ConnectionRow
     Store events                 # EventRow
+    Store evidence               # EvidenceRow
     Store packets                # PacketRow
     Store begun                  # uint64_t: the order of each connection's first segment; only with shares
     Store steps                  # lifecycle.Step, client's then server's, a connection after another

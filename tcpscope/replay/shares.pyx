@@ -8,7 +8,7 @@ from libc.string cimport memcpy, memset
 
 from tcpscope.replay.engine cimport Engine
 from tcpscope.replay.lifecycle cimport Step
-from tcpscope.replay.rows cimport ConnectionRow, EventRow
+from tcpscope.replay.rows cimport ConnectionRow, EventRow, EvidenceRow
 from tcpscope.replay.settle cimport Past
 from tcpscope.replay.store cimport Store, drop, more
 from tcpscope.wire.batch cimport MOST_SHARES, SegmentBatch
@@ -27,6 +27,24 @@ cdef int by_number(const void *a, const void *b) noexcept nogil:
 cdef inline uint32_t common(bytearray numbers, uint32_t own):
     """The common number of a share's connection."""
     return (<uint32_t *>PyByteArray_AS_STRING(numbers))[own] if own < <size_t>len(numbers) // 4 else own
+
+
+cdef bytearray in_order(bytearray connections):
+    """The records sorted by number."""
+    cdef Py_ssize_t i, count = len(connections) // <Py_ssize_t>sizeof(ConnectionRow)
+    cdef bytearray ordered = bytearray(len(connections))
+    cdef ConnectionRow *old = <ConnectionRow *>PyByteArray_AS_STRING(connections)
+    cdef ConnectionRow *new = <ConnectionRow *>PyByteArray_AS_STRING(ordered)
+    cdef Place *places = <Place *>malloc((count + 1) * sizeof(Place))
+    if places == NULL:
+        raise MemoryError()
+    for i in range(count):
+        places[i].number, places[i].at = old[i].connection, <uint32_t>i
+    qsort(places, count, sizeof(Place), by_number)
+    for i in range(count):
+        new[i] = old[places[i].at]
+    free(places)
+    return ordered
 
 
 cdef class Divider:
@@ -95,41 +113,33 @@ cdef class Numbering:
             left[earliest] -= 1
 
     def join(self, dict ended not None):
-        """(connections, events) of one stretch with common numbers, as bytearrays, connections in order of them.
+        """(connections, events, evidence) of one stretch with common numbers, as bytearrays, connections in their order.
 
-        ended: share → what its engine's `take_connections` and `take_events` gave.
+        ended: share → what its engine's `take_connections`, `take_events` and `take_evidence` gave.
         """
-        cdef bytearray connections = bytearray(), events = bytearray()
-        cdef Py_ssize_t i, count, size = sizeof(ConnectionRow)
-        cdef bytearray numbers
+        cdef bytearray connections = bytearray(), events = bytearray(), evidence = bytearray(), numbers
+        cdef Py_ssize_t i, at
         cdef ConnectionRow *c
         cdef EventRow *e
-        cdef Place *places
-        for share, (some, changes) in ended.items():
+        cdef EvidenceRow *v
+        for share, (some, changes, proofs) in ended.items():
             numbers = self.numbers[share]
-            i = len(connections)
+            at = len(connections)
             connections += some
-            c = <ConnectionRow *>(PyByteArray_AS_STRING(connections) + i)
-            for i in range(len(some) // size):
+            c = <ConnectionRow *>(PyByteArray_AS_STRING(connections) + at)
+            for i in range(len(some) // <Py_ssize_t>sizeof(ConnectionRow)):
                 c[i].connection = common(numbers, c[i].connection)
-            i = len(events)
+            at = len(events)
             events += changes
-            e = <EventRow *>(PyByteArray_AS_STRING(events) + i)
+            e = <EventRow *>(PyByteArray_AS_STRING(events) + at)
             for i in range(len(changes) // <Py_ssize_t>sizeof(EventRow)):
                 e[i].connection = common(numbers, e[i].connection)
-        count = len(connections) // size
-        cdef bytearray ordered = bytearray(count * size)
-        places = <Place *>malloc((count + 1) * sizeof(Place))
-        if places == NULL:
-            raise MemoryError()
-        c = <ConnectionRow *>PyByteArray_AS_STRING(connections)
-        for i in range(count):
-            places[i].number, places[i].at = c[i].connection, <uint32_t>i
-        qsort(places, count, sizeof(Place), by_number)
-        for i in range(count):
-            (<ConnectionRow *>PyByteArray_AS_STRING(ordered))[i] = c[places[i].at]
-        free(places)
-        return ordered, events
+            at = len(evidence)
+            evidence += proofs
+            v = <EvidenceRow *>(PyByteArray_AS_STRING(evidence) + at)
+            for i in range(len(proofs) // <Py_ssize_t>sizeof(EvidenceRow)):
+                v[i].connection = common(numbers, v[i].connection)
+        return in_order(connections), events, evidence
 
     def join_pasts(self, list engines not None):
         """Hand what the engines remember for `settle` to the first of them, under the common numbers."""

@@ -37,6 +37,7 @@ class Analysis:
     counters: dict[str, Any] = field(default_factory=dict)
     connections: bytes = b""
     events: bytes = b""
+    evidence: bytes = b""
     engine: Engine | None = None
 
     @property
@@ -135,6 +136,7 @@ def analyse(
     kept = list(chunks)
     result.connections = b"".join(it.connections for it in kept)
     result.events = b"".join(it.events for it in kept)
+    result.evidence = b"".join(it.evidence for it in kept)
     return result
 
 
@@ -187,7 +189,9 @@ def _packets_once(
                 kept, held = [], 0
         engine.finish()
         result.files, result.counters, result.engine = _statistics(reader), engine.counters(), engine
-    result.connections, result.events = engine.take_connections(), engine.take_events()
+    result.connections, result.events, result.evidence = (
+        engine.take_connections(), engine.take_events(), engine.take_evidence(),
+    )  # fmt: skip
     yield from _settled(engine, kept)
 
 

@@ -32,10 +32,14 @@ MOST_THREADS = 16
 
 
 class Ended(NamedTuple):
-    """Packed records of the connections that ended in a stretch of the capture, and how far it goes."""
+    """Packed records of the connections that ended in a stretch of the capture, and how far it goes.
+
+    evidence: `layout.EVIDENCE`, the frames that show what was odd.
+    """
 
     connections: bytes | bytearray
     events: bytes | bytearray
+    evidence: bytes | bytearray
     segments: int
 
 
@@ -72,11 +76,11 @@ def _alone(given: Iterable[SegmentBatch], engine: Engine) -> Iterator[Ended | li
         engine.replay(batch)
         segments += len(batch)
         if number % STRETCH == 0:
-            yield Ended(engine.take_connections(), engine.take_events(), segments)
+            yield Ended(engine.take_connections(), engine.take_events(), engine.take_evidence(), segments)
     more = True
     while more:
         more = engine.finish(ENDED)
-        yield Ended(engine.take_connections(), engine.take_events(), segments)
+        yield Ended(engine.take_connections(), engine.take_events(), engine.take_evidence(), segments)
     yield [engine]
 
 
@@ -136,8 +140,8 @@ class Pool:
                 self._change.notify_all()
             if len(going) == len(self.engines):
                 self._numbering.merge([given[at][0] for at in going])
-            yield Ended(*self._numbering.join({at: given[at][1:3] for at in going}), self._divider.segments)
-            going = [at for at in going if given[at][3]]
+            yield Ended(*self._numbering.join({at: given[at][1:4] for at in going}), self._divider.segments)
+            going = [at for at in going if given[at][4]]
         self._numbering.join_pasts(self.engines)
 
     # ------------------------------------------------------------ what the threads do
@@ -231,7 +235,7 @@ class Pool:
     def _take(self, at: int, more: bool) -> tuple[Any, ...]:
         """A share's records since the last time, and whether more will come."""
         engine = self.engines[at]
-        return engine.take_begun(), engine.take_connections(), engine.take_events(), more
+        return engine.take_begun(), engine.take_connections(), engine.take_events(), engine.take_evidence(), more
 
 
 def recorded(reader: MergedReader, engine: Engine) -> Iterator[bytearray]:
@@ -291,4 +295,5 @@ def recorded(reader: MergedReader, engine: Engine) -> Iterator[bytearray]:
 def _records(engine: Engine) -> bytearray:
     engine.take_connections()
     engine.take_events()
+    engine.take_evidence()
     return bytearray(engine.take_packets())
