@@ -101,7 +101,7 @@ class Capture:
         """What is odd, worst first."""
         from tcpscope.diagnose import diagnose
 
-        return diagnose(self._result.connections, self._result.files, self._result.names)
+        return diagnose(self._result.connections, self._result.files, self._result.names, self._result.evidence)
 
     @cached_property
     def _ordered(self) -> bytes:

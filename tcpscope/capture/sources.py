@@ -7,8 +7,8 @@ compressed stream gives what stands before the damage, and says so.
 
 from __future__ import annotations
 
-import glob
 import contextlib
+import glob
 import io
 import os
 import select
@@ -111,7 +111,7 @@ def open_stream(source: Source) -> Stream:
 
 
 def standard_input() -> BinaryIO:
-    """Standard input, unbuffered, so that a live pipe is served as it comes; a pipe is widened where that is possible."""
+    """Standard input, unbuffered, so that a live pipe is served as it comes; a pipe is widened where possible."""
     if sys.stdin is None:
         raise CaptureError("-: standard input is closed: name a file, or pipe a capture in")
     with contextlib.suppress(ImportError, AttributeError, OSError):  # Linux, and only what an ordinary user may ask for

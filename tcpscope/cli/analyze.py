@@ -37,7 +37,7 @@ def command(files: tuple[str, ...], **options: Any) -> None:
     odd, shown = Collected(), Oddest()
     kept = []
     for it in chunks:
-        odd.take(it.connections)
+        odd.take(it.connections, it.evidence)
         if options["form"] == "json":
             kept.append(it.connections)
         else:

@@ -20,8 +20,8 @@ def findings(odd: Collected, files: list[dict[str, Any]], names: list[str]) -> l
     return worst_first([*opening(odd), *transfer(odd.facts), *closing(odd), *recording(odd, files, names)])
 
 
-def diagnose(connections: bytes, files: list[dict[str, Any]], names: list[str]) -> list[Finding]:
+def diagnose(connections: bytes, files: list[dict[str, Any]], names: list[str], evidence: bytes = b"") -> list[Finding]:
     """All findings about these packed connection records, and about the files they come from."""
     odd = Collected()
-    odd.take(connections)
+    odd.take(connections, evidence)
     return findings(odd, files, names)

@@ -20,7 +20,7 @@ def closing(found: Collected) -> list[Finding]:
                     reset, "reset", "warning", side,
                     f"the {side} reset {times(len(reset) + more)} with {server}",
                     f"an abort, data that came after its close, or a socket it no longer has: see the {side}'s program",
-                    last=True, more=more,
+                    last=True, more=more, shown=["reset_abort", "reset_no_socket"], by=side,
                 ))  # fmt: skip
         gone, more = [f for f in group if f.close == "timeout"], found.more(server, "timeout")
         if gone:

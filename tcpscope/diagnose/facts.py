@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from tcpscope.diagnose.finding import Finding
@@ -24,6 +24,14 @@ _NAMES = [*_COMMON, *(f"{role}_{name}" for role in layout.ROLES for name in _PLA
 _END = ("server_addr", "server_port", "ip_version", "close_kind", "closed_by")
 
 
+class Proof(NamedTuple):
+    """A frame that bears an annotation, and which side sent it."""
+
+    annotation: str
+    side: str
+    frame: int
+
+
 class Facts(NamedTuple):
     """One connection; `client` and `server` hold what that side sent, by name."""
 
@@ -36,6 +44,7 @@ class Facts(NamedTuple):
     common: dict[str, Any]
     client: dict[str, Any]
     server: dict[str, Any]
+    proofs: list[Proof]  # in capture order
 
     @property
     def frame(self) -> int:
@@ -82,6 +91,7 @@ def facts(raw: bytes | bytearray) -> Iterator[Facts]:
             c,
             dict(zip(_PLAIN + _ODD, values[common : common + side], strict=True)),
             dict(zip(_PLAIN + _ODD, values[common + side :], strict=True)),
+            [],
         )
 
 
@@ -92,12 +102,15 @@ class Collected:
         self.facts: list[Facts] = []
         self.beyond: Counter[tuple[str, str, str | None]] = Counter()  # by service, close kind, who closed
 
-    def take(self, raw: bytes | bytearray) -> None:
-        """More packed connection records, in any order."""
+    def take(self, raw: bytes | bytearray, evidence: bytes | bytearray = b"") -> None:
+        """More packed connection records, in any order, and the evidence records of the same connections."""
         size = layout.CONNECTION.size
         odd = odd_ones(raw)
         room = MOST - len(self.facts)
-        self.facts += facts(b"".join([raw[at * size : at * size + size] for at in odd[:room]]))
+        fresh = list(facts(b"".join([raw[at * size : at * size + size] for at in odd[:room]])))
+        self.facts += fresh
+        if fresh:
+            _prove(fresh, evidence)
         if odd[room:]:
             rest = b"".join([raw[at * size : at * size + size] for at in odd[room:]])
             for (server, port, version, close, by), count in Counter(layout.CONNECTION.select(rest, _END)).items():
@@ -111,6 +124,14 @@ class Collected:
             for (name, kind, who), count in self.beyond.items()
             if name == server and kind == close and by in (None, who)
         )
+
+
+def _prove(fresh: list[Facts], evidence: bytes | bytearray) -> None:
+    of = {f.number: f.proofs for f in fresh}
+    names = ("connection", "annotation", "side", "frame")
+    for number, annotation, side, frame in layout.EVIDENCE.select(evidence, names):
+        if number in of:
+            of[number].append(Proof(layout.ANNOTATIONS[annotation], layout.ROLES[side], frame))
 
 
 def by_server(found: Iterable[Facts]) -> dict[str, list[Facts]]:
@@ -130,10 +151,19 @@ def about(
     advice: str,
     last: bool = False,
     more: int = 0,
+    shown: Sequence[str] = (),
+    by: str | None = None,
     **numbers: float,
 ) -> Finding:
-    """A finding about these connections, and `more`; it names the first frames (or the last ones) as evidence."""
-    frames = [f.last_frame if last else f.frame for f in group[:MANY]]
+    """A finding about these connections, and `more`.
+
+    Its frames are those that bear one of the annotations `shown` (sent by the side `by`); without such, the first
+    frames of the connections, or the last ones.
+    """
+    frames = [
+        proof.frame for f in group for proof in f.proofs if proof.annotation in shown and by in (None, proof.side)
+    ][:MANY] or [f.last_frame if last else f.frame for f in group[:MANY]]
+    frames = list(dict.fromkeys(frames))
     return Finding(
         id, severity, text, advice, side, [f.number for f in group[:MANY]], len(group) + more, frames, numbers
     )

@@ -46,7 +46,7 @@ def opening(found: Collected) -> list[Finding]:
                 refused, "refused", "error", "server",
                 f"{server} refused {times(len(refused) + more)}: the SYN was answered by RST after {after:.1f} ms",
                 "nothing listens on that port, or a firewall rejects it: check the service and its address",
-                more=more, milliseconds=after,
+                more=more, shown=["reset_refused"], milliseconds=after,
             ))  # fmt: skip
         silent, more = [f for f in group if f.close == "unanswered"], found.more(server, "unanswered")
         if silent:
@@ -81,6 +81,7 @@ def opening(found: Collected) -> list[Finding]:
                 lost, "syn_lost", "warning", "path",
                 f"{times(len(lost))} to {server} needed more than one SYN: each repetition costs a second or more",
                 "loss on the path, or a full listen queue on the server (netstat -s: listen queue overflows)",
+                shown=["syn_retransmission", "syn_ack_retransmission"],
                 repetitions=sum(f.client["syn_retransmissions"] for f in lost),
             ))  # fmt: skip
     return findings

@@ -32,7 +32,7 @@ def recording(collected: Collected, files: list[dict[str, Any]], names: list[str
             twice, "duplicates", "note", "capture",
             f"{times(count, 'packet')} of {times(len(twice))} stand in the capture twice; they are not retransmissions",
             "a mirror port or `any` shows packets on their way in and out: capture on one interface",
-            packets=count,
+            shown=["duplicate_capture"], packets=count,
         ))  # fmt: skip
     wrong = [f for f in found if f.client["bad_checksums"] or f.server["bad_checksums"]]
     if wrong:
@@ -42,7 +42,7 @@ def recording(collected: Collected, files: list[dict[str, Any]], names: list[str
             f"{times(count, 'packet')} of {times(len(wrong))} " + ("has" if count == 1 else "have")
             + " a wrong TCP checksum",
             "damaged on the way (the receiver drops such packets), or rewritten after the capture: states may be off",
-            packets=count,
+            shown=["bad_checksum"], packets=count,
         ))  # fmt: skip
     single = [f for f in found if f.common["one_direction"] and f.close == "open"]
     if single:

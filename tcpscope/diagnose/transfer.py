@@ -11,12 +11,13 @@ FEW = 3  # repetitions that are worth a word whatever their share
 STALL_NS = 100_000_000
 
 
-_CAUSES = ("fast_retransmissions", "timeout_retransmissions", "tail_loss_probes", "recovery_retransmissions")
+CAUSES = ("fast_retransmission", "timeout_retransmission", "tail_loss_probe", "rto_recovery")
+_COUNTS = ("fast_retransmissions", "timeout_retransmissions", "tail_loss_probes", "recovery_retransmissions")
 
 
 def again(side: dict[str, int]) -> int:
     """Segments with data or FIN that a side sent again, whatever the cause."""
-    return sum(side[cause] for cause in _CAUSES)
+    return sum(side[cause] for cause in _COUNTS)
 
 
 def _sides(group: list[Facts], name: str) -> dict[str, int]:
@@ -47,7 +48,7 @@ def _loss(server: str, group: list[Facts]) -> list[Finding]:
             f"the {who} sent {times(repeated[who], 'segment')} again ({share:.2%} of its data) in {times(len(hit))} "
             f"with {server}",
             f"loss on the path from the {who}; `tcpscope packets --annotation retransmission` names each and its cause",
-            share=share, segments=repeated[who],
+            shown=CAUSES, by=who, share=share, segments=repeated[who],
         ))  # fmt: skip
     late = [f for f in group if f.client["timeout_retransmissions"] or f.server["timeout_retransmissions"]]
     if late:
@@ -57,7 +58,7 @@ def _loss(server: str, group: list[Facts]) -> list[Finding]:
             f"{times(count, 'retransmission time-out')} in {times(len(late))} with {server}: each stopped the "
             "transfer for 200 ms or more",
             "losses that duplicate ACKs could not tell: whole windows, last segments, or a dead path",
-            timeouts=count,
+            shown=["timeout_retransmission"], timeouts=count,
         ))  # fmt: skip
     needless = [f for f in group if f.client["spurious_retransmissions"] or f.server["spurious_retransmissions"]]
     if needless:
@@ -67,7 +68,7 @@ def _loss(server: str, group: list[Facts]) -> list[Finding]:
             f"{times(count, 'retransmission')} in {times(len(needless))} with {server} "
             + ("was" if count == 1 else "were") + " not needed",
             "delay spikes, reordering or lost ACKs made the sender repeat what had arrived",
-            segments=count,
+            shown=["spurious_retransmission"], segments=count,
         ))  # fmt: skip
     return findings
 
@@ -85,7 +86,7 @@ def _windows(server: str, group: list[Facts]) -> list[Finding]:
             f"the {side}'s receive window was closed for {total:.2f} s ({times(spells, 'time')}) in "
             f"{times(len(shut))} with {server}",
             f"the program on the {side} reads too slowly: look at what it does, not at the network",
-            seconds=total, spells=spells,
+            shown=["zero_window"], by=side, seconds=total, spells=spells,
         ))  # fmt: skip
     return findings
 
@@ -103,6 +104,6 @@ def _nagle(server: str, group: list[Facts]) -> list[Finding]:
             f"the {side} waited {times(stalls, 'time')} for a delayed ACK before it sent a small segment: "
             f"{lost:.0f} ms lost in {times(len(held))} with {server}",
             f"write each message at once, or set TCP_NODELAY on the {side}",
-            stalls=stalls, milliseconds=lost,
+            shown=["nagle_stall"], by=side, stalls=stalls, milliseconds=lost,
         ))  # fmt: skip
     return findings

@@ -7,5 +7,5 @@ from tcpscope.replay.wireshark cimport Marks as Shown
 from tcpscope.wire.segment cimport Segment
 
 cdef uint64_t annotate(Connection *c, const Segment *s, int d, bint copy, const Shown *shown, const Finding *f,
-                       int64_t now) noexcept nogil
+                       bint stepped_back) noexcept nogil
 cdef void count_annotations(Connection *c, const Segment *s, int d, uint64_t own, uint32_t window) noexcept nogil

@@ -42,13 +42,12 @@ cdef enum:
     MOST_OPTIONS = 40            # of a TCP header; they take room from the MSS
     LEAST_MSS = 536              # RFC 9293, 3.7.1: where no option says otherwise
     ECN_CE = 3                   # RFC 3168, 5: congestion experienced
-    STEP_BACK_NS = 1_000_000_000
     TAKEN_OVER = WS_WINDOW_UPDATE | WS_WINDOW_FULL | WS_ZERO_WINDOW
 
 
 cdef uint64_t annotate(Connection *c, const Segment *s, int d, bint copy, const Shown *shown, const Finding *f,
-                       int64_t now) noexcept nogil:
-    cdef uint64_t own = f.annotations | header(c, s, d, now)
+                       bint stepped_back) noexcept nogil:
+    cdef uint64_t own = f.annotations | header(c, s, d, stepped_back)
     cdef Flight *mine = &c.flight[d]
     if s.flags & RST or (s.flags & (SYN | ACK) == SYN and (c.ack_ns >= 0 or c.flow.reused)):
         mine.last_kind = SAID_UNACCEPTABLE
@@ -68,7 +67,7 @@ cdef uint64_t annotate(Connection *c, const Segment *s, int d, bint copy, const 
     return own
 
 
-cdef inline uint64_t header(Connection *c, const Segment *s, int d, int64_t now) noexcept nogil:
+cdef inline uint64_t header(Connection *c, const Segment *s, int d, bint stepped_back) noexcept nogil:
     """What the header says by itself."""
     cdef uint64_t own = 0
     cdef uint32_t mss = c.traffic[1 - d].mss
@@ -96,7 +95,7 @@ cdef inline uint64_t header(Connection *c, const Segment *s, int d, int64_t now)
             own |= bit(A_SIMULTANEOUS_OPEN)
     if not s.flags & ACK and s.ack and not s.flags & RST:
         own |= bit(A_ACK_WITHOUT_FLAG)
-    if s.time_ns < now - STEP_BACK_NS:
+    if stepped_back:
         own |= bit(A_CLOCK_STEP)
     return own
 

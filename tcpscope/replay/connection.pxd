@@ -57,6 +57,7 @@ cdef struct Saved:               # what a segment of an embryo says beside its a
     uint8_t header_length
     uint8_t cookie_length
     uint8_t sender               # 0 client, 1 server
+    uint8_t stepped_back         # the capture's clock had gone back
 
 cdef struct Flow:                # what the table looks up
     Flow *next_in_slot

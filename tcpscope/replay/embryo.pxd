@@ -6,6 +6,6 @@ from tcpscope.wire.segment cimport Segment
 
 cdef bint embryo_may_begin(const Segment *s) noexcept nogil
 cdef bint embryo_takes(const Flow *f, const Segment *s, int sender) noexcept nogil
-cdef int embryo_keep(Flow *f, const Segment *s, int sender, uint64_t order) noexcept nogil
+cdef int embryo_keep(Flow *f, const Segment *s, int sender, uint64_t order, bint stepped_back) noexcept nogil
 cdef void embryo_segment(const Flow *f, const Saved *k, Segment *s) noexcept nogil
 cdef void embryo_free(Flow *f) noexcept nogil

@@ -27,8 +27,8 @@ cdef bint embryo_takes(const Flow *f, const Segment *s, int sender) noexcept nog
     return sender == 1 if s.flags & ACK else sender == 0 and s.seq == f.saved[0].seq
 
 
-cdef int embryo_keep(Flow *f, const Segment *s, int sender, uint64_t order) noexcept nogil:
-    """Append s; -1 when memory runs out."""
+cdef int embryo_keep(Flow *f, const Segment *s, int sender, uint64_t order, bint stepped_back) noexcept nogil:
+    """Append s; -1 when memory runs out.  stepped_back: it is older than what came before it."""
     cdef Saved *k
     cdef int room
     if f.n_saved == f.saved_room:
@@ -44,7 +44,7 @@ cdef int embryo_keep(Flow *f, const Segment *s, int sender, uint64_t order) noex
     k.flags, k.window, k.urgent, k.checksum, k.mss = s.flags, s.window, s.urgent, s.checksum, s.mss
     k.file, k.interface, k.window_scale, k.checksum_state = s.file, s.interface, s.window_scale, s.checksum_state
     k.ttl, k.tos, k.notes, k.header_length = s.ttl, s.tos, s.notes, s.header_length
-    k.cookie_length, k.sender = s.cookie_length, <unsigned char>sender
+    k.cookie_length, k.sender, k.stepped_back = s.cookie_length, <unsigned char>sender, stepped_back
     return 0
 
 

@@ -55,6 +55,10 @@ cdef struct Open:
     Flow *flow
 
 
+cdef inline bint stepped_back(const Replay *r, const Segment *s) noexcept nogil:
+    return s.time_ns < r.now_ns - STEP_BACK_NS
+
+
 # ---------------------------------------------------------------- flows and their connections
 
 cdef Flow *add_flow(Replay *r, const Segment *s, bint reused, uint64_t order) noexcept nogil:
@@ -98,7 +102,7 @@ cdef Connection *grow_up(Replay *r, Flow *f) noexcept nogil:
     c = give_body(r, f, &s)
     for i in range(f.n_saved if c != NULL else 0):
         embryo_segment(f, &f.saved[i], &s)
-        if observe(r, c, &s, f.saved[i].sender, f.saved[i].order, False) < 0:
+        if observe(r, c, &s, f.saved[i].sender, f.saved[i].order, f.saved[i].stepped_back, False) < 0:
             return NULL
     return c
 
@@ -123,9 +127,9 @@ cdef int stay_embryo(Replay *r, Flow *f, const Segment *s, int d, uint64_t order
             c = grow_up(r, f)
         else:
             c = give_body(r, f, s)
-        if c == NULL or observe(r, c, s, d, order, True) < 0:
+        if c == NULL or observe(r, c, s, d, order, stepped_back(r, s), True) < 0:
             return -1
-    if embryo_keep(f, s, d, order) < 0:
+    if embryo_keep(f, s, d, order, stepped_back(r, s)) < 0:
         return -1
     if r.want_packets:
         shed_body(r, f)
@@ -175,7 +179,7 @@ cdef int take(Replay *r, const Segment *s, uint64_t order) noexcept nogil:
         if c == NULL:
             return -1
         c.older = older
-    return observe(r, c, s, d, order, r.want_packets)
+    return observe(r, c, s, d, order, stepped_back(r, s), r.want_packets)
 
 
 cdef int take_quote(Replay *r, const Segment *s, uint64_t order) noexcept nogil:
@@ -240,8 +244,7 @@ cdef int run(Replay *r, const Segment *items, const uint32_t *index, uint32_t co
         if crowd:
             fetch(r, items, index + i, count - i)
         r.now_ns = clock[index[i]]
-        if s.time_ns < r.now_ns - STEP_BACK_NS:
-            r.clock_steps += 1
+        r.clock_steps += stepped_back(r, s)
         if r.closed_first != NULL and r.closed_first.linger_until_ns < r.now_ns and retire(r) < 0:
             return -1
         if (take_quote(r, s, order + index[i]) if s.kind == ICMP_QUOTE else take(r, s, order + index[i])) < 0:

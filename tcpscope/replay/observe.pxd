@@ -6,5 +6,6 @@ from tcpscope.replay.run cimport Replay
 from tcpscope.wire.segment cimport Segment
 
 cdef void begin(Connection *c, const Segment *s) noexcept nogil
-cdef int observe(Replay *r, Connection *c, const Segment *s, int d, uint64_t order, bint write) noexcept nogil
+cdef int observe(Replay *r, Connection *c, const Segment *s, int d, uint64_t order, bint stepped_back,
+                 bint write) noexcept nogil
 cdef int quote(Connection *c, const Segment *s, int d, uint64_t order) noexcept nogil

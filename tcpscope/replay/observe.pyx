@@ -115,8 +115,12 @@ cdef int hand_down(Replay *r, Connection *c, const Segment *s, int d, uint64_t o
     return marks_keep(&old.marks, s, side, order, mark_bits(old, s, side))
 
 
-cdef int observe(Replay *r, Connection *c, const Segment *s, int d, uint64_t order, bint write) noexcept nogil:
-    """Replay one segment of c, sent by side d; -1 when memory runs out.  write: make a packet record."""
+cdef int observe(Replay *r, Connection *c, const Segment *s, int d, uint64_t order, bint stepped_back,
+                 bint write) noexcept nogil:
+    """Replay one segment of c, sent by side d; -1 when memory runs out.
+
+    stepped_back: the capture's clock had gone back.  write: make a packet record.
+    """
     cdef bint copy, fresh = c.last_frame == 0
     cdef uint64_t own, fresh_bits
     cdef Shown shown
@@ -151,7 +155,7 @@ cdef int observe(Replay *r, Connection *c, const Segment *s, int d, uint64_t ord
             return -1
     if c.older != NULL and not fresh and hand_down(r, c, s, d, order) < 0:
         return -1
-    own = annotate(c, s, d, copy, &shown, &f, r.now_ns)
+    own = annotate(c, s, d, copy, &shown, &f, stepped_back)
     count_annotations(c, s, d, own, shown.window)
     c.last_ns, c.last_frame = s.time_ns, s.frame
     c.side[d].last_ns = s.time_ns

@@ -141,7 +141,8 @@ def print_findings(out: Console, findings: list[Finding], most: int = 20) -> Non
         table.add_row(Text(f.severity, style=COLOURS[f.severity]), Text(safe(f.text)))
         where = ""
         if f.connections:
-            where = f"connection {some(f.connections, f.count)}, frame {some(f.frames, f.count)}: "
+            frames = "frame" if len(f.frames) == 1 else "frames"
+            where = f"connection {some(f.connections, f.count)}, {frames} {some(f.frames, len(f.frames))}: "
         table.add_row("", Text(where + safe(f.advice), style="dim"))
     out.print(table)
     if len(findings) > most:

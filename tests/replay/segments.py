@@ -27,7 +27,7 @@ class Replayed:
     """What the engine said of some segments: lists of dicts."""
 
     def __init__(self, segments: list[bytes], batch: int = 4096, **options: object) -> None:
-        engine = Engine(packets=True, **options)  # type: ignore[arg-type]
+        engine = Engine(**{"packets": True, **options})  # type: ignore[arg-type]
         for at in range(0, len(segments), batch):
             box = SegmentBatch(batch)
             box.load(b"".join(segments[at : at + batch]))
