@@ -23,22 +23,33 @@ FORMATS = ("text", "mermaid", "svg", "html", "json")
 
 @click.command("diagram")
 @files
-@click.option("-c", "--connection", type=int, metavar="N",
-              help="Which connection.  [default: that of --around, else 0]")
-@click.option("--format", "form", type=click.Choice(FORMATS),
-              help="[default: by -o's suffix (.svg .html .mmd .json .txt), else text]")
+@click.option(
+    "-c", "--connection", type=int, metavar="N", help="Which connection.  [default: that of --around, else 0]"
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(FORMATS),
+    help="[default: by -o's suffix (.svg .html .mmd .json .txt), else text]",
+)
 @click.option("--handshake", is_flag=True, help="Only the opening.")
 @click.option("--close", is_flag=True, help="Only the close.")
 @click.option("--around", metavar="frame:N", help="Only this frame and ten rows before and after it.")
-@click.option("--from", "since", metavar="TIME",
-              help="From here: +SECONDS as the ladder shows them, epoch seconds, or ISO 8601.")
+@click.option(
+    "--from", "since", metavar="TIME", help="From here: +SECONDS as the ladder shows them, epoch seconds, or ISO 8601."
+)
 @click.option("--to", "until", metavar="TIME", help="Up to here.")
-@click.option("--max-rows", type=click.IntRange(1), metavar="N",
-              help="The N most telling rows.  [default: 400 for svg and html, 200 for mermaid]")
+@click.option(
+    "--max-rows",
+    type=click.IntRange(1),
+    metavar="N",
+    help="The N most telling rows.  [default: 400 for svg and html, 200 for mermaid]",
+)
 @click.option("--all", "everything", is_flag=True, help="Fold nothing.")
 @click.option("--raw", is_flag=True, help="Sequence numbers as in the header.")
-@click.option("--width", type=click.IntRange(60, 400),
-              help="Columns of text.  [default: the terminal's, 100 in a pipe]")
+@click.option(
+    "--width", type=click.IntRange(60, 400), help="Columns of text.  [default: the terminal's, 100 in a pipe]"
+)
 @click.option("--ascii", "ascii_only", is_flag=True, help="Text of plain ASCII characters.")
 @common
 def command(files: tuple[str, ...], connection: int | None, form: str | None, **options: Any) -> None:

@@ -53,15 +53,13 @@ def connection_row(result: Analysis, number: int) -> Row:
     """The row of this connection; UsageError if there is none."""
     found = belonging(CONNECTION, result.connections, number)
     if number < 0 or not found:
-        raise UsageError(
-            f"no connection {number}: the capture has {result.counters['connections']}, counted from 0"
-        )
+        raise UsageError(f"no connection {number}: the capture has {result.counters['connections']}, counted from 0")
     return next(rows("connections", found))
 
 
 def connection_of(frame: int, chunks: Iterable[Raw]) -> int:
     """The connection of the TCP packet in this frame; UsageError if it is none, or in several captures at once."""
-    found = set()
+    found: set[int] = set()
     for chunk in chunks:
         if frame in (frames := field(PACKET, chunk, "frame")):
             numbers = field(PACKET, chunk, "connection")
@@ -77,9 +75,10 @@ def connection_of(frame: int, chunks: Iterable[Raw]) -> int:
 def field(layout: Layout, raw: Raw, name: str) -> list[int]:
     """One whole-number field of all records, without unpacking the others."""
     code = layout.codes[layout.names.index(name)]
-    view = memoryview(raw).cast("B").cast(code)
+    view = memoryview(raw).cast("B").cast(code)  # type: ignore[call-overload]  # the code is not a literal
     at, step = layout.offset(name) // view.itemsize, layout.size // view.itemsize
-    return view[at::step].tolist()
+    values: list[int] = view[at::step].tolist()
+    return values
 
 
 def belonging(layout: Layout, raw: Raw, number: int) -> bytes:
@@ -90,4 +89,5 @@ def belonging(layout: Layout, raw: Raw, number: int) -> bytes:
         return bytes(raw)
     size = layout.size
     view = memoryview(raw)
-    return b"".join([view[at * size : at * size + size] for at, it in enumerate(numbers) if it == number]) if count else b""
+    starts = (at * size for at, it in enumerate(numbers) if it == number) if count else ()
+    return b"".join([view[start : start + size] for start in starts])

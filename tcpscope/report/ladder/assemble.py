@@ -10,8 +10,18 @@ from tcpscope.report.ladder import build
 from tcpscope.report.ladder.build import Row, Spell, Story
 from tcpscope.report.ladder.focus import Options, focus, pauses
 from tcpscope.report.ladder.model import (
-    ENDS, Bar, End, Fold, Happening, Idle, Item, Ladder, Link, Segment, StateSpan,
-)  # fmt: skip
+    ENDS,
+    Bar,
+    End,
+    Fold,
+    Happening,
+    Idle,
+    Item,
+    Ladder,
+    Link,
+    Segment,
+    StateSpan,
+)
 from tcpscope.report.ladder.model import Row as LadderRow
 
 TIMERS = {

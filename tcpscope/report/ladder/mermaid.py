@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 
 from tcpscope.report.ladder import words
-from tcpscope.report.ladder.model import CLIENT, SERVER, Bar, Fold, Happening, Idle, Ladder, Row, Segment
+from tcpscope.report.ladder.model import CLIENT, SERVER, Bar, Happening, Ladder, Row, Segment
 from tcpscope.report.ladder.text import short, wrapped
 
 LONGEST = 48_000  # characters; GitHub draws nothing of more than 50,000 (maxTextSize)
@@ -67,14 +67,16 @@ def _row(ladder: Ladder, row: Row, raw: bool) -> Iterator[str]:
         ends = (CLIENT, SERVER) if row.sender == CLIENT else (SERVER, CLIENT)
         arrow = f"    {NAMES[ends[0]]}{_stroke(row)}{NAMES[ends[1]]}: "
         said = words.notes(row)
-        yield arrow + escaped(f"{row.time - ladder.start:.6f} {words.label(row, raw)}") + (
-            f"<br/>{escaped(said)}" if said else ""
+        yield (
+            arrow
+            + escaped(f"{row.time - ladder.start:.6f} {words.label(row, raw)}")
+            + (f"<br/>{escaped(said)}" if said else "")
         )
     elif isinstance(row, Happening):
         yield _note(SIDES[row.endpoint], NAMES[row.endpoint],
                     f"{row.time - ladder.start:.6f} {words.happening(row)}")  # fmt: skip
-    elif isinstance(row, Idle | Fold):
-        yield _note("over", "C,S", "⋮ " + (words.idle(row) if isinstance(row, Idle) else words.folded(row)))
+    else:
+        yield _note("over", "C,S", words.across(row))
 
 
 def _stroke(it: Segment) -> str:
@@ -82,5 +84,3 @@ def _stroke(it: Segment) -> str:
     dashed = "--" if it.style in ("again", "probe") else "-"
     head = {"lost": "x", "unanswered": ")"}.get(it.fate) or (")" if it.style == "probe" else ">>")
     return dashed + head
-
-

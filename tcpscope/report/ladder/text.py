@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from textwrap import wrap
 
 from tcpscope.report.ladder import words
-from tcpscope.report.ladder.model import CLIENT, ENDS, UNSEEN, Fold, Idle, Ladder, Row, Segment
+from tcpscope.report.ladder.model import CLIENT, ENDS, UNSEEN, Happening, Ladder, Row, Segment
 from tcpscope.report.text import safe
 
 LEAST = 60  # columns
@@ -78,7 +78,10 @@ def wrapped(said: str, width: int) -> list[str]:
 
 
 def text(ladder: Ladder, width: int = 100, ascii_only: bool = False, raw: bool = False) -> str:
-    """The drawing, a line feed at the end of each line.  width: columns, 60 at least.  raw: numbers as in the header."""
+    """The drawing, a line feed at the end of each line.
+
+    width: columns, 60 at least.  raw: numbers as in the header.
+    """
     lines = Drawing(ladder, width, ascii_only, raw).lines()
     if ascii_only:
         lines = (line.translate(TO_ASCII).encode("ascii", "replace").decode() for line in lines)
@@ -196,29 +199,25 @@ class Drawing:
 
     def _row(self, at: int, row: Row) -> Iterator[str]:
         left, right = self._states(at)
-        lasting = [self._lasting(state) for state in self.ladder.states(at)]
+        below, beside = (self._lasting(state) for state in self.ladder.states(at))
         if isinstance(row, Segment):
             parts = words.words(row, self.raw)
             label, rest = words.fitted(parts, self.inner - 6)
             self.used.add(row.style)
             self.used.add(row.fate)
             drawn = arrow(row, self.inner, self.pen, label)
-            yield self._line(at, drawn, left, right, self._time(row.time - self.ladder.start), str(row.frame), row.delta)
-            said = "; ".join(it for it in (rest, words.notes(row)) if it)
+            when = self._time(row.time - self.ladder.start)
+            yield self._line(at, drawn, left, right, when, str(row.frame), row.delta)
+            said = "; ".join(it for it in (rest, words.remarks(self.ladder, at)) if it)
             side = "<" if row.sender == CLIENT else ">"
             for line in wrapped(said, self.inner - 2):
-                yield self._line(at, f" {line:{side}{self.inner - 2}} ", *lasting)
+                yield self._line(at, f" {line:{side}{self.inner - 2}} ", below, beside)
             return
-        if isinstance(row, Fold):
-            said, time, delta = f"{self.pen.fold} {words.folded(row)}", None, None
-        elif isinstance(row, Idle):
-            said, time, delta = f"{self.pen.fold} {words.idle(row)}", None, None
-        else:
-            said, time, delta = words.happening(row), row.time - self.ladder.start, row.delta
-        for number, line in enumerate(wrapped(said, self.inner - 2)):
+        time, delta = (row.time - self.ladder.start, row.delta) if isinstance(row, Happening) else (None, None)
+        for number, line in enumerate(wrapped(words.across(row), self.inner - 2)):
             middle = f"{line:^{self.inner}}"
             if number:
-                yield self._line(at, middle, *lasting)
+                yield self._line(at, middle, below, beside)
             else:
                 yield self._line(at, middle, left, right, "" if time is None else self._time(time), "", delta)
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from tcpscope.report.ladder.model import Fold, Happening, Idle, Segment, Timing
-from tcpscope.report.text import size, span
+from tcpscope.report.ladder.model import Fold, Happening, Idle, Ladder, Segment, Timing
+from tcpscope.report.text import clock, size, span
 
 UNTOLD = frozenset({"piggybacked_ack", "offloaded", "offload_checksum", "duplicate_ack"})  # no line of their own
 WINDOWS = frozenset({"window_update", "window_full", "zero_window", "zero_window_probe_ack"})  # the window is the point
+
+ASKING = frozenset({"keep_alive", "zero_window_probe"})  # the sequence number is what makes them so
 
 # Where there is no room, words go in this order; what is `kept` moves to the line below instead.
 DROPPED_FIRST = ("win", "sack", "mss", "ack")
@@ -84,7 +86,7 @@ def words(it: Segment, raw: bool = False) -> list[tuple[str, str]]:
         return out
     if it.length:
         out.append(("seq", f"{seq}:{(seq + it.length) & 0xFFFFFFFF}({it.length})"))
-    elif it.probes or "FIN" in flags or "RST" in flags:
+    elif not ASKING.isdisjoint(it.annotations) or "FIN" in flags or "RST" in flags:
         out.append(("seq", f"seq={seq}"))
     if "ACK" in flags:
         out.append(("ack" if it.length else "kept", f"ack {ack}"))
@@ -102,7 +104,8 @@ def words(it: Segment, raw: bool = False) -> list[tuple[str, str]]:
 
 def fitted(parts: list[tuple[str, str]], room: int) -> tuple[str, str]:
     """The label that fits into `room` characters, and what did not (but for an ordinary window, which is left out)."""
-    kept, rest = list(parts), []
+    kept = list(parts)
+    rest: list[tuple[str, str]] = []
 
     def text() -> str:
         return " ".join(word for _, word in kept)
@@ -204,3 +207,75 @@ def footer(timing: Timing) -> str:
     if unknown:
         start += f"; nor is how far the {' and the '.join(unknown)} " + ("is" if len(unknown) == 1 else "are")
     return "; ".join(it for it in (start, estimate) if it) + "."
+
+
+def across(row: Happening | Idle | Fold) -> str:
+    """What a row says that is no arrow."""
+    if isinstance(row, Happening):
+        return happening(row)
+    return "⋮ " + (idle(row) if isinstance(row, Idle) else folded(row))
+
+
+def remarks(ladder: Ladder, at: int) -> str:
+    """What stands under the arrow of this row: its annotations, and what begins with it and lasts."""
+    row = ladder.rows[at]
+    if not isinstance(row, Segment):
+        return ""
+    parts = [notes(row)]
+    for bar in ladder.bars:
+        if bar.first_row == at and bar.what == "zero_window":
+            lasting = "to the capture's end" if bar.end is None else f"for {span(bar.end - bar.start)}"
+            parts.append(f"closed {lasting}")
+    return ", ".join(part for part in parts if part)
+
+
+def details(ladder: Ladder, it: Segment) -> list[tuple[str, str]]:
+    """All that is known of a segment, name by name."""
+    sequence, acknowledgment, window = it.numbers
+    out = [
+        ("frame", str(it.frame)),
+        ("time", f"{it.time - ladder.start:.6f} s ({clock(it.time, utc=True)})"),
+        ("sender", it.sender),
+        ("flags", it.flags or "none"),
+        ("sequence", f"{it.seq} (raw {sequence})"),
+    ]
+    if "ACK" in it.flags.split(","):
+        out.append(("acknowledgment", f"{it.ack} (raw {acknowledgment})"))
+    out.append(("payload", f"{it.length:,} bytes"))
+    out.append(("window", f"{it.window:,} (raw {window:,})"))
+    options = []
+    if it.mss is not None:
+        options.append(f"MSS {it.mss}")
+    if it.scale is not None:
+        options.append(f"window scale {it.scale}")
+    if it.stamps is not None:
+        options.append(f"timestamps {it.stamps[0]}, echo {it.stamps[1]}")
+    if it.sack:
+        options.append("SACK " + " ".join(f"{left}:{right}" for left, right in it.sack))
+    known: list[tuple[str, str | None]] = [
+        ("options", ", ".join(options) or None),
+        ("states", f"{it.client_state}, {it.server_state}"),
+        ("acknowledges frame", None if it.acked is None else str(it.acked)),
+        ("round trip", None if it.rtt is None else span(it.rtt)),
+        ("in flight", None if it.in_flight is None else f"{it.in_flight:,} bytes"),
+        ("repeats frame", None if it.again is None else str(it.again)),
+        ("duplicate ACK", None if it.duplicate is None else f"number {it.duplicate}"),
+        ("fate", FATES.get(it.fate)),
+    ]
+    out += [(name, value) for name, value in known if value is not None]
+    out += [(name.replace("_", " "), MEANINGS.get(name, "")) for name in it.annotations]
+    return out
+
+
+FATES = {
+    "lost": "lost: it was sent again, and nothing says that this copy had arrived",
+    "unanswered": "not known: the capture has no answer to it",
+}
+
+
+def summary(ladder: Ladder) -> str:
+    """`39 segments in 3.05 s, closed: fin by server.`"""
+    text = f"{plural(ladder.segments, 'segment')} in {span(ladder.duration)}"
+    if ladder.close:
+        text += f"; {ladder.close.replace('_', ' ')}" + (f" by {ladder.closed_by}" if ladder.closed_by else "")
+    return text + "."
