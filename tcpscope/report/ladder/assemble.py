@@ -41,14 +41,14 @@ def ladder(connection: Row, packets: Iterable[Row], events: Iterable[Row], optio
     will do: packets are read once).  Raises UsageError where the options ask for a part that there is not.
     """
     options = options or Options()
-    story = Story(options.fold)
+    told = list(events)
+    story = Story(options.fold, {(it["file"], it["frame"]) for it in told})
     for row in packets:
         story.tell(build.segment(row))
     if not story.segments:
         raise UsageError("the connection has no packets")
     last = connection["client_state"]
     story.finish(bool(connection.get("one_direction")) and last != "SYN_SENT")
-    told = list(events)
     build.insert(story, build.happenings(connection, told, story))
     build.insert(story, build.time_wait_ends(connection, story))
     first = build.before(told, story.items)

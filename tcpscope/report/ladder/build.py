@@ -46,12 +46,13 @@ def segment(row: Row) -> Segment:
 class Story:
     """All that happened, while it is told."""
 
-    def __init__(self, fold: bool) -> None:
+    def __init__(self, fold: bool, watched: set[tuple[int, int]] | None = None) -> None:
         self.fold = fold
+        self.watched = watched or set()  # frames (with their files) of which it is asked whether they are of the story
         self.items: list[Item] = []
         self.spells: list[Spell] = []
         self.segments = 0
-        self.frames: set[tuple[int, int]] = set()  # where states changed
+        self.told: set[tuple[int, int]] = set()  # of those watched
         self._run: deque[Segment] = deque()  # ordinary ones at the end of `items`, not yet in it
         self._early: Fold | None = None  # what the run has lost from its front
         self._last: Segment | None = None
@@ -68,8 +69,8 @@ class Story:
         if last is not None:
             it.delta = it.time - last.time
         moved = last is None or (last.client_state, last.server_state) != (it.client_state, it.server_state)
-        if moved:
-            self.frames.add((it.file, it.frame))
+        if (it.file, it.frame) in self.watched:
+            self.told.add((it.file, it.frame))
         self._number(it)
         self._repetition(it)
         self._window(it)
@@ -165,7 +166,7 @@ def happenings(connection: Row, events: Iterable[Row], story: Story) -> list[Hap
     """The events that no packet of the connection shows, without the states of the other end."""
     found = []
     for it in events:
-        if it["frame"] is not None and (it["file"], it["frame"]) in story.frames:
+        if it["frame"] is not None and (it["file"], it["frame"]) in story.told:
             continue
         detail = str(connection["icmp"]) if it["event"] == "UNREACHABLE" and connection.get("icmp") else ""
         found.append(

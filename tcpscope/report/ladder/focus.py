@@ -271,11 +271,22 @@ def most_telling(items: list[Item], rows: int, keep: int) -> list[Item]:
     low, high = 1, len(items)
     while low < high:  # the most that fit; one row more may need two more folds, or one less
         middle = (low + high + 1) // 2
-        if cost(_chosen(items, ranked[:middle], 0)) <= rows:
+        if _cost_of(items, ranked[:middle]) <= rows:
             low = middle
         else:
             high = middle - 1
     return _chosen(items, ranked[:low], keep)
+
+
+def _cost_of(items: list[Item], wanted: list[int]) -> int:
+    """How many rows these items take, with the folds between them."""
+    rows, after = 0, 0
+    for pick in [*sorted(wanted), len(items)]:
+        rows += pick > after
+        if pick < len(items):
+            rows += 1 + pauses(items[pick])
+        after = pick + 1
+    return rows
 
 
 def _chosen(items: list[Item], wanted: list[int], keep: int) -> list[Item]:

@@ -68,7 +68,7 @@ def short(seconds: float | None) -> str:
     if minutes < 60:
         return f"{minutes}m{rest:02}s"
     hours, minutes = divmod(minutes, 60)
-    return f"{hours}h{minutes:02}m" if hours < 48 else f"{hours / 24:.1f}d"
+    return f"{hours}h{minutes:02}m" if hours < 48 else f"{hours / 24:.1f}d" if hours < 2400 else f"{hours / 24:.0f}d"
 
 
 def wrapped(said: str, width: int) -> list[str]:
@@ -82,10 +82,7 @@ def text(ladder: Ladder, width: int = 100, ascii_only: bool = False, raw: bool =
 
     width: columns, 60 at least.  raw: numbers as in the header.
     """
-    lines = Drawing(ladder, width, ascii_only, raw).lines()
-    if ascii_only:
-        lines = (line.translate(TO_ASCII).encode("ascii", "replace").decode() for line in lines)
-    return "".join(line.rstrip() + "\n" for line in lines)
+    return "".join(line.rstrip() + "\n" for line in Drawing(ladder, width, ascii_only, raw).lines())
 
 
 def segments(rows: Iterable[Segment], start: float, width: int = 76, raw: bool = False) -> Iterator[str]:
@@ -143,12 +140,19 @@ class Drawing:
             yield from self._row(at, row)
         yield ""
         for line in [*self._legend(), words.footer(self.ladder.timing), *self.ladder.notes]:
-            yield from wrapped(line, self.width)
+            yield from self._wrapped(line, self.width)
+
+    def _plain(self, said: str) -> str:
+        """The text in the characters that the drawing may use."""
+        return said.translate(TO_ASCII).encode("ascii", "replace").decode() if self.pen is ASCII else said
+
+    def _wrapped(self, said: str, width: int) -> list[str]:
+        return wrapped(self._plain(said), width)
 
     # ------------------------------------------------------------ parts
 
     def _header(self) -> Iterator[str]:
-        client, server = (safe(str(end)) for end in (self.ladder.client, self.ladder.server))
+        client, server = (self._plain(safe(str(end))) for end in (self.ladder.client, self.ladder.server))
         if self.inner >= len(client) + len(server) + 16:
             client, server = f"client {client}", f"server {server}"
         margin = " " * (self.time_width + self.frame_width + self.left + 3)
@@ -172,7 +176,7 @@ class Drawing:
             f"{rails[0]}{middle}{rails[1]} {right:<{self.right}}"
         )
         if self.delta_width and delta is not None:
-            line += f" {short(delta):>{self.delta_width}}"
+            line += f" {self._plain(short(delta)):>{self.delta_width}}"
         return line
 
     def _rail(self, at: int, endpoint: str) -> str:
@@ -210,11 +214,11 @@ class Drawing:
             yield self._line(at, drawn, left, right, when, str(row.frame), row.delta)
             said = "; ".join(it for it in (rest, words.remarks(self.ladder, at)) if it)
             side = "<" if row.sender == CLIENT else ">"
-            for line in wrapped(said, self.inner - 2):
+            for line in self._wrapped(said, self.inner - 2):
                 yield self._line(at, f" {line:{side}{self.inner - 2}} ", below, beside)
             return
         time, delta = (row.time - self.ladder.start, row.delta) if isinstance(row, Happening) else (None, None)
-        for number, line in enumerate(wrapped(words.across(row), self.inner - 2)):
+        for number, line in enumerate(self._wrapped(words.across(row), self.inner - 2)):
             middle = f"{line:^{self.inner}}"
             if number:
                 yield self._line(at, middle, below, beside)
