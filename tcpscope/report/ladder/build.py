@@ -272,4 +272,4 @@ def timing(connection: Row) -> Timing:
         else:
             said.append(f"half of the smallest round trip, {least}"
                         + ("" if handshake is None else f" (the handshake took {span(handshake)})"))  # fmt: skip
-    return Timing(point, far[CLIENT], far[SERVER], " and ".join(said))
+    return Timing(point, far[CLIENT], far[SERVER], " and ".join(dict.fromkeys(said)))

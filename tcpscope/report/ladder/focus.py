@@ -65,6 +65,8 @@ def empty_fold(it: Item, why: str) -> Fold:
 
 def add(fold: Fold, it: Item, keep: int = 0) -> None:
     """Put an item into a fold: a segment, a happening, or another fold."""
+    if isinstance(it, Happening) and it.projected:
+        return  # nobody saw it
     if (fold.client_state, fold.server_state) != (it.client_state, it.server_state):
         fold.state_changes += 1
     fold.client_state, fold.server_state = it.client_state, it.server_state
@@ -139,6 +141,10 @@ def part(items: list[Item], options: Options) -> list[Item]:
     if options.around is not None:
         at = position_of(items, options.around)
         mark(shown, at - CONTEXT, at + CONTEXT + 1)
+        middle = items[at]
+        if isinstance(middle, Segment) and middle.again is not None:
+            for other, it in enumerate(items[:at]):  # what it repeats belongs to it
+                shown[other] |= isinstance(it, Segment) and it.frame == middle.again
     if options.since is not None or options.until is not None:
         for at, it in enumerate(items):
             early = options.since is not None and it.time < options.since

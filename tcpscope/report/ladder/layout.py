@@ -129,7 +129,7 @@ class _Rows:
         y = self.floor + ABOVE + up
         if at and isinstance(self.ladder.rows[at - 1], Segment):
             before = self.places[-1]
-            y = max(y, before.y + self._step(at) + LINE * len(before.lines))
+            y = max(y, before.y + self._step(at))
         y = max(y, self._answers(at, row, near) + up)
         ends = {near: y - up, far: y + down}
         notes = LINE * len(lines) + 6 if lines else 6
@@ -139,10 +139,13 @@ class _Rows:
         """How far below the row before: where arrows cross, so that neither runs through the other's label."""
         row, before = self.ladder.rows[at], self.ladder.rows[at - 1]
         assert isinstance(row, Segment) and isinstance(before, Segment)
+        lines = len(self.places[-1].lines)
         if row.sender == before.sender:
-            return STEP
+            return STEP + LINE * lines
         steep = self.slants[row.sender]
-        return max(STEP, 2 * steep + ABOVE) if steep <= SHALLOW else min(max(1.2 * steep + 3, CLOSEST), STEP)
+        if steep <= SHALLOW:
+            return max(STEP, 2 * steep + ABOVE) + LINE * lines
+        return min(max(1.2 * steep + 3, CLOSEST), STEP) + LINE * max(lines - 1, 0)
 
     def _room(self, at: int) -> float:
         """Pixels for text on an arrow: half the way where arrows may cross, more where the neighbours go along."""

@@ -21,7 +21,7 @@ def variables(colours: dict[str, str]) -> str:
 STYLE = (
     f".tl{{{variables(LIGHT)}font:11px ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mono',monospace}}"
     f"@media(prefers-color-scheme:dark){{.tl{{{variables(DARK)}}}}}"
-    ".tl text{fill:var(--fg)}"
+    ".tl text{fill:var(--fg);pointer-events:none}"
     ".tl-paper{fill:var(--bg)}.tl-line{stroke:var(--line);stroke-width:1.4;fill:none}"
     ".tl-tap{stroke:var(--line);stroke-dasharray:1 5;fill:none}"
     ".tl text.tl-dim,.tl text.tl-small{fill:var(--dim)}.tl-small,.tl-note{font-size:10px}"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from html import escape
-from math import atan2, degrees
+from math import atan, degrees
 
 from tcpscope.report.ladder import words
 from tcpscope.report.ladder.layout import BETWEEN, LINE, MARGIN, SMALL_CHAR, Layout, Place, lay_out
@@ -40,9 +40,13 @@ PHASES = {
 Part = tuple[float, float, str]  # from, to, markup
 
 
-def svg(ladder: Ladder, raw: bool = False, name: str | None = None) -> str:
-    """A picture that stands alone.  raw: numbers as in the header; name: tells ids of several on a page apart."""
-    drawing = Drawing(ladder, raw, name)
+def svg(ladder: Ladder, raw: bool = False, name: str | None = None, tips: bool = True) -> str:
+    """A picture that stands alone.
+
+    raw: numbers as in the header.  name: tells the ids of several on one page apart.  tips: each row tells all that
+    is known of it when the pointer rests on it; without them the file is half as large.
+    """
+    drawing = Drawing(ladder, raw, name, tips=tips)
     return drawing.piece(0, drawing.height) + "\n"
 
 
@@ -61,8 +65,10 @@ def markup(said: str) -> str:
 class Drawing:
     """All parts of one drawing."""
 
-    def __init__(self, ladder: Ladder, raw: bool = False, name: str | None = None, live: bool = False) -> None:
-        self.ladder, self.live = ladder, live
+    def __init__(
+        self, ladder: Ladder, raw: bool = False, name: str | None = None, live: bool = False, tips: bool = True
+    ) -> None:
+        self.ladder, self.live, self.tips = ladder, live, tips
         self.name = name or f"c{ladder.connection}"
         self.at: Layout = lay_out(ladder, raw)
         self.width = self.at.width
@@ -165,50 +171,61 @@ class Drawing:
     # ------------------------------------------------------------ rows
 
     def _rows(self) -> Iterator[Part]:
-        for at, (row, place) in enumerate(zip(self.ladder.rows, self.at.places, strict=True)):
+        """All lines, then all texts: no arrow runs through another one's label."""
+        rows = list(zip(self.ladder.rows, self.at.places, strict=True))
+        for at, (row, place) in enumerate(rows):
             if isinstance(row, Segment):
-                inside = "".join(self._segment(row, place))
                 tip = "; ".join(f"{name}: {said}" for name, said in words.details(self.ladder, row))
-                yield place.top, place.bottom, self._group(at, tip, inside)
+                yield place.top, place.bottom, self._group(at, tip, "".join(self._arrow(row, place)))
             else:
-                inside = "".join(self._across(row, place))
-                yield place.top, place.bottom, self._group(at, words.across(row), inside)
+                yield place.top, place.bottom, self._group(at, words.across(row), "".join(self._across(row, place)))
+        for row, place in rows:
+            told = self._label(row, place) if isinstance(row, Segment) else self._told(row, place)
+            yield place.top, place.bottom, "".join(told)
 
     def _group(self, at: int, tip: str, inside: str) -> str:
         if self.live:
-            return f'<g class="tl-row" data-row="{at}" tabindex="0" role="img" aria-label="{markup(tip)}">{inside}</g>'
-        return f"<g><title>{markup(tip)}</title>{inside}</g>"
+            place = self.at.places[at]
+            hit = (
+                f'<rect class="tl-hit" y="{place.top:.1f}" width="{self.width:.0f}" '
+                f'height="{place.bottom - place.top:.1f}"/>'
+            )
+            label = f'tabindex="0" role="img" aria-label="{markup(tip)}"'
+            return f'<g class="tl-row" data-row="{at}" {label}>{hit}{inside}</g>'
+        return f"<g><title>{markup(tip)}</title>{inside}</g>" if self.tips else inside
 
-    def _segment(self, it: Segment, place: Place) -> Iterator[str]:
+    def _ends(self, it: Segment, place: Place) -> tuple[tuple[float, float], tuple[float, float], int, float]:
+        """Where it leaves and where it would arrive, to which side it goes, its slope."""
         near, far = (CLIENT, SERVER) if it.sender == CLIENT else (SERVER, CLIENT)
-        side = 1 if near == CLIENT else -1
         start, end = (self.at.line(near), place.end(near)), (self.at.line(far), place.end(far))
-        slope = (end[1] - start[1]) / (end[0] - start[0])
-        turn = degrees(atan2(end[1] - start[1], abs(end[0] - start[0]))) * side
+        return start, end, 1 if near == CLIENT else -1, (end[1] - start[1]) / (end[0] - start[0])
+
+    def _arrow(self, it: Segment, place: Place) -> Iterator[str]:
+        start, end, side, slope = self._ends(it, place)
+        measured = self.ladder.timing.measured
         css = f"tl-arrow tl-{it.style}" + (" tl-reset" if "RST" in it.flags else "")
-        if self.live:
-            yield (f'<rect class="tl-hit" x="0" y="{place.top:.1f}" width="{self.width:.0f}" '
-                   f'height="{place.bottom - place.top:.1f}"/>')  # fmt: skip
+        share = {"lost": 0.55, "unanswered": 0.75}.get(it.fate, 1.0)
+        stop = (start[0] + (end[0] - start[0]) * share, start[1] + (end[1] - start[1]) * share)
+        yield f'<path class="{css}" d="M{start[0]:.1f} {start[1]:.1f}L{stop[0]:.1f} {stop[1]:.1f}"/>'
+        yield self._dot(start, measured(it.sender))
+        if it.fate == "lost":
+            yield f'<path class="tl-cross" d="M{stop[0] - 5:.1f} {stop[1] - 5:.1f}l10 10m0 -10l-10 10"/>'
+        elif it.fate == "unanswered":
+            yield text(stop[0] + side * 8, stop[1] + 4, "?", "tl-query", "middle")
+        else:
+            yield self._head(end, side, slope, measured(SERVER if it.sender == CLIENT else CLIENT), css)
+
+    def _label(self, it: Segment, place: Place) -> Iterator[str]:
+        start, _, side, slope = self._ends(it, place)
         yield text(self.at.time_x, place.y + 4, f"{it.time - self.ladder.start:.6f}", "tl-num", "end")
         yield text(self.at.frame_x, place.y + 4, str(it.frame), "tl-num tl-dim", "end")
         if it.delta is not None:
             yield text(self.width - MARGIN, place.y + 4, short(it.delta), "tl-num tl-dim", "end")
-        share = {"lost": 0.55, "unanswered": 0.75}.get(it.fate, 1.0)
-        stop = (start[0] + (end[0] - start[0]) * share, start[1] + (end[1] - start[1]) * share)
-        yield f'<path class="{css}" d="M{start[0]:.1f} {start[1]:.1f}L{stop[0]:.1f} {stop[1]:.1f}"/>'
-        yield self._dot(start, self.ladder.timing.measured(near))
-        if it.fate == "lost":
-            x, y = stop
-            yield f'<path class="tl-cross" d="M{x - 5:.1f} {y - 5:.1f}l10 10m0 -10l-10 10"/>'
-        elif it.fate == "unanswered":
-            yield text(stop[0] + side * 8, stop[1] + 4, "?", "tl-query", "middle")
-        else:
-            yield self._head(end, side, slope, self.ladder.timing.measured(far), css)
         anchor = "" if side > 0 else "end"
-        x = start[0] + side * 12
-        yield text(x, start[1] + slope * side * 12 - 4.5, place.label, "tl-label", anchor, turn)
+        x, y, turn = start[0] + side * 12, start[1] + slope * side * 12, degrees(atan(slope))
+        yield text(x, y - 4.5, place.label, "tl-label", anchor, turn)
         for number, line in enumerate(place.lines):
-            yield text(x, start[1] + slope * side * 12 + LINE * (number + 1) - 1, line, "tl-note", anchor, turn)
+            yield text(x, y + LINE * (number + 1) - 1, line, "tl-note", anchor, turn)
 
     def _dot(self, where: tuple[float, float], measured: bool) -> str:
         css = "tl-known" if measured else "tl-guess"
@@ -232,9 +249,12 @@ class Drawing:
             for x in (left, right):  # the axis is broken here
                 yield f'<path class="tl-break" d="M{x:.1f} {top:.1f}V{top + height:.1f}"/>'
                 yield f'<path class="tl-zig" d="M{x - 5:.1f} {place.y + 3:.1f}l10 -6m-10 10l10 -6"/>'
+
+    def _told(self, row: Happening | Idle | Fold, place: Place) -> Iterator[str]:
+        middle = (self.at.client_x + self.at.server_x) / 2
         first = place.y - LINE * (len(place.lines) - 1) / 2 + 3.5
         for number, line in enumerate(place.lines):
-            yield text((left + right) / 2, first + LINE * number, line, "tl-note tl-mid", "middle")
+            yield text(middle, first + LINE * number, line, "tl-note tl-mid", "middle")
         if isinstance(row, Happening):
             yield text(self.at.time_x, place.y + 4, f"{row.time - self.ladder.start:.6f}", "tl-num", "end")
             if row.delta is not None:
