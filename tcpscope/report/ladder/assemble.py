@@ -42,7 +42,7 @@ def ladder(connection: Row, packets: Iterable[Row], events: Iterable[Row], optio
     """
     options = options or Options()
     told = list(events)
-    story = Story(options.fold, {(it["file"], it["frame"]) for it in told})
+    story = Story(options.fold and not options.exact, {(it["file"], it["frame"]) for it in told})
     for row in packets:
         story.tell(build.segment(row))
     if not story.segments:

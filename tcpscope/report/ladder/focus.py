@@ -47,6 +47,11 @@ class Options:
     max_rows: int | None = None
     keep: int = 0  # of each fold, how many segments it holds itself
 
+    @property
+    def exact(self) -> bool:
+        """Whether single packets are asked for, which no early fold may hold."""
+        return self.around is not None or self.since is not None or self.until is not None
+
 
 def is_ordinary(it: Segment) -> bool:
     """Whether it may be folded when many such stand in a row (its states unchanged, that is the caller's to see)."""
@@ -112,7 +117,7 @@ def folded(items: list[Item], why: str, keep: int, states: tuple[str, str] | Non
 def focus(items: list[Item], options: Options) -> list[Item]:
     """The items to show, with folds for the others."""
     items = part(items, options)
-    if options.fold:
+    if options.fold and options.around is None:
         items = list(without_runs(items, options.keep))
     if options.max_rows is not None and cost(items) > options.max_rows:
         items = most_telling(items, options.max_rows, options.keep)

@@ -277,7 +277,13 @@ class Drawing:
 
     def _footer_lines(self) -> list[str]:
         slants = "Rows are in order, not to scale; a steeper arrow takes longer."
-        said = " ".join([words.footer(self.ladder.timing), slants, *self.ladder.notes])
+        rows = zip(self.ladder.rows, self.at.places, strict=True)
+        bare = any(
+            isinstance(row, Segment) and words.lacks_window(" ".join([place.label, *place.lines]))
+            for row, place in rows
+        )
+        less = [words.WITHOUT_WINDOW] if bare else []
+        said = " ".join([words.footer(self.ladder.timing), slants, *less, *self.ladder.notes])
         return wrapped(said, int((self.width - 2 * MARGIN) / SMALL_CHAR))
 
     def _bottom(self) -> Iterator[Part]:

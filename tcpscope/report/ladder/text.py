@@ -209,6 +209,8 @@ class Drawing:
             label, rest = words.fitted(parts, self.inner - 6)
             self.used.add(row.style)
             self.used.add(row.fate)
+            if words.lacks_window(f"{label} {rest}"):
+                self.used.add("no_window")
             drawn = arrow(row, self.inner, self.pen, label)
             when = self._time(row.time - self.ladder.start)
             yield self._line(at, drawn, left, right, when, str(row.frame), row.delta)
@@ -233,4 +235,5 @@ class Drawing:
             ("persist", f"{pen.wait} persist timer runs"), ("time_wait", f"{pen.hatch} TIME_WAIT"),
         ]  # fmt: skip
         said = [text for name, text in told if name in self.used]
-        return ["   ".join(said)] if said else []
+        lines = ["   ".join(said)] if said else []
+        return [*lines, words.WITHOUT_WINDOW] if "no_window" in self.used else lines

@@ -122,6 +122,14 @@ def fitted(parts: list[tuple[str, str]], room: int) -> tuple[str, str]:
     return text(), " ".join(word for _, word in rest)
 
 
+WITHOUT_WINDOW = "The window (win) is left out where there is no room for it."
+
+
+def lacks_window(said: str) -> bool:
+    """Whether the label leaves an ordinary window out."""
+    return "win" not in said.replace("=", " ").split()
+
+
 def label(it: Segment, raw: bool = False) -> str:
     """The whole label."""
     return " ".join(word for _, word in words(it, raw))
