@@ -27,10 +27,10 @@ PAGE = """<!DOCTYPE html>
 body{{margin:1.5rem auto;max-width:{width}px;padding:0 1rem;background:var(--bg);color:var(--fg);
 font:14px/1.45 system-ui,sans-serif}}
 h1{{font-size:1.15rem;margin:0}} p{{margin:.3rem 0 1rem;color:var(--dim)}}
-svg.tl{{display:block;width:100%;height:auto}}
-.tl-row:hover .tl-hit,.tl-row:focus .tl-hit{{fill:var(--band)}} .tl-row:focus{{outline:none}}
+main{{overflow-x:auto}} svg.tl{{display:block;width:100%;min-width:720px;height:auto}}
+.tl-row:hover .tl-hit,.tl-row:focus .tl-hit{{fill:var(--probe);fill-opacity:.12}} .tl-row:focus{{outline:none}}
 .tl-row:focus .tl-hit{{stroke:var(--probe);stroke-width:1}}
-details.fold{{margin:0;border-radius:4px;background:var(--band)}}
+details.fold{{margin:0;min-width:720px;border-radius:4px;background:var(--band)}}
 details.fold summary{{text-align:center;padding:.35rem;cursor:pointer;font-size:12px;color:var(--dim)}}
 details.fold pre{{margin:0;padding:.5rem 1rem 1rem;overflow-x:auto;font:11px/1.5 ui-monospace,Menlo,Consolas,
 'DejaVu Sans Mono',monospace}}

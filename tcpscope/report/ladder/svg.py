@@ -72,6 +72,11 @@ class Drawing:
         self.name = name or f"c{ladder.connection}"
         self.at: Layout = lay_out(ladder, raw)
         self.width = self.at.width
+        timing = ladder.timing
+        self.tap: float | None = None  # where the capture was taken, if between the ends
+        if timing.capture_point == "middle" and timing.to_client and timing.to_server:
+            share = timing.to_client / (timing.to_client + timing.to_server)
+            self.tap = self.at.client_x + BETWEEN * share
         self.footer = self._footer_lines()
         self.height = self.at.bottom + 12 + LINE * len(self.footer) + (24 if self._legend() else 0) + MARGIN
         self.parts: list[Part] = [
@@ -106,10 +111,8 @@ class Drawing:
             here = lad.timing.measured(end)
             yield 0, 30, text(x, 16, end + (" (captured here)" if here else ""), "tl-end", "middle")
             yield 0, 40, text(x, 31, str(address), "tl-addr", "middle")
-        delays = lad.timing.to_client, lad.timing.to_server
-        near, far = (delay or 0.0 for delay in delays)
-        if lad.timing.capture_point == "middle" and near and far:
-            x = at.client_x + BETWEEN * near / (near + far)
+        if self.tap is not None:
+            x = self.tap
             yield at.top, at.bottom, f'<path class="tl-tap" d="M{x:.1f} {at.top:.1f}V{at.bottom:.1f}"/>'
             yield 0, 44, text(x, 42, "captured here", "tl-small", "middle")
         yield 0, 54, text(at.time_x, 50, "time", "tl-small", "end")
@@ -208,6 +211,8 @@ class Drawing:
         stop = (start[0] + (end[0] - start[0]) * share, start[1] + (end[1] - start[1]) * share)
         yield f'<path class="{css}" d="M{start[0]:.1f} {start[1]:.1f}L{stop[0]:.1f} {stop[1]:.1f}"/>'
         yield self._dot(start, measured(it.sender))
+        if self.tap is not None and (stop[0] - self.tap) * side > 0:
+            yield self._dot((self.tap, start[1] + (self.tap - start[0]) * slope), True)
         if it.fate == "lost":
             yield f'<path class="tl-cross" d="M{stop[0] - 5:.1f} {stop[1] - 5:.1f}l10 10m0 -10l-10 10"/>'
         elif it.fate == "unanswered":
@@ -267,8 +272,9 @@ class Drawing:
         rows = [row for row in self.ladder.rows if isinstance(row, Segment)]
         styles, fates = {row.style for row in rows}, {row.fate for row in rows}
         bars = {bar.what for bar in self.ladder.bars}
+        known = self.tap is not None or any(map(self.ladder.timing.measured, ENDS))
         told = [
-            ("known", "measured", True), ("guess", "estimated", True), ("again", "sent again", "again" in styles),
+            ("known", "measured", known), ("guess", "estimated", True), ("again", "sent again", "again" in styles),
             ("probe", "probe", "probe" in styles), ("cross", "lost", "lost" in fates),
             ("query", "no answer", "unanswered" in fates), ("shut", "window closed", "zero_window" in bars),
             ("persist", "persist timer", "persist" in bars), ("wait", "TIME_WAIT", "time_wait" in bars),
