@@ -225,8 +225,8 @@ cdef void fill_side(const Connection *c, const Told *told, int d, int64_t now, S
 cdef bint is_odd(const SideRow *s) noexcept nogil:
     """Something that one does not see where all is well."""
     return (s.retransmissions or s.timeout_retransmissions or s.fast_retransmissions or s.tail_loss_probes
-            or s.recovery_retransmissions or s.spurious_retransmissions or s.syn_retransmissions or s.zero_window_ns > 0 or s.zero_window_spells
-            or s.duplicate_captures or s.missed_bytes > 0 or s.bad_checksums or s.nagle_stalls
+            or s.recovery_retransmissions or s.spurious_retransmissions or s.syn_retransmissions
+            or s.zero_window_ns > 0 or s.zero_window_spells or s.duplicate_captures or s.missed_bytes > 0 or s.bad_checksums or s.nagle_stalls
             or s.reply_max_ns >= SLOW_NS)
 
 
@@ -244,8 +244,8 @@ cdef uint8_t oddness(const ConnectionRow *row) noexcept nogil:
     found += min(c.retransmissions + s.retransmissions, 50)
     found += 5 * min(c.timeout_retransmissions + s.timeout_retransmissions, 10)
     found += min((c.zero_window_ns + s.zero_window_ns) // 200_000_000, 50)
-    if found == 0 and (row.one_direction or row.initial_rtt_ns >= SLOW_NS or is_late(row) or is_odd(c) or is_odd(s) or row.client_state == CLOSE_WAIT
-                       or row.server_state == CLOSE_WAIT):
+    if found == 0 and (row.one_direction or row.initial_rtt_ns >= SLOW_NS or is_late(row) or is_odd(c) or is_odd(s)
+                       or row.client_state == CLOSE_WAIT or row.server_state == CLOSE_WAIT):
         found = 1
     return <uint8_t>found
 
