@@ -226,7 +226,8 @@ cdef bint is_odd(const SideRow *s) noexcept nogil:
     """Something that one does not see where all is well."""
     return (s.retransmissions or s.timeout_retransmissions or s.fast_retransmissions or s.tail_loss_probes
             or s.recovery_retransmissions or s.spurious_retransmissions or s.syn_retransmissions
-            or s.zero_window_ns > 0 or s.zero_window_spells or s.duplicate_captures or s.missed_bytes > 0 or s.bad_checksums or s.nagle_stalls
+            or s.zero_window_ns > 0 or s.zero_window_spells or s.duplicate_captures or s.missed_bytes > 0
+            or s.bad_checksums or s.nagle_stalls
             or s.reply_max_ns >= SLOW_NS)
 
 
