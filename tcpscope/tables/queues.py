@@ -24,7 +24,7 @@ NEVER = -(1 << 62)  # no time
 NOWHERE = -(1 << 43)  # no position in a stream
 _APART = 1 << 45  # between two groups' positions: more than a stream is long
 COLUMNS = ("order", "frame", "time_ns", "connection", "sender", "seq", "ack", "length", "flags", "window",
-           "annotations", "rtt_ns", "options")  # fmt: skip
+           "annotations", "rtt_ns", "options", "file", "mss", "retransmission_of")  # fmt: skip
 FIN, SYN, RST, ACK = (1 << FLAGS.index(name) for name in ("FIN", "SYN", "RST", "ACK"))
 OPT_SACK = 4 | 8  # bits of a packet's options: permitted; blocks
 SAMPLES = 100  # of the round trip, the last that count: 7/8 to the hundredth is a millionth
@@ -39,7 +39,7 @@ KNOWN: dict[str, int] = {
     "edge": NOWHERE,                      # right edge of what the receiver allows, FIN not counted
     "window": -1, "largest": -1,          # the receiver's window: last and largest
     "first_sent": NEVER,                  # when something went out while nothing was under way
-    "new_sent": NEVER, "last_length": 0, "longest": 0, "acked": NEVER, "resent": NEVER, "timeouts": 0,
+    "new_sent": NEVER, "last_length": 0, "acked": NEVER, "resent": NEVER, "timeouts": 0,
     "probed": 0, "fin_sent": NEVER,       # tail loss probes since the last acknowledgment; last FIN
     "closed": NEVER, "probes": 0, "unanswered": 0, "probe": NEVER, "probe_gap": -1,   # zero window
     "alive": NEVER, "alive_idle": -1, "alive_gap": -1, "alive_unanswered": 0,         # keep-alive
@@ -125,6 +125,15 @@ class Queues:
         self.known = {name: np.full((count, 2), value, np.int64) for name, value in KNOWN.items()}
         self.packets = np.zeros(count, np.int64)
 
+    def of(self, connection: int, side: int) -> dict[str, int]:
+        """What is known of the stream that this side sends."""
+        return {name: int(values[connection, side]) for name, values in self.known.items()}
+
+    @property
+    def begun(self) -> Array:
+        """Which connections had a packet."""
+        return self.packets > 0
+
     def follow(self, chunk: Chunk, every_sample: bool = False) -> tuple[Array, list[Chunk]]:
         """Take in packets, in capture order; what is known after each.
 
@@ -202,7 +211,7 @@ def _stream(r: Chunk, side: int, g: _Groups, k: Chunk, near_sender: Array) -> Ch
     s["sack"] = g.highest(np.where(mine & (r["options"] & OPT_SACK != 0), 1, 0), k["sack"])
 
     _receive(s, r, g, k, theirs, acks, at, near_sender)
-    _timing(s, g, k, mine, acks, time, length, end, next_before, una_before, marked)
+    _timing(s, g, k, mine, acks, time, end, next_before, una_before, marked)
     s["fin_sent"] = last(mine & (fin != 0), time, "fin_sent")
     _zero_window(s, g, k, theirs, time, marked(_PROBE))
     _keep_alive(s, g, k, theirs, time, marked(_ALIVE))
@@ -242,16 +251,15 @@ def _receive(s: Chunk, r: Chunk, g: _Groups, k: Chunk, theirs: Array, acks: Arra
     s["recv_q"] = np.where(s["edge"] > NOWHERE, np.clip(taken, 0, s["received"]), 0)
 
 
-def _timing(s: Chunk, g: _Groups, k: Chunk, mine: Array, acks: Array, time: Array, length: Array, end: Array,
-            next_before: Array, una_before: Array, marked: Callable[[int], Array]) -> None:  # fmt: skip
+def _timing(s: Chunk, g: _Groups, k: Chunk, mine: Array, acks: Array, time: Array, end: Array, next_before: Array,
+            una_before: Array, marked: Callable[[int], Array]) -> None:  # fmt: skip
     """When the retransmission timer was last started, and how often it has run out (RFC 6298, 5)."""
     new = mine & (end > next_before)
     idle = next_before <= np.maximum(una_before, g.earlier(s["first"], k["first"]))
     ahead = acks & (s["una"] > una_before)
     s["first_sent"] = g.last(new & idle, time, k["first_sent"])
     s["new_sent"] = g.last(new, time, k["new_sent"])
-    s["last_length"] = g.last(new, length, k["last_length"])
-    s["longest"] = g.highest(np.where(mine, length, 0), k["longest"])
+    s["last_length"] = g.last(new, end - next_before, k["last_length"])
     s["acked"] = g.last(ahead, time, k["acked"])
     s["resent"] = g.last(marked(_AGAIN), time, k["resent"])
     s["timeouts"] = g.count(marked(_TIMEOUT), ahead, k["timeouts"])

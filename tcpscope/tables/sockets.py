@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from tcpscope.replay.layout import CONNECTION, EVENT, ROLES, STATES
 from tcpscope.replay.states import State
 from tcpscope.tables.address import address
 from tcpscope.tables.analysis import Analysis
-from tcpscope.tables.moments import JITTER_NS, Asked, Moment, bounds
+from tcpscope.tables.moments import JITTER_NS, Asked, Moment, asked, bounds
 from tcpscope.tables.queues import COLUMNS, Chunk, Queues, columns
 from tcpscope.tables.rows import Raw, Row
 from tcpscope.tables.timers import Path, Timer, timer
@@ -25,6 +26,7 @@ SS_NAMES = dict(zip(STATES, STATES, strict=True)) | {
     "SYN_SENT": "SYN-SENT", "SYN_RECEIVED": "SYN-RECV", "ESTABLISHED": "ESTAB", "FIN_WAIT_1": "FIN-WAIT-1",
     "FIN_WAIT_2": "FIN-WAIT-2", "CLOSE_WAIT": "CLOSE-WAIT", "LAST_ACK": "LAST-ACK", "TIME_WAIT": "TIME-WAIT",
 }  # fmt: skip
+RFC_NAMES = {name: state for state, name in SS_NAMES.items()}
 KEYS = ("time", "host", "state", "recv_q", "send_q", "local_ip", "local_port", "peer_ip", "peer_port", "timer",
         "timer_expires", "timer_retries", "connection", "endpoint", "inferred", "recv_q_estimated", "frame")  # fmt: skip
 HIDDEN = (State.CLOSED, State.LISTEN)  # no socket of this connection's; the listener has a line of its own
@@ -61,16 +63,17 @@ class Past:
         self.connections = found[np.argsort(found["connection"], kind="stable")]
         self.events = np.frombuffer(result.events, EVENT.dtype())
         self.count = len(self.connections)
-        self._of = self.events["connection"].astype(np.int64) * 2 + self.events["endpoint"]
+        self.of_event = self.events["connection"].astype(np.int64) * 2 + self.events["endpoint"]
         final = np.stack([self.connections["client_state"], self.connections["server_state"]], axis=1)
         self.initial = final.reshape(-1).astype(np.int64)
-        self.initial[self._of[::-1]] = self.events["old"][::-1]  # of the first event, which is written last
+        self.initial[self.of_event[::-1]] = self.events["old"][::-1]  # of the first event, which is written last
         self.resumed = self._resumed()
+        self.heard = np.stack([self.connections[f"{role}_packets"] > 0 for role in ROLES], axis=1).reshape(-1)
 
     def _resumed(self) -> Any:
         """Endpoints that had a socket before their first packet: found in the middle of a connection."""
         first = np.full(self.count * 2, -1, np.int64)
-        first[self._of[::-1]] = np.arange(len(self.events))[::-1]
+        first[self.of_event[::-1]] = np.arange(len(self.events))[::-1]
         known = first >= 0
         opened = np.zeros(self.count * 2, bool)
         opened[known] = self.events["new"][first[known]] == State.ESTABLISHED
@@ -90,7 +93,7 @@ class Past:
                 self.events["time_ns"] <= moment.last_ns
             )  # fmt: skip
         last = np.full(self.count * 2, -1, np.int64)
-        last[self._of[done]] = np.flatnonzero(done)
+        last[self.of_event[done]] = np.flatnonzero(done)
         moved = last >= 0
         state, inferred = self.initial.copy(), self.initial == State.UNKNOWN
         since = np.repeat(self.connections["start_ns"], 2)
@@ -102,10 +105,12 @@ class Past:
     def shown(self, state: Any, begun: Any) -> Any:
         """Which endpoints have a socket to show: not closed, and their connection has begun (or goes back further)."""
         there = np.repeat(begun, 2) | self.resumed
-        heard = np.stack([self.connections["client_packets"], self.connections["server_packets"]], axis=1).reshape(-1)
+        return there & ~np.isin(state, HIDDEN) & ~self.nobody(state)
+
+    def nobody(self, state: Any) -> Any:
+        """Endpoints of which nothing shows that they exist: a SYN was sent there, and nobody answered."""
         from_syn = np.repeat(self.connections["role_evidence"] == 0, 2)
-        nobody = (state == State.UNKNOWN) & (heard == 0) & from_syn  # a SYN that nobody answered
-        return there & ~np.isin(state, HIDDEN) & ~nobody
+        return (state == State.UNKNOWN) & ~self.heard & from_syn
 
     def address(self, connection: int, side: int) -> tuple[str, int]:
         """Address and port of an endpoint."""
@@ -126,25 +131,43 @@ class Past:
         mss = int(c[f"{ROLES[1 - side]}_mss"])
         return Path(max(behind, 0), int(c["initial_rtt_ns"]), mss if mss > 0 else 1460, sack)
 
+    def parts(self, wanted: Wanted) -> dict[str, tuple[int, int, bool]]:
+        """For each host: of how many connections it is client and server, and whether the capture was taken there."""
+        found: dict[str, list[int]] = {}
+        chosen = wanted.connections or range(self.count)
+        points = self.connections["capture_point"]
+        for number in chosen:
+            for side in (0, 1):
+                ip = self.address(number, side)[0]
+                if ip not in found and not wanted.host(ip):
+                    continue
+                it = found.setdefault(ip, [0, 0, 0])
+                it[side] += 1
+                it[2] += int(points[number]) == 1 + side
+        return {ip: (client, server, here == client + server) for ip, (client, server, here) in found.items()}
+
+    @cached_property
+    def _words(self) -> dict[tuple[str, int], list[tuple[int, bool]]]:
+        """For each address and port: when a SYN was answered (True) or refused."""
+        c = self.connections
+        answered = (c["server_syn_packets"] > 0) & (c["simultaneous_open"] == 0)
+        refused = c["refused_ns"] >= 0
+        words: dict[tuple[str, int], list[tuple[int, bool]]] = {}
+        for at in np.flatnonzero(answered | refused).tolist():
+            when = int(c["start_ns"][at]) + (int(c["refused_ns"][at]) if refused[at] else 0)
+            words.setdefault(self.address(at, 1), []).append((when, bool(answered[at])))
+        return words
+
     def listeners(self, time_ns: int) -> list[tuple[str, int]]:
         """Addresses and ports that listen: they answered a SYN, unless the latest word by then is a refusal.
 
         Before the first word the next one counts.
         """
-        c = self.connections
-        answered = (c["server_syn_packets"] > 0) & (c["simultaneous_open"] == 0)
-        refused = c["refused_ns"] >= 0
-        words: dict[tuple[bytes, int, int], list[tuple[int, bool]]] = {}
-        for at in np.flatnonzero(answered | refused).tolist():
-            it = c[at]
-            when = int(it["start_ns"]) + (int(it["refused_ns"]) if refused[at] else 0)
-            key = (it["server_addr"].tobytes(), int(it["server_port"]), int(it["ip_version"]))
-            words.setdefault(key, []).append((when, bool(answered[at])))
         found = []
-        for (raw, port, version), told in words.items():
+        for local, told in self._words.items():
             before = [it for it in told if it[0] <= time_ns]
             if (max(before) if before else min(told))[1]:
-                found.append((address(raw, version), port))
+                found.append(local)
         return found
 
 
@@ -199,24 +222,48 @@ def reach(result: Analysis, chunks: Iterable[Chunk], wanted: Asked, queues: Queu
         if len(rows):
             at = int(rows[-1])
             queues.follow(part(chunk, at + 1))
-            order, frame, time = (int(chunk[name][at]) for name in ("order", "frame", "time_ns"))
-            file = 0
+            order, frame, time, file = (int(chunk[name][at]) for name in ("order", "frame", "time_ns", "file"))
         if over:
             break
     now = wanted.time_ns if wanted.time_ns is not None else time
     return Moment(now, order, time, frame, file, ending or (wanted.frame is None and now >= last))
 
 
+def snapshot(
+    result: Analysis, chunks: Iterable[Raw], at: Any, msl: float, wanted: Wanted
+) -> tuple[Moment, list[Row], Past]:
+    """The sockets at a moment (see `moments.asked`) of captures analysed with msl (seconds).
+
+    chunks: their packet records; read no further than the moment, but to the end where `result` is complete only
+    then (standard input).
+    """
+    parts = coalesced(chunks)
+    if not result.files:
+        parts = iter(list(parts))
+    past = Past(result)
+    queues = Queues(past.connections["capture_point"])
+    moment = reach(result, parts, asked(result, at), queues)
+    return moment, Sockets(past, queues, round(msl * 1e9)).rows(moment, wanted), past
+
+
+class Followed(Protocol):
+    """What was followed up to a moment: `Queues`, or a place in `changes.Story`."""
+
+    @property
+    def begun(self) -> Any: ...
+    def of(self, connection: int, side: int) -> dict[str, int]: ...
+
+
 class Sockets:
     """Makes the lines of `ss` for a moment.  past: the states; queues: followed up to that moment."""
 
-    def __init__(self, past: Past, queues: Queues, msl_ns: int) -> None:
+    def __init__(self, past: Past, queues: Followed, msl_ns: int) -> None:
         self.past, self.queues, self.msl_ns = past, queues, msl_ns
 
     def rows(self, moment: Moment, wanted: Wanted) -> list[Row]:
         """A row a socket, with the columns KEYS: listeners first, then by connection, client before server."""
         state, inferred, since = self.past.at(moment)
-        shown = self.past.shown(state, self.queues.packets > 0)
+        shown = self.past.shown(state, self.queues.begun)
         if wanted.connections:
             shown &= np.isin(np.arange(self.past.count * 2) // 2, wanted.connections)
         out = self._listening(moment, wanted) if wanted.listen and not wanted.connections else []
@@ -233,9 +280,8 @@ class Sockets:
     def _socket(self, moment: Moment, endpoint: int, state: int, inferred: bool, since_ns: int) -> Row:
         number, side = divmod(endpoint, 2)
         local, peer = self.past.address(number, side), self.past.address(number, 1 - side)
-        k = {name: int(values[number, side]) for name, values in self.queues.known.items()}
-        p = {name: int(values[number, 1 - side]) for name, values in self.queues.known.items()}
-        begun = bool(self.queues.packets[number] > 0)
+        k, p = self.queues.of(number, side), self.queues.of(number, 1 - side)
+        begun = bool(self.queues.begun[number])
         unknown = state == State.UNKNOWN or not begun
         recv_q, estimated = receive_queue(state, p, self.past.window_known(number))
         running = None

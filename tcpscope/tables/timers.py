@@ -111,7 +111,7 @@ def _resend_at(k: Known, path: Path) -> int | None:
     expires = started + min(rto << min(k["timeouts"], 10), RTO_MAX)
     trip = round_trip(k, path)
     quiet = k["timeouts"] == 0 and k["probed"] == 0 and k["resent"] < max(k["first_sent"], k["acked"])
-    if path.sack and quiet and trip >= 0 and k["send_q"] > min(k["last_length"], path.mss):
+    if path.sack and quiet and trip >= 0 and k["send_q"] > min(k["last_length"], path.mss + 1):
         expires = min(expires, max(k["new_sent"], k["acked"]) + 2 * trip + PROBE_SLACK)
     return expires
 
