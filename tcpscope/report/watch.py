@@ -25,6 +25,7 @@ QUIT = {"q", "Q", "\x1b", "\x04"}
 PAGE = 10
 KEYS = "n next  p previous  PgDn PgUp by ten  Home End  g go to a time  q quit"
 CHANGED = "bold reverse"
+ROOM = (10, 8, 8, 20, 20)  # least widths of a block's columns, so that most blocks align
 
 
 def _key(row: Row) -> tuple[object, ...]:
@@ -72,27 +73,28 @@ def blocks(story: Story) -> Iterator[Text]:
         marked = {_key(row): before for row, before, _ in moved}
         yield Text(f"+{(step.time_ns - start) / 1e9:.6f} s  {cause(story, step)}", style="bold")
         rows = [*story.sockets(step, step.connection), *(row for row, _, after in moved if after is None)]
-        room = widths(rows)
+        room = [max(both) for both in zip(widths(rows), ROOM, strict=True)]
         for row in rows:
             closed = any(row is it and after is None for it, _, after in moved)
-            mark = Text("* " if _key(row) in marked else "  ")
             texts = ("closed", "", "", *cells(row)[3:5], "") if closed else cells(row)
-            yield mark + line(texts, room) + Text(_was(marked[_key(row)], row, closed) if _key(row) in marked else "")
+            was = _was(marked[_key(row)], row, closed) if _key(row) in marked else ""
+            mark = Text("* " if _key(row) in marked else "  ")
+            yield mark + line((*texts[:5], f"{texts[5]}  {was}".strip()), room)
         yield Text()
 
 
 def _was(before: Row | None, row: Row, closed: bool) -> str:
-    """`  was ESTAB, Send-Q 1024`: what changed, as it was."""
+    """`was ESTAB, Send-Q 1024`: what changed, as it was."""
     if before is None:
-        return "  new"
+        return "new"
     if closed:
-        return f"  was {before['state']}"
+        return f"was {before['state']}"
     old, new = _seen(before), _seen(row)
     words = [old[0]] if old[0] != new[0] else []
     words += [f"{head} {a}" for head, a, b in zip(HEAD[1:3], old[1:3], new[1:3], strict=True) if a != b]
     if not words:
         words = [f"timer {old[3] or 'off'}"]
-    return "  was " + ", ".join(words)
+    return "was " + ", ".join(words)
 
 
 # ---------------------------------------------------------------- a terminal
