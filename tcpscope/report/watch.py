@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import click
 from rich.console import Console, Group
 from rich.text import Text
 
 from tcpscope.diagnose.facts import times
 from tcpscope.errors import UsageError
+from tcpscope.report.keys import END, keys
 from tcpscope.report.ladder import label, notes
 from tcpscope.report.sockets import HEAD, RIGHT, cells, endpoint, line, what_it_is, when, widths
 from tcpscope.report.text import safe
@@ -17,18 +17,26 @@ from tcpscope.tables.changes import Step, Story
 from tcpscope.tables.moments import bounds
 from tcpscope.tables.rows import Row
 
-NEXT = {"n", " ", "\r", "\n", "j", "\x1b[C", "\x1b[B", "\x1bOC", "\x1bOB"}
-PREVIOUS = {"p", "k", "\x7f", "\x08", "\x1b[D", "\x1b[A", "\x1bOD", "\x1bOA"}
-PAGE_NEXT, PAGE_PREVIOUS = {"\x1b[6~"}, {"\x1b[5~"}
-FIRST, LAST = {"\x1b[H", "\x1bOH", "\x1b[1~"}, {"\x1b[F", "\x1bOF", "\x1b[4~"}
+PAGE, ALL = 10, 1 << 62
+STEPS = {  # by how many changes a key moves
+    **dict.fromkeys(["n", " ", "\r", "\n", "j", "\x1b[C", "\x1b[B", "\x1bOC", "\x1bOB"], 1),
+    **dict.fromkeys(["p", "k", "\x7f", "\x08", "\x1b[D", "\x1b[A", "\x1bOD", "\x1bOA"], -1),
+    "\x1b[6~": PAGE, "\x1b[5~": -PAGE,
+    **dict.fromkeys(["\x1b[F", "\x1bOF", "\x1b[4~", "G"], ALL),
+    **dict.fromkeys(["\x1b[H", "\x1bOH", "\x1b[1~"], -ALL),
+}  # fmt: skip
 QUIT = {"q", "Q", "\x1b", "\x04"}
-PAGE = 10
+REDRAW = 0.3  # seconds between looks at the terminal's size
 KEYS = "n next  p previous  PgDn PgUp by ten  Home End  g go to a time  q quit"
 CHANGED = "bold reverse"
 ROOM = (10, 8, 8, 20, 20)  # least widths of a block's columns, so that most blocks align
 
 
-def _key(row: Row) -> tuple[object, ...]:
+Key = tuple[object, object]  # connection and endpoint
+Moved = tuple[Row | None, Row | None]  # a socket before and after
+
+
+def _key(row: Row) -> Key:
     return (row["connection"], row["endpoint"])
 
 
@@ -123,37 +131,30 @@ def page(story: Story, number: int, width: int, height: int, utc: bool, message:
     return Group(*out)
 
 
-def _tables(story: Story, rows: list[Row], gone: list[Row], moved: dict[tuple[object, ...], tuple[Row | None, Row | None]],
-            connection: int, most: int) -> list[Text]:  # fmt: skip
-    """The hosts' tables; where they do not fit, the changed connection's and as many others as do, counted."""
+def _tables(story: Story, rows: list[Row], gone: list[Row], moved: dict[Key, Moved], connection: int,
+            most: int) -> list[Text]:  # fmt: skip
+    """A table for each host; where they do not fit, one for all, the changed connection's sockets first."""
+    shown = [*gone, *rows]
+    room = widths(shown)
     parts = story.past.parts(story.wanted)
-    room = widths([*rows, *gone])
-    hosts = [it for it in parts if any(row["local_ip"] == it for row in [*rows, *gone])]
-    first = [it for it in hosts if any(r["local_ip"] == it and r["connection"] == connection for r in [*rows, *gone])]
-    if len(rows) + len(gone) + 3 * len(hosts) > most:
-        hosts = [*first, *(it for it in hosts if it not in first)]
     out: list[Text] = []
-    left_out = 0
-    for host in hosts:
-        mine = [row for row in [*rows, *gone] if row["local_ip"] == host]
-        share = most - len(out) - 3 - 1 - (4 if host in first and host != first[-1] else 0)
-        if share < 1:
-            left_out += len(mine)
-            continue
-        if len(mine) > share:
-            mine.sort(key=lambda row: row["connection"] != connection)
-            left_out += len(mine) - share
-            mine = mine[:share]
-        out.append(Text(safe(host), style="bold").append(f"  {what_it_is(host, parts)}", style="not bold"))
-        out.append(line(HEAD, room, "dim"))
-        out += [_line(row, room, moved) for row in mine]
-        out.append(Text())
-    if left_out:
-        out.append(Text(f"… {times(left_out, 'socket')} more; --host, --port, -c choose", style="dim"))
-    return out
+    for host in parts:
+        mine = [row for row in shown if row["local_ip"] == host]
+        if mine:
+            out.append(Text(safe(host), style="bold").append(f"  {what_it_is(host, parts)}", style="not bold"))
+            out += [line(HEAD, room, "dim"), *(_line(row, room, moved) for row in mine), Text()]
+        if len(out) > most:
+            break
+    else:
+        return out[:-1]
+    shown.sort(key=lambda row: row["connection"] != connection)
+    fit = most - 2
+    left_out = f"… {times(len(shown) - fit, 'socket')} more; --host, --port, -c choose"
+    return [line(HEAD, room, "dim"), *(_line(row, room, moved) for row in shown[:fit]),
+            *([Text(left_out, style="dim")] if len(shown) > fit else [])]  # fmt: skip
 
 
-def _line(row: Row, room: list[int], moved: dict[tuple[object, ...], tuple[Row | None, Row | None]]) -> Text:
+def _line(row: Row, room: list[int], moved: dict[Key, Moved]) -> Text:
     """A socket; the cells that changed stand out."""
     before, after = moved.get(_key(row), (row, row))
     if after is None:
@@ -179,48 +180,43 @@ def watch(story: Story, utc: bool, start: int = 0) -> None:
     """Step by keys through the changes on a terminal, which is restored however this ends."""
     out = Console(highlight=False)
     number, message = start, ""
-    with out.screen(hide_cursor=True) as screen:
+    typed: str | None = None  # what was typed after g
+    with keys() as typist, out.screen(hide_cursor=True) as screen:
         while True:
-            screen.update(page(story, number, out.width, out.height, utc, message))
+            size = out.size
+            said = f"go to (+SECONDS, frame:N, time): {typed}_" if typed is not None else message
+            screen.update(page(story, number, out.width, out.height, utc, said))
+            while (key := typist.next(REDRAW)) is None and out.size == size:
+                pass
             message = ""
-            key = click.getchar()
-            if key in QUIT:
-                return
-            if key in NEXT | PREVIOUS | PAGE_NEXT | PAGE_PREVIOUS | FIRST | LAST:
-                number, message = _moved(key, number, len(story.steps))
-            elif key == "g":
-                text = _asked(out)
-                if text:
+            if key is None:
+                continue
+            if typed is not None:
+                typed, asked_for = _typed(key, typed)
+                if asked_for:
                     try:
-                        number = story.nearest(text)
+                        number = story.nearest(asked_for)
                     except UsageError as error:
                         message = safe(str(error))
-            else:
-                message = KEYS
+            elif key in QUIT or key == END:
+                return
+            elif key in STEPS:
+                number, message = _moved(STEPS[key], number, len(story.steps))
+            elif key == "g":
+                typed = ""
 
 
-def _moved(key: str, number: int, count: int) -> tuple[int, str]:
-    by = {**dict.fromkeys(NEXT, 1), **dict.fromkeys(PREVIOUS, -1), **dict.fromkeys(PAGE_NEXT, PAGE),
-          **dict.fromkeys(PAGE_PREVIOUS, -PAGE), **dict.fromkeys(FIRST, -count), **dict.fromkeys(LAST, count)}[key]  # fmt: skip
+def _typed(key: str, text: str) -> tuple[str | None, str]:
+    """The line as typed so far, None when it is done; and what it asks for when Enter ends it."""
+    if key in ("\r", "\n"):
+        return None, text.strip()
+    if key.startswith("\x1b") or key == END:
+        return None, ""
+    if key in ("\x7f", "\x08"):
+        return text[:-1], ""
+    return (text + key if key.isprintable() and len(text) < 64 else text), ""
+
+
+def _moved(by: int, number: int, count: int) -> tuple[int, str]:
     to = min(max(number + by, 0), count - 1)
     return to, "" if to != number else ("this is the last change" if by > 0 else "this is the first change")
-
-
-def _asked(out: Console) -> str:
-    """A line typed at the bottom of the screen; empty if it was given up."""
-    text = ""
-    while True:
-        shown = Text(f"go to (+SECONDS, frame:N, time): {text}", style="yellow")
-        out.file.write(f"\x1b[{out.height};1H\x1b[2K")
-        out.file.flush()
-        out.print(shown, end="", soft_wrap=True)
-        out.file.flush()
-        key = click.getchar()
-        if key in ("\r", "\n"):
-            return text.strip()
-        if key.startswith("\x1b"):
-            return ""
-        if key in ("\x7f", "\x08"):
-            text = text[:-1]
-        else:
-            text += "".join(it for it in key if it.isprintable())[:64]
