@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from io import TextIOWrapper
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,6 +16,7 @@ from tcpscope.tables.analysis import locate
 from tcpscope.tables.analysis import packets as read_packets
 
 if TYPE_CHECKING:
+    from tcpscope.tables.past import Past
     from tcpscope.tables.sockets import Wanted
 
 
@@ -83,7 +85,11 @@ def _show(files: tuple[str, ...], wanted: Wanted, options: dict[str, Any]) -> No
     from tcpscope.tables.moments import bounds
 
     head = report.heading(moment, bounds(result)[0], result, options["utc"])
-    _write(rows, KEYS, lambda: [*head, *report.lines(rows, past.parts(wanted))], options)
+    _write(rows, KEYS, lambda: chain(head, report.lines(list(rows), _hosts(past, wanted))), options)
+
+
+def _hosts(past: Past, wanted: Wanted) -> dict[str, tuple[int, int, bool]]:
+    return {host: it for host, it in past.parts(wanted.connections).items() if wanted.host(host)}
 
 
 def _count(files: tuple[str, ...], wanted: Wanted, options: dict[str, Any]) -> None:

@@ -136,9 +136,9 @@ def lines(rows: list[Row], parts: dict[str, tuple[int, int, bool]], room: list[i
         yield Text()
     for host in without[:FEW]:
         yield Text(safe(host), style="bold").append(f"  {what_it_is(host, parts)}", style="not bold")
-        yield Text("no socket", style="dim")
+        yield Text("none", style="dim")
     if len(without) > FEW:
-        yield Text(f"{times(len(without) - FEW, 'host')} more without a socket", style="dim")
+        yield Text(f"{times(len(without) - FEW, 'host')} more without one", style="dim")
     said = "".join("".join(cells(row)[1:3]) + cells(row)[5] for row in rows)
     signs = [meaning for sign, meaning in SIGNS.items() if sign in said]
     if signs:

@@ -136,7 +136,7 @@ def _tables(story: Story, rows: list[Row], gone: list[Row], moved: dict[Key, Mov
     """A table for each host; where they do not fit, one for all, the changed connection's sockets first."""
     shown = [*gone, *rows]
     room = widths(shown)
-    parts = story.past.parts(story.wanted)
+    parts = story.hosts
     out: list[Text] = []
     for host in parts:
         mine = [row for row in shown if row["local_ip"] == host]

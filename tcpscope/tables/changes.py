@@ -12,10 +12,11 @@ from tcpscope.errors import UsageError
 from tcpscope.replay.layout import ANNOTATIONS, ROLES
 from tcpscope.tables.analysis import Analysis
 from tcpscope.tables.moments import Asked, Moment, asked, bounds
+from tcpscope.tables.past import HIDDEN, Past
 from tcpscope.tables.queues import Chunk, Queues
 from tcpscope.tables.rows import Raw, Row
 from tcpscope.tables.schema import flags_text
-from tcpscope.tables.sockets import COALESCED, HIDDEN, Past, Sockets, Wanted, coalesced, joined, part
+from tcpscope.tables.sockets import COALESCED, Sockets, Wanted, coalesced, joined, part
 from tcpscope.tables.values import names
 
 COMPARED = ("send_q", "recv_q", "timeouts", "unanswered", "alive_unanswered")
@@ -37,6 +38,7 @@ class Step:
 class Story:
     """A capture's packets and changes, to be walked back and forth.
 
+    steps: the changes in order; hosts: the part of each in the capture, as `Past.parts`.
     Holds the packets' columns, some hundred bytes each.  msl in seconds.
     """
 
@@ -52,6 +54,8 @@ class Story:
         self.count = len(self.packets["order"])
         if not self.count:
             raise UsageError("nothing to watch: no connection is left by --host, --port and -c")
+        chosen = tuple(np.flatnonzero(self._chosen).tolist())
+        self.hosts = {host: it for host, it in self.past.parts(chosen).items() if wanted.host(host)}
         self._base = -1  # of the chunk that is loaded
         self._queues = Queues(self.past.connections["capture_point"])
         self._newest = np.maximum.accumulate(self.packets["connection"].astype(np.int64))
@@ -62,10 +66,9 @@ class Story:
         if wanted.connections:
             chosen &= np.isin(np.arange(self.past.count), wanted.connections)
         if wanted.ports or wanted.networks:
-            for number in np.flatnonzero(chosen).tolist():
-                ends = [self.past.address(number, side) for side in (0, 1)]
-                at_port = not wanted.ports or any(port in wanted.ports for _, port in ends)
-                chosen[number] = at_port and any(wanted.host(ip) for ip, _ in ends)
+            numbers = np.flatnonzero(chosen)
+            ends = zip(*(self.past.ends(numbers, side) for side in (0, 1)), strict=True)
+            chosen[numbers] = [wanted.port(a[1], b[1]) and any(wanted.host(it) for it in (a[0], b[0])) for a, b in ends]
         return chosen
 
     # ------------------------------------------------------------ walking
@@ -145,7 +148,7 @@ class Story:
         wanted = self.wanted
         if connection is not None:
             wanted = Wanted(wanted.networks, (connection,), wanted.ports, wanted.states, False)
-        return Sockets(self.past, _Place(self, step.row), self.msl_ns).rows(self.moment(step), wanted)
+        return list(Sockets(self.past, _Place(self, step.row), self.msl_ns).rows(self.moment(step), wanted))
 
     def before(self, step: Step) -> list[Row]:
         """The sockets of the step's connection before it."""
@@ -158,7 +161,7 @@ class Story:
             row = step.row
             moment = self._moment(row, step.time_ns - 1, False)
         only = Wanted(self.wanted.networks, (step.connection,), self.wanted.ports, self.wanted.states, False)
-        return Sockets(self.past, _Place(self, row), self.msl_ns).rows(moment, only)
+        return list(Sockets(self.past, _Place(self, row), self.msl_ns).rows(moment, only))
 
     def packet(self, step: Step) -> Row | None:
         """The packet that made the change, with the columns of `packets` that the ladder's labels need."""
@@ -201,5 +204,6 @@ class _Place:
     def begun(self) -> Any:
         return np.arange(self._story.past.count) <= self._story._newest[self._row]
 
-    def of(self, connection: int, side: int) -> dict[str, int]:
-        return self._story.of_row(self._row, connection, side)
+    def of(self, connections: Any, side: int) -> dict[str, list[int]]:
+        found = [self._story.of_row(self._row, number, side) for number in connections.tolist()]
+        return {name: [it[name] for it in found] for name in (found[0] if found else ())}

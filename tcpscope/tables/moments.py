@@ -12,6 +12,8 @@ from tcpscope.tables.filters import moment as parsed_time
 
 JITTER_NS = 1_000_000_000  # packets are out of order in time by less; by more, the clock was set back
 
+ROUNDED_NS = 1000  # a time that was printed to the microsecond, or held in a double, is meant as it was
+
 
 @dataclass(frozen=True)
 class Asked:
@@ -71,8 +73,8 @@ def asked(result: Analysis, at: Any) -> Asked:
     if colon and word.lower() == "frame":
         return _frame(result, number)
     time = parsed_time(text, first)
-    if text.startswith("+"):
-        time = min(time, last) if time - last < 1000 else time  # +SECONDS as printed, to the microsecond
+    if -ROUNDED_NS < time - first < 0 or 0 < time - last < ROUNDED_NS:
+        time = min(max(time, first), last)
     if not first <= time <= last:
         raise UsageError(f"--at {text}: {covers(result)}")
     return Asked(time_ns=time)

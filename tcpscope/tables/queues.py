@@ -125,9 +125,9 @@ class Queues:
         self.known = {name: np.full((count, 2), value, np.int64) for name, value in KNOWN.items()}
         self.packets = np.zeros(count, np.int64)
 
-    def of(self, connection: int, side: int) -> dict[str, int]:
-        """What is known of the stream that this side sends."""
-        return {name: int(values[connection, side]) for name, values in self.known.items()}
+    def of(self, connections: Array, side: int) -> dict[str, list[int]]:
+        """What is known of the streams that this side of the connections sends."""
+        return {name: values[connections, side].tolist() for name, values in self.known.items()}
 
     @property
     def begun(self) -> Array:

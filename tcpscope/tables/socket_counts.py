@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import compress
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,9 @@ from tcpscope.replay.layout import STATES
 from tcpscope.replay.states import State
 from tcpscope.tables.analysis import Analysis
 from tcpscope.tables.moments import bounds
+from tcpscope.tables.past import HIDDEN, Past
 from tcpscope.tables.rows import Row
-from tcpscope.tables.sockets import HIDDEN, SS_NAMES, Past, Wanted
+from tcpscope.tables.sockets import SS_NAMES, Wanted
 
 ROWS = 20  # about as many, where no step is given
 MOST = 1_000_000
@@ -47,27 +49,25 @@ def counts(result: Analysis, every: float | None, wanted: Wanted) -> Iterator[Ro
     """
     past = Past(result)
     times = moments_ns(result, every)
+    chosen = np.isin(np.arange(past.count), wanted.connections) if wanted.connections else np.ones(past.count, bool)
+    numbers = np.flatnonzero(chosen)
+    ends = [past.ends(numbers, side) if wanted.ports or wanted.networks else [] for side in (0, 1)]
+    if wanted.ports:
+        passed = np.array([wanted.port(a[1], b[1]) for a, b in zip(*ends, strict=True)], bool)
+        numbers, ends = numbers[passed], [list(compress(it, passed)) for it in ends]
+    if not wanted.networks:
+        yield from _of_host(past, times, None, np.concatenate([2 * numbers, 2 * numbers + 1]), wanted)
+        return
     hosts: dict[str, list[int]] = {}
-    for endpoint in range(past.count * 2):
-        if _asked_for(past, endpoint, wanted):
-            host = past.address(endpoint // 2, endpoint % 2)[0] if wanted.networks else ""
-            if wanted.host(host):
-                hosts.setdefault(host, []).append(endpoint)
+    for number, *both in zip(numbers.tolist(), *ends, strict=True):
+        for side, (ip, _) in enumerate(both):
+            if wanted.host(ip):
+                hosts.setdefault(ip, []).append(2 * number + side)
     for host, endpoints in hosts.items():
-        yield from _of_host(past, times, host or None, endpoints, wanted)
-    if not hosts and not wanted.networks:
-        yield from _of_host(past, times, None, [], wanted)
+        yield from _of_host(past, times, host, np.array(endpoints), wanted)
 
 
-def _asked_for(past: Past, endpoint: int, wanted: Wanted) -> bool:
-    number = endpoint // 2
-    if wanted.connections and number not in wanted.connections:
-        return False
-    c = past.connections[number]
-    return not wanted.ports or int(c["client_port"]) in wanted.ports or int(c["server_port"]) in wanted.ports
-
-
-def _of_host(past: Past, times: list[int], host: str | None, endpoints: list[int], wanted: Wanted) -> Iterator[Row]:
+def _of_host(past: Past, times: list[int], host: str | None, endpoints: Any, wanted: Wanted) -> Iterator[Row]:
     mine = np.zeros(past.count * 2, bool)
     mine[endpoints] = True
     begins, ends, states = _spells(past, mine)
@@ -89,10 +89,7 @@ def _of_host(past: Past, times: list[int], host: str | None, endpoints: list[int
 
 
 def _listening(past: Past, time_ns: int, host: str | None, wanted: Wanted) -> int:
-    return sum(
-        (host is None or ip == host) and (not wanted.ports or port in wanted.ports)
-        for ip, port in past.listeners(time_ns)
-    )
+    return sum((host is None or ip == host) and wanted.port(port) for ip, port in past.listeners(time_ns))
 
 
 def _spells(past: Past, mine: Any) -> tuple[Any, Any, Any]:

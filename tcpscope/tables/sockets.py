@@ -8,30 +8,41 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, Protocol
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from tcpscope.replay.layout import CONNECTION, EVENT, ROLES, STATES
+from tcpscope.replay.layout import ROLES, STATES
 from tcpscope.replay.states import State
-from tcpscope.tables.address import address
 from tcpscope.tables.analysis import Analysis
 from tcpscope.tables.moments import JITTER_NS, Asked, Moment, asked, bounds
-from tcpscope.tables.queues import COLUMNS, Chunk, Queues, columns
+from tcpscope.tables.past import Endpoint, Past
+from tcpscope.tables.queues import COLUMNS, NEVER, Chunk, Queues, columns
 from tcpscope.tables.rows import Raw, Row
-from tcpscope.tables.timers import Path, Timer, timer
+from tcpscope.tables.timers import Timer, timer
+
+if TYPE_CHECKING:
+    import pandas
 
 SS_NAMES = dict(zip(STATES, STATES, strict=True)) | {
     "SYN_SENT": "SYN-SENT", "SYN_RECEIVED": "SYN-RECV", "ESTABLISHED": "ESTAB", "FIN_WAIT_1": "FIN-WAIT-1",
     "FIN_WAIT_2": "FIN-WAIT-2", "CLOSE_WAIT": "CLOSE-WAIT", "LAST_ACK": "LAST-ACK", "TIME_WAIT": "TIME-WAIT",
 }  # fmt: skip
 RFC_NAMES = {name: state for state, name in SS_NAMES.items()}
-KEYS = ("time", "host", "state", "recv_q", "send_q", "local_ip", "local_port", "peer_ip", "peer_port", "timer",
-        "timer_expires", "timer_retries", "connection", "endpoint", "inferred", "recv_q_estimated", "frame")  # fmt: skip
-HIDDEN = (State.CLOSED, State.LISTEN)  # no socket of this connection's; the listener has a line of its own
+KEYS = ("time", "host", "state", "recv_q", "send_q", "local_ip", "local_port", "peer_ip", "peer_port",
+        "timer", "timer_expires", "timer_retries", "connection", "endpoint", "inferred", "recv_q_estimated",
+        "frame")  # fmt: skip
 READS_NO_MORE = (State.SYN_SENT, State.SYN_RECEIVED, State.CLOSING, State.LAST_ACK, State.TIME_WAIT)
+AT_ONCE = 4096  # connections made rows of at once
 COALESCED = 32_768  # packets followed at once
+
+
+@lru_cache(4096)
+def _inside(ip: str, networks: tuple[Any, ...]) -> bool:
+    from ipaddress import ip_address
+
+    return any(ip_address(ip) in it for it in networks)
 
 
 @dataclass(frozen=True)
@@ -46,129 +57,15 @@ class Wanted:
 
     def host(self, ip: str) -> bool:
         """Whether this local address is wanted."""
-        from ipaddress import ip_address
+        return not self.networks or _inside(ip, self.networks)
 
-        return not self.networks or any(ip_address(ip) in it for it in self.networks)
+    def port(self, *ports: int) -> bool:
+        """Whether one of these ports is wanted."""
+        return not self.ports or any(it in self.ports for it in ports)
 
     def state(self, state: int) -> bool:
         """Whether sockets in this state are wanted."""
         return not self.states or bool(self.states >> state & 1)
-
-
-class Past:
-    """The states of every endpoint of a capture through time; connections by number."""
-
-    def __init__(self, result: Analysis) -> None:
-        found = np.frombuffer(result.connections, CONNECTION.dtype())
-        self.connections = found[np.argsort(found["connection"], kind="stable")]
-        self.events = np.frombuffer(result.events, EVENT.dtype())
-        self.count = len(self.connections)
-        self.of_event = self.events["connection"].astype(np.int64) * 2 + self.events["endpoint"]
-        final = np.stack([self.connections["client_state"], self.connections["server_state"]], axis=1)
-        self.initial = final.reshape(-1).astype(np.int64)
-        self.initial[self.of_event[::-1]] = self.events["old"][::-1]  # of the first event, which is written last
-        self.resumed = self._resumed()
-        self.heard = np.stack([self.connections[f"{role}_packets"] > 0 for role in ROLES], axis=1).reshape(-1)
-
-    def _resumed(self) -> Any:
-        """Endpoints that had a socket before their first packet: found in the middle of a connection."""
-        first = np.full(self.count * 2, -1, np.int64)
-        first[self.of_event[::-1]] = np.arange(len(self.events))[::-1]
-        known = first >= 0
-        opened = np.zeros(self.count * 2, bool)
-        opened[known] = self.events["new"][first[known]] == State.ESTABLISHED
-        unused = np.repeat(self.connections["reused"] == 0, 2)
-        return opened & unused & (self.initial == State.UNKNOWN)
-
-    def at(self, moment: Moment) -> tuple[Any, Any, Any]:
-        """State, whether it was inferred, and since when (ns), of endpoint 2·connection + side."""
-        done = self.events["order"] <= np.uint64(max(moment.order, 0))
-        done &= moment.order >= 0
-        timers = self.events["frame"] == 0
-        done = np.where(timers, self.events["time_ns"] <= moment.time_ns, done)
-        if moment.end:
-            done[:] = True
-        elif moment.time_ns > moment.last_ns:  # what was under way then has arrived since
-            done |= ~timers & (self.events["order"] == np.uint64(moment.order + 1)) & (
-                self.events["time_ns"] <= moment.last_ns
-            )  # fmt: skip
-        last = np.full(self.count * 2, -1, np.int64)
-        last[self.of_event[done]] = np.flatnonzero(done)
-        moved = last >= 0
-        state, inferred = self.initial.copy(), self.initial == State.UNKNOWN
-        since = np.repeat(self.connections["start_ns"], 2)
-        state[moved] = self.events["new"][last[moved]]
-        inferred[moved] = self.events["inferred"][last[moved]] != 0
-        since[moved] = self.events["time_ns"][last[moved]]
-        return state, inferred, since
-
-    def shown(self, state: Any, begun: Any) -> Any:
-        """Which endpoints have a socket to show: not closed, and their connection has begun (or goes back further)."""
-        there = np.repeat(begun, 2) | self.resumed
-        return there & ~np.isin(state, HIDDEN) & ~self.nobody(state)
-
-    def nobody(self, state: Any) -> Any:
-        """Endpoints of which nothing shows that they exist: a SYN was sent there, and nobody answered."""
-        from_syn = np.repeat(self.connections["role_evidence"] == 0, 2)
-        return (state == State.UNKNOWN) & ~self.heard & from_syn
-
-    def address(self, connection: int, side: int) -> tuple[str, int]:
-        """Address and port of an endpoint."""
-        c = self.connections[connection]
-        role = ROLES[side]
-        return address(c[f"{role}_addr"].tobytes(), int(c["ip_version"])), int(c[f"{role}_port"])
-
-    def window_known(self, connection: int) -> bool:
-        """Whether windows can be scaled: both SYNs were seen, or one that offers no scaling (RFC 7323, 2.2)."""
-        c = self.connections[connection]
-        seen = [(c[f"{role}_syn_packets"] > 0, c[f"{role}_window_scale"]) for role in ROLES]
-        return all(it for it, _ in seen) or any(it and scale < 0 for it, scale in seen)
-
-    def path(self, connection: int, side: int, sack: bool) -> Path:
-        """What the timers of an endpoint depend on."""
-        c = self.connections[connection]
-        behind = int(c["ack_rtt_ns" if side == 0 else "syn_rtt_ns"])
-        mss = int(c[f"{ROLES[1 - side]}_mss"])
-        return Path(max(behind, 0), int(c["initial_rtt_ns"]), mss if mss > 0 else 1460, sack)
-
-    def parts(self, wanted: Wanted) -> dict[str, tuple[int, int, bool]]:
-        """For each host: of how many connections it is client and server, and whether the capture was taken there."""
-        found: dict[str, list[int]] = {}
-        chosen = wanted.connections or range(self.count)
-        points = self.connections["capture_point"]
-        for number in chosen:
-            for side in (0, 1):
-                ip = self.address(number, side)[0]
-                if ip not in found and not wanted.host(ip):
-                    continue
-                it = found.setdefault(ip, [0, 0, 0])
-                it[side] += 1
-                it[2] += int(points[number]) == 1 + side
-        return {ip: (client, server, here == client + server) for ip, (client, server, here) in found.items()}
-
-    @cached_property
-    def _words(self) -> dict[tuple[str, int], list[tuple[int, bool]]]:
-        """For each address and port: when a SYN was answered (True) or refused."""
-        c = self.connections
-        answered = (c["server_syn_packets"] > 0) & (c["simultaneous_open"] == 0)
-        refused = c["refused_ns"] >= 0
-        words: dict[tuple[str, int], list[tuple[int, bool]]] = {}
-        for at in np.flatnonzero(answered | refused).tolist():
-            when = int(c["start_ns"][at]) + (int(c["refused_ns"][at]) if refused[at] else 0)
-            words.setdefault(self.address(at, 1), []).append((when, bool(answered[at])))
-        return words
-
-    def listeners(self, time_ns: int) -> list[tuple[str, int]]:
-        """Addresses and ports that listen: they answered a SYN, unless the latest word by then is a refusal.
-
-        Before the first word the next one counts.
-        """
-        found = []
-        for local, told in self._words.items():
-            before = [it for it in told if it[0] <= time_ns]
-            if (max(before) if before else min(told))[1]:
-                found.append(local)
-        return found
 
 
 def coalesced(chunks: Iterable[Raw]) -> Iterator[Chunk]:
@@ -231,7 +128,7 @@ def reach(result: Analysis, chunks: Iterable[Chunk], wanted: Asked, queues: Queu
 
 def snapshot(
     result: Analysis, chunks: Iterable[Raw], at: Any, msl: float, wanted: Wanted
-) -> tuple[Moment, list[Row], Past]:
+) -> tuple[Moment, Iterator[Row], Past]:
     """The sockets at a moment (see `moments.asked`) of captures analysed with msl (seconds).
 
     chunks: their packet records; read no further than the moment, but to the end where `result` is complete only
@@ -251,7 +148,7 @@ class Followed(Protocol):
 
     @property
     def begun(self) -> Any: ...
-    def of(self, connection: int, side: int) -> dict[str, int]: ...
+    def of(self, connections: Any, side: int) -> dict[str, list[int]]: ...
 
 
 class Sockets:
@@ -260,53 +157,74 @@ class Sockets:
     def __init__(self, past: Past, queues: Followed, msl_ns: int) -> None:
         self.past, self.queues, self.msl_ns = past, queues, msl_ns
 
-    def rows(self, moment: Moment, wanted: Wanted) -> list[Row]:
+    def rows(self, moment: Moment, wanted: Wanted) -> Iterator[Row]:
         """A row a socket, with the columns KEYS: listeners first, then by connection, client before server."""
         state, inferred, since = self.past.at(moment)
-        shown = self.past.shown(state, self.queues.begun)
+        begun = self.queues.begun
+        shown = self.past.shown(state, begun)
         if wanted.connections:
             shown &= np.isin(np.arange(self.past.count * 2) // 2, wanted.connections)
-        out = self._listening(moment, wanted) if wanted.listen and not wanted.connections else []
-        for endpoint in np.flatnonzero(shown).tolist():
-            if not wanted.state(int(state[endpoint])):
-                continue
-            row = self._socket(moment, endpoint, int(state[endpoint]), bool(inferred[endpoint]), int(since[endpoint]))
-            if wanted.ports and row["local_port"] not in wanted.ports and row["peer_port"] not in wanted.ports:
-                continue
-            if wanted.host(row["local_ip"]):
-                out.append(row)
-        return out
+        if wanted.states:
+            shown &= wanted.states >> state & 1 != 0
+        if wanted.listen and not wanted.connections:
+            yield from self._listening(moment, wanted)
+        connections = np.unique(np.flatnonzero(shown) // 2)
+        for start in range(0, len(connections), AT_ONCE):
+            some = connections[start : start + AT_ONCE]
+            streams = [self.queues.of(some, side) for side in (0, 1)]
+            ends = [self.past.ends(some, side) for side in (0, 1)]
+            for nth, number in enumerate(some.tolist()):
+                for side in (0, 1):
+                    local, peer, at = ends[side][nth], ends[1 - side][nth], 2 * number + side
+                    if shown[at] and wanted.host(local[0]) and wanted.port(local[1], peer[1]):
+                        both = _Streams(streams[side], streams[1 - side], nth)
+                        yield self._socket(moment, at, local, peer, both, int(state[at]), bool(inferred[at]),
+                                           int(since[at]), bool(begun[number]))  # fmt: skip
 
-    def _socket(self, moment: Moment, endpoint: int, state: int, inferred: bool, since_ns: int) -> Row:
+    def _socket(self, moment: Moment, endpoint: int, local: Endpoint, peer: Endpoint, both: _Streams, state: int,
+                inferred: bool, since_ns: int, begun: bool) -> Row:  # fmt: skip
         number, side = divmod(endpoint, 2)
-        local, peer = self.past.address(number, side), self.past.address(number, 1 - side)
-        k, p = self.queues.of(number, side), self.queues.of(number, 1 - side)
-        begun = bool(self.queues.begun[number])
-        unknown = state == State.UNKNOWN or not begun
-        recv_q, estimated = receive_queue(state, p, self.past.window_known(number))
-        running = None
-        if not unknown:
-            path = self.past.path(number, side, bool(k["sack"] and p["sack"]))
-            running = timer(state, k, p, path, since_ns, self.msl_ns, moment.time_ns)
-        send_q = 0 if state in (State.SYN_RECEIVED, State.TIME_WAIT) else k["send_q"]
+        running, recv_q, send_q, estimated = None, None, None, False
+        if begun and state != State.UNKNOWN:
+            recv_q, estimated = both.unread(state, bool(self.past.window_known[number]))
+            send_q = 0 if state in (State.SYN_RECEIVED, State.TIME_WAIT) else both.mine("send_q")
+            if state != State.ESTABLISHED or not both.quiet():
+                k, p = both.all()
+                path = self.past.path(number, side, bool(k["sack"] and p["sack"]))
+                running = timer(state, k, p, path, since_ns, self.msl_ns, moment.time_ns)
         return line(moment, SS_NAMES[STATES[state]], local, peer, running, number, ROLES[side], inferred,
-                    None if unknown else recv_q, None if unknown else send_q, estimated and not unknown)  # fmt: skip
+                    recv_q, send_q, estimated)  # fmt: skip
 
-    def _listening(self, moment: Moment, wanted: Wanted) -> list[Row]:
-        if not wanted.state(State.LISTEN):
-            return []
-        return [
-            line(moment, "LISTEN", local, (None, None), None, None, None, True, 0, None, True)
-            for local in self.past.listeners(moment.time_ns)
-            if wanted.host(local[0]) and (not wanted.ports or local[1] in wanted.ports)
-        ]
+    def _listening(self, moment: Moment, wanted: Wanted) -> Iterator[Row]:
+        for local in self.past.listeners(moment.time_ns) if wanted.state(State.LISTEN) else ():
+            if wanted.host(local[0]) and wanted.port(local[1]):
+                yield line(moment, "LISTEN", local, (None, None), None, None, None, True, 0, None, True)
 
 
-def receive_queue(state: int, peer: dict[str, int], window_known: bool) -> tuple[int | None, bool]:
-    """Bytes received and not read, and whether that is an estimate.  peer: what the socket is sent."""
-    if state in READS_NO_MORE or peer["received"] == 0:
-        return 0, False
-    return (peer["recv_q"] if window_known else None), window_known
+class _Streams:
+    """The two streams of one socket, out of those of many: what it sends, and what it is sent."""
+
+    def __init__(self, mine: dict[str, list[int]], theirs: dict[str, list[int]], nth: int) -> None:
+        self._mine, self._theirs, self._nth = mine, theirs, nth
+
+    def mine(self, name: str) -> int:
+        return self._mine[name][self._nth]
+
+    def all(self) -> tuple[dict[str, int], dict[str, int]]:
+        """All that is known of both."""
+        at = self._nth
+        mine, theirs = ({name: values[at] for name, values in it.items()} for it in (self._mine, self._theirs))
+        return mine, theirs
+
+    def quiet(self) -> bool:
+        """Whether no timer can run in ESTABLISHED; most sockets are so."""
+        return self.mine("send_q") == 0 and self.mine("window") != 0 and self.mine("alive") == NEVER
+
+    def unread(self, state: int, window_known: bool) -> tuple[int | None, bool]:
+        """Bytes received and not read, and whether that is an estimate."""
+        if state in READS_NO_MORE or self._theirs["received"][self._nth] == 0:
+            return 0, False
+        return (self._theirs["recv_q"][self._nth] if window_known else None), window_known
 
 
 def line(
@@ -327,3 +245,17 @@ def line(
     values = (moment.seconds, local[0], state, recv_q, send_q, *local, *peer, name, expires, retries, connection,
               endpoint, inferred, estimated, moment.frame or None)  # fmt: skip
     return dict(zip(KEYS, values, strict=True))
+
+
+def frame_of(rows: Iterable[Row]) -> pandas.DataFrame:
+    """The rows as a DataFrame with the columns KEYS: whole numbers Int64 (NA: not known), timer_expires in seconds."""
+    import pandas
+
+    found = list(rows)
+    kinds = dict.fromkeys(
+        ("recv_q", "send_q", "local_port", "peer_port", "timer_retries", "connection", "frame"), "Int64"
+    )
+    kinds |= {"time": "float64", "timer_expires": "float64", "inferred": "bool", "recv_q_estimated": "bool"}
+    return pandas.DataFrame(
+        {key: pandas.Series([row[key] for row in found], dtype=kinds.get(key, "object")) for key in KEYS}
+    )
