@@ -56,6 +56,7 @@ class Story:
             raise UsageError("nothing to watch: no connection is left by --host, --port and -c")
         chosen = tuple(np.flatnonzero(self._chosen).tolist())
         self.hosts = {host: it for host, it in self.past.parts(chosen).items() if wanted.host(host)}
+        self._size = COALESCED
         self._base = -1  # of the chunk that is loaded
         self._queues = Queues(self.past.connections["capture_point"])
         self._newest = np.maximum.accumulate(self.packets["connection"].astype(np.int64))
@@ -75,16 +76,16 @@ class Story:
 
     def _load(self, row: int) -> None:
         """Follow the chunk that holds this row; what was known before it stays in `_before`."""
-        base = row // COALESCED * COALESCED
+        base = row // self._size * self._size
         if base == self._base:
             return
         if base < self._base or self._base < 0:
             self._queues = Queues(self.past.connections["capture_point"])
-            self._base = -COALESCED
+            self._base = -self._size
         while self._base < base:
-            self._base += COALESCED
+            self._base += self._size
             self._before = {name: values.copy() for name, values in self._queues.known.items()}
-            chunk = part(self.packets, min(self._base + COALESCED, self.count), self._base)
+            chunk = part(self.packets, min(self._base + self._size, self.count), self._base)
             self._order, self._series = self._queues.follow(chunk, every_sample=True)
             self._of = chunk["connection"][self._order]
 
@@ -100,7 +101,7 @@ class Story:
     def _changed(self) -> Any:
         """Rows whose packet changes queues or the count of retries of its connection's sockets."""
         changed = np.zeros(self.count, bool)
-        for base in range(0, self.count, COALESCED):
+        for base in range(0, self.count, self._size):
             self._load(base)
             new = np.ones(len(self._of), bool)
             new[1:] = self._of[1:] != self._of[:-1]

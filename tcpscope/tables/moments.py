@@ -14,6 +14,8 @@ JITTER_NS = 1_000_000_000  # packets are out of order in time by less; by more, 
 
 ROUNDED_NS = 1000  # a time that was printed to the microsecond, or held in a double, is meant as it was
 
+DOUBLE_NS = 240  # what a double of seconds since the epoch cannot tell apart
+
 
 @dataclass(frozen=True)
 class Asked:
@@ -73,6 +75,8 @@ def asked(result: Analysis, at: Any) -> Asked:
     if colon and word.lower() == "frame":
         return _frame(result, number)
     time = parsed_time(text, first)
+    if text[:1].isdigit() and "-" not in text:
+        time += DOUBLE_NS  # the packet whose time the tables gave in a double is meant to be in
     if -ROUNDED_NS < time - first < 0 or 0 < time - last < ROUNDED_NS:
         time = min(max(time, first), last)
     if not first <= time <= last:

@@ -20,7 +20,7 @@ from tcpscope.tables.moments import JITTER_NS, Asked, Moment, asked, bounds
 from tcpscope.tables.past import Endpoint, Past
 from tcpscope.tables.queues import COLUMNS, NEVER, Chunk, Queues, columns
 from tcpscope.tables.rows import Raw, Row
-from tcpscope.tables.timers import Timer, timer
+from tcpscope.tables.timers import OWES, Timer, timer
 
 if TYPE_CHECKING:
     import pandas
@@ -188,6 +188,8 @@ class Sockets:
         if begun and state != State.UNKNOWN:
             recv_q, estimated = both.unread(state, bool(self.past.window_known[number]))
             send_q = 0 if state in (State.SYN_RECEIVED, State.TIME_WAIT) else both.mine("send_q")
+            if state in OWES:  # an acknowledgment that was seen did not reach it
+                send_q = max(send_q, 1)
             if state != State.ESTABLISHED or not both.quiet():
                 k, p = both.all()
                 path = self.past.path(number, side, bool(k["sack"] and p["sack"]))

@@ -21,6 +21,7 @@ RTO_MIN = 200 * MS  # Linux; RFC 6298 says 1 s
 RTO_MAX = 120 * SECOND
 PROBE_SLACK = 2 * MS  # Linux adds two ticks to a tail loss probe's time-out
 HANDSHAKE = (State.SYN_SENT, State.SYN_RECEIVED)
+OWES = (State.SYN_SENT, State.FIN_WAIT_1, State.CLOSING, State.LAST_ACK)  # its SYN or FIN is not acknowledged
 NO_TIMER = (State.CLOSED, State.LISTEN, State.UNKNOWN)
 
 
@@ -53,11 +54,11 @@ def round_trip(k: Known, path: Path) -> int:
     return path.initial_ns
 
 
-def timeout(k: Known, path: Path) -> int:
-    """The retransmission time-out in nanoseconds, before any back-off (RFC 6298, 2, with Linux's floor)."""
+def timeout(k: Known, path: Path) -> int | None:
+    """The retransmission time-out in ns, before any back-off (RFC 6298, 2, with Linux's floor); None: not known."""
     trip = round_trip(k, path)
     if trip < 0:
-        return SECOND
+        return None  # the host has measured before the capture began
     varies = 4 * k["rttvar"] if k["srtt"] >= 0 else 2 * trip
     return min(trip + max(varies, RTO_MIN), RTO_MAX)
 
@@ -76,7 +77,7 @@ def timer(state: int, k: Known, peer: Known, path: Path, entered_ns: int, msl_ns
         return _handshake(k, now_ns)
     if k["window"] == 0 and k["send_q"] <= 1 and (k["probes"] or k["data_end"] >= k["edge"] > NEVER):
         return _persist(k, path, now_ns)
-    if k["send_q"] > 0:
+    if k["send_q"] > 0 or state in OWES:
         return _left("on", _resend_at(k, path), now_ns, k["timeouts"])
     if k["alive"] > NEVER:
         return _keep_alive(k, now_ns)
@@ -105,9 +106,9 @@ def _handshake(k: Known, now_ns: int) -> Timer:
 def _resend_at(k: Known, path: Path) -> int | None:
     """When the oldest segment under way is sent again: RFC 6298, 5; before that the tail is probed (RFC 8985, 7)."""
     started = max(k["first_sent"], k["acked"], k["resent"])
-    if started == NEVER:
-        return None
     rto = timeout(k, path)
+    if started == NEVER or rto is None:
+        return None
     expires = started + min(rto << min(k["timeouts"], 10), RTO_MAX)
     trip = round_trip(k, path)
     quiet = k["timeouts"] == 0 and k["probed"] == 0 and k["resent"] < max(k["first_sent"], k["acked"])
@@ -121,13 +122,14 @@ def _persist(k: Known, path: Path, now_ns: int) -> Timer:
     if k["probes"]:
         expires = k["probe"] + min(2 * k["probe_gap"], RTO_MAX) if k["probe_gap"] > 0 else None
     else:
-        expires = k["closed"] + timeout(k, path) if k["closed"] > NEVER else None
+        rto = timeout(k, path)
+        expires = k["closed"] + rto if k["closed"] > NEVER and rto is not None else None
     return _left("persist", expires, now_ns, k["unanswered"])
 
 
 def _keep_alive(k: Known, now_ns: int) -> Timer:
     """As the probes came before: so long after the peer's last word, or after the last probe without answer."""
-    expires = None
+    expires: int | None = None
     if k["alive_unanswered"]:
         expires = k["alive"] + k["alive_gap"] if k["alive_gap"] > 0 else None
     elif k["alive_idle"] > 0:
