@@ -78,7 +78,9 @@ def _show(files: tuple[str, ...], wanted: Wanted, options: dict[str, Any]) -> No
     found = locate(files)
     refuse_overwriting(found, options["output"])
     with progress(options["quiet"]) as show:
-        result, chunks = read_packets(found, msl=options["msl"], by_tunnel=options["by_tunnel"], progress=show)
+        result, chunks = read_packets(
+            found, msl=options["msl"], by_tunnel=options["by_tunnel"], threads=options["threads"], progress=show
+        )
         moment, rows, past = snapshot(result, chunks, options["at"], options["msl"], wanted)
     warn(result, options)
     from tcpscope.report import sockets as report
@@ -139,7 +141,9 @@ def _watch(files: tuple[str, ...], wanted: Wanted, options: dict[str, Any]) -> N
     found = locate(files)
     refuse_overwriting(found, options["output"])
     with progress(options["quiet"]) as show:
-        result, chunks = read_packets(found, msl=options["msl"], by_tunnel=options["by_tunnel"], progress=show)
+        result, chunks = read_packets(
+            found, msl=options["msl"], by_tunnel=options["by_tunnel"], threads=options["threads"], progress=show
+        )
         story = Story(result, chunks, options["msl"], wanted)
     warn(result, options)
     from tcpscope.report.watch import blocks, watch
