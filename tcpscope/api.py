@@ -126,12 +126,24 @@ class Capture:
         """A row for each TCP packet, with both endpoints' states after it."""
         from tcpscope.tables.frames import frame
 
-        chunks: Iterable[bytearray]
+        return frame("packets", self._packet_records())
+
+    def _packet_records(self) -> Iterable[bytearray]:
         if self._early is not None:
-            chunks, self._early = self._early, None
-        else:
-            chunks = analysis.packets_again(self._found, self._result, **self._options)
-        return frame("packets", chunks)
+            return self._early
+        return analysis.packets_again(self._found, self._result, **self._options)
+
+    def sockets(self, at: Any = None, *, listen: bool = True) -> pandas.DataFrame:
+        """Both hosts' sockets at a moment, a row each, as `ss -tan -o` would have listed them (docs/sockets.md).
+
+        at: seconds since the epoch, a datetime, ISO 8601 text, "+SECONDS" from the capture's start, or "frame:N",
+        just after that frame; None is the capture's end.  listen: with the listening sockets, which are inferred.
+        Raises UsageError, with the capture's span, if it is no moment of the capture.
+        """
+        from tcpscope.tables.sockets import Wanted, frame_of, snapshot
+
+        _, found, _ = snapshot(self._result, self._packet_records(), at, self._options["msl"], Wanted(listen=listen))
+        return frame_of(found)
 
     def connection(self, number: int) -> Connection:
         """The connection of this number; UsageError if there is none."""

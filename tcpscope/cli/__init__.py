@@ -19,6 +19,7 @@ COMMANDS = {
     "connections": "The table of connections.",
     "packets": "The table of packets, with both endpoints' states.",
     "events": "Every change of state of every endpoint.",
+    "sockets": "Both hosts' sockets at a moment, as ss lists them.",
     "diagram": "The ladder of one connection, with both state columns.",
     "compare": "Agreement with Wireshark's own analysis, and the reasons for the differences.",
     "dissect": "One packet in full, through Wireshark.",
