@@ -12,12 +12,13 @@ import numpy
 from tcpscope.report.plots.model import Axis, Figure, layer, panel
 from tcpscope.report.plots.sequence import NO_SCALE
 from tcpscope.report.plots.throughput import STEPS, nice, trip
-from tcpscope.report.plots.trace import FIN, SYN, Trace
+from tcpscope.report.plots.trace import FIN, SYN, Trace, as_seen_by
 from tcpscope.report.text import size, span
 
 
 def buffer(t: Trace) -> Figure:
     """Occupancy of the receiver's buffer, its size, and the rates of arrival and reading."""
+    t, moved = as_seen_by(t, 1 - t.side)
     at, windows = t.window
     layers, rates, notes = [], [], []
     if len(at):
@@ -38,8 +39,9 @@ def buffer(t: Trace) -> Figure:
             layer("step", "capacity", "largest window so far", t.time[known], capacity[known]),
         ]
         notes = [
-            "Estimates: in the buffer = largest window so far - room left in the window beyond the data seen "
-            f"(at the capture point, {t.point}); a hole counts as filled. Read = how far the window's right edge moved.",
+            "Estimates: in the buffer = largest window so far - room left in the window beyond the data "
+            "that came; a hole counts as filled. Read = how far the window's right edge moved.",
+            moved or f"The capture was taken {t.point}.",
             f"Largest window {size(float(windows.max()))}; most in the buffer {size(float(occupied[known].max()))}.",
         ]
         read = consumed(t)

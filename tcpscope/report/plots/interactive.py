@@ -96,7 +96,7 @@ def fragment(figure: Figure, name: str, size: tuple[int, int] | None = None) -> 
     model, thinned = _model(figure, *(size or size_of(figure)))
     if thinned:
         told = html.escape(", ".join(thinned))
-        notes += f"<p>Thinned to what can be told apart {ZOOM} times enlarged: {told}. --from and --to show all.</p>\n"
+        notes += f"<p>Thinned to what can be told apart {ZOOM} times enlarged: {told}. Draw a shorter time for all.</p>\n"
     return (
         f"<h1>{html.escape(figure.title)}</h1>\n<p>{html.escape(figure.subtitle)}</p>\n"
         f'<div class="plot" id="{name}"></div>\n<noscript><p>The plot needs JavaScript.</p></noscript>\n{notes}'
@@ -131,7 +131,7 @@ def _model(figure: Figure, wide: int, high: int) -> tuple[bytes, list[str]]:
         plots.append(plot)
         for it in p.layers:
             finer = Canvas(canvas.x, canvas.y, wide * ZOOM, tall * ZOOM, canvas.log)
-            drawn = it.pick(slice(0, LETTERS)) if it.shape == "marks" else thin(it, finer, FEW)
+            drawn = _letters(it, canvas) if it.shape == "marks" else it if len(it) <= FEW else thin(it, finer, FEW)
             if len(drawn) < len(it):
                 thinned.append(f"{len(it):,} {it.legend or it.text or it.role} as {len(drawn):,}")
             _glyph(plot, drawn, canvas, divisor, scale(p.axis, *canvas.y)[0])
@@ -140,6 +140,14 @@ def _model(figure: Figure, wide: int, high: int) -> tuple[bytes, list[str]]:
     holder = Document()
     holder.add_root(grid)
     return orjson.dumps(json_item(grid), option=orjson.OPT_SERIALIZE_NUMPY), list(dict.fromkeys(thinned))
+
+
+def _letters(it: Layer, canvas: Canvas) -> Layer:
+    """As many letters as do not make the browser slow; their elements are there all the same."""
+    for zoom in (ZOOM, 2, 1):
+        if len(it) > LETTERS:
+            it = thin(it, Canvas(canvas.x, canvas.y, canvas.width * zoom, canvas.height * zoom, canvas.log))
+    return it
 
 
 def _plot(p: Panel, canvas: Canvas, divisor: float, shared: Any, wide: int, tall: int) -> Any:
@@ -168,8 +176,9 @@ def _plot(p: Panel, canvas: Canvas, divisor: float, shared: Any, wide: int, tall
         plot.yaxis.major_label_overrides = dict(enumerate(p.axis.labels))
         plot.ygrid.visible = False
     elif p.axis.unit == "count":
-        from bokeh.models import NumeralTickFormatter
+        from bokeh.models import BasicTicker, NumeralTickFormatter
 
+        plot.yaxis.ticker = BasicTicker(min_interval=1, num_minor_ticks=0)
         plot.yaxis.formatter = NumeralTickFormatter(format="0,0")
     else:
         from bokeh.models import BasicTickFormatter
@@ -241,7 +250,9 @@ def _pointing(plot: Any, drawn: Any, it: Layer, data: dict[str, Any]) -> None:
     formatters: dict[str, Any] = {"@seconds": time}
     if "frame" in data:
         lines.insert(1, ("frame", "@frame"))
-    if "said" in data and it.words:
+    if "said" in data and not it.words:
+        lines.append(("count", "@said"))
+    elif "said" in data:
         words = CustomJSHover(args={"words": list(it.words)}, code="return words[value] || ''")
         formatters["@said"] = words
         lines.append(("", "@said{custom}"))
@@ -263,7 +274,7 @@ def _legend(plot: Any) -> None:
         return
     legend = plot.legend[0]
     plot.add_layout(legend, "above")
-    legend.orientation = "horizontal"
+    legend.orientation, legend.location = "horizontal", "bottom_left"
     legend.ncols = "auto" if len(legend.items) <= 6 else 6
     legend.click_policy = "hide"
     legend.border_line_color = None

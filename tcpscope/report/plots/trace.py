@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ import numpy
 
 from tcpscope.errors import UsageError
 from tcpscope.replay.layout import ANNOTATIONS, CAPTURE_POINTS, CONNECTION, PACKET, ROLES
-from tcpscope.report.text import clock, safe
+from tcpscope.report.text import clock, safe, span
 from tcpscope.tables.address import address
 from tcpscope.tables.rows import Raw
 from tcpscope.tables.values import names
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 FIN, SYN, RST, PSH, ACK, URG = 1, 2, 4, 8, 16, 32
 WRAP = 1 << 32
+ENOUGH = 1  # samples, of which the least is taken for a round trip without delay
+LEAST_SHIFT = 200_000  # nanoseconds; less cannot be seen
 
 
 def records(raw: Raw) -> NDArray[Any]:
@@ -216,6 +218,33 @@ class Trace:
     def subtitle(self) -> str:
         flow = f"{endpoint(self.record, self.role)} ({self.role}) → {endpoint(self.record, self.peer)} ({self.peer})"
         return f"{flow}, from {clock(self.start_ns / 1e9, self.utc)}"
+
+
+def reach(t: Trace, side: int) -> int:
+    """Nanoseconds from the capture point to that side and back; 0 where it is not known."""
+    shaken = int(t.record["syn_rtt_ns" if side else "ack_rtt_ns"])
+    other = ROLES[1 - side]
+    least = int(t.record[f"{other}_rtt_min_ns"]) if t.record[f"{other}_rtt_samples"] >= ENOUGH else -1
+    return min((it for it in (shaken, least) if it >= 0), default=0)
+
+
+def as_seen_by(t: Trace, side: int) -> tuple[Trace, str]:
+    """The trace as that side saw it, on the time line of what it sent itself, and a note that says so.
+
+    What the capture saw of the other side at t, this side got later, and what it did then passed the capture
+    point `reach` after t.  So the other side's packets are moved by so much.
+    """
+    shift = reach(t, side)
+    if shift < LEAST_SHIFT:
+        return t, ""
+    packets = t.packets.copy()
+    other = packets["sender"] != side
+    packets["time_ns"][other] += shift
+    packets = packets[numpy.argsort(packets["time_ns"], kind="stable")]
+    return replace(t, packets=packets), (
+        f"Captured {span(shift / 1e9)} (there and back) away from the {ROLES[side]}: what the {ROLES[1 - side]} sent is "
+        "drawn so much later, as it took effect."
+    )
 
 
 def choose_side(record: Any, asked: str | None) -> int:

@@ -9,19 +9,20 @@ import numpy
 from tcpscope.report.plots.flight import PHASES, Rounds, in_flight, phases, rounds
 from tcpscope.report.plots.model import Axis, Figure, Layer, layer, panel
 from tcpscope.report.plots.sequence import NO_SCALE
-from tcpscope.report.plots.trace import SYN, Trace
+from tcpscope.report.plots.trace import SYN, Trace, as_seen_by
 from tcpscope.report.text import size
 
 ABOVE = 4.0  # times the largest flight: a window further up is left out, and told in a note
 
 IN_FLIGHT = (
-    "In flight: sent and not acknowledged, less what SACK reported, at the capture point ({point}); "
-    "lost segments count until they are acknowledged."
+    "In flight: sent and not acknowledged, less what SACK reported; lost segments count until they are acknowledged. "
+    "The capture was taken {point}."
 )
 
 
 def window(t: Trace) -> Figure:
     """Advertised window, in flight, estimated congestion window with its phases."""
+    t, moved = as_seen_by(t, t.side)
     flight = in_flight(t)
     trips = rounds(t, flight)
     spells = phases(t, flight, trips)
@@ -34,6 +35,7 @@ def window(t: Trace) -> Figure:
     offered, notes, top = _offered(t, flight)
     notes = [
         IN_FLIGHT.format(point=t.point),
+        *filter(None, [moved]),
         "Estimates: the congestion window is never on the wire; shown is the largest flight of each round trip, which "
         "it was at least. The phases follow from how that grows and from the repairs; white: nothing to send.",
         *notes,
@@ -51,6 +53,7 @@ def window(t: Trace) -> Figure:
 
 def inflight(t: Trace) -> Figure:
     """Data in flight and the window that limits it."""
+    t, moved = as_seen_by(t, t.side)
     flight = in_flight(t)
     offered, notes, top = _offered(t, flight)
     full = numpy.flatnonzero(t.mine & t.said("window_full"))
@@ -59,7 +62,7 @@ def inflight(t: Trace) -> Figure:
         _flight_line(t, flight),
         layer("points", "full", "window full", t.time[full], flight[full], **t.about(full)),
     ]
-    notes = [IN_FLIGHT.format(point=t.point), *notes]
+    notes = [IN_FLIGHT.format(point=t.point), *filter(None, [moved]), *notes]
     return Figure(
         "inflight",
         f"In flight from the {t.role}, {t.title}",
