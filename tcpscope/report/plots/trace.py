@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 FIN, SYN, RST, PSH, ACK, URG = 1, 2, 4, 8, 16, 32
 WRAP = 1 << 32
 ENOUGH = 1  # samples, of which the least is taken for a round trip without delay
+OPT_TIMESTAMPS = 16  # of a record's options
+SMOOTH = 9  # neighbours, of which the quickest answer counts
+MOST_QUEUE = 1_000_000_000  # nanoseconds that a queue may add
 LEAST_SHIFT = 200_000  # nanoseconds; less cannot be seen
 
 
@@ -234,17 +237,51 @@ def as_seen_by(t: Trace, side: int) -> tuple[Trace, str]:
     What the capture saw of the other side at t, this side got later, and what it did then passed the capture
     point `reach` after t.  So the other side's packets are moved by so much.
     """
-    shift = reach(t, side)
-    if shift < LEAST_SHIFT:
+    base = reach(t, side)
+    if base < LEAST_SHIFT:
         return t, ""
     packets = t.packets.copy()
     other = packets["sender"] != side
-    packets["time_ns"][other] += shift
+    moved = packets["time_ns"][other] + _echoes(t, side, base)
+    packets["time_ns"][other] = numpy.maximum.accumulate(moved)
+    shift = numpy.median(packets["time_ns"][other] - t.packets["time_ns"][other]) / 1e9
     packets = packets[numpy.argsort(packets["time_ns"], kind="stable")]
     return replace(t, packets=packets), (
-        f"Captured {span(shift / 1e9)} (there and back) away from the {ROLES[side]}: what the {ROLES[1 - side]} sent is "
-        "drawn so much later, as it took effect."
+        f"Captured {span(float(shift))} (there and back, estimated) away from the {ROLES[side]}: what the "
+        f"{ROLES[1 - side]} sent is drawn so much later, when it took effect."
     )
+
+
+def _echoes(t: Trace, side: int, base: int) -> NDArray[Any]:
+    """For every packet of the other side, how long until an answer to it passed: `base`, or what the timestamps show.
+
+    The first packet of this side that echoes a timestamp was sent after the first that bore it had come (as in
+    passive ping).  Only where this side was sending all the time does it tell the path and not the program.
+    """
+    packets = t.packets
+    mine = packets["sender"] == side
+    stamped = packets["options"] & OPT_TIMESTAMPS != 0
+    times = packets["time_ns"]
+    data = numpy.flatnonzero(mine & stamped & (packets["length"] > 0))
+    theirs = numpy.flatnonzero(~mine & stamped)
+    found = numpy.full(int((~mine).sum()), base, numpy.int64)
+    if len(data) < SMOOTH or not len(theirs):
+        return found
+    echoes, first = numpy.unique(packets["ts_ecr"][data], return_index=True)
+    stamps, borne = numpy.unique(packets["ts_val"][theirs], return_index=True)
+    _, at, of = numpy.intersect1d(echoes, stamps, assume_unique=True, return_indices=True)
+    answer, asked = data[first[at]], theirs[borne[of]]
+    since = numpy.diff(times[data], prepend=times[data[0]] - base)[first[at]]
+    taken = times[answer] - times[asked]
+    good = (taken >= 0) & (taken < base + MOST_QUEUE) & (since < base // 2)
+    order = numpy.argsort(times[asked][good], kind="stable")
+    when, taken = times[asked][good][order], taken[good][order]
+    if len(taken) < SMOOTH:
+        return found
+    least = numpy.lib.stride_tricks.sliding_window_view(
+        numpy.pad(taken, SMOOTH // 2, mode="edge"), 2 * (SMOOTH // 2) + 1
+    ).min(axis=1)
+    return numpy.interp(times[~mine], when, numpy.maximum(least, base)).astype(numpy.int64)
 
 
 def choose_side(record: Any, asked: str | None) -> int:
