@@ -10,7 +10,7 @@ import click
 
 from tcpscope.cli.common import common, files, progress, refuse_overwriting, warn
 from tcpscope.errors import UsageError
-from tcpscope.report.plots import CAPTURE_KINDS, CONNECTION_KINDS, KINDS, known
+from tcpscope.report.plots import CAPTURE_KINDS, KINDS, known
 from tcpscope.report.text import safe
 from tcpscope.tables.analysis import Analysis, analyse, locate
 from tcpscope.tables.analysis import packets as read_packets
@@ -39,16 +39,21 @@ class Size(click.ParamType):  # type: ignore[type-arg, unused-ignore]  # generic
 
 @click.command("plot")
 @files
-@click.option("-c", "--connection", type=int, default=0, show_default=True, metavar="N", help="Which connection.")
-@click.option("--side", type=click.Choice(["client", "server"]),
-              help="Whose data.  [default: of the side that sent more]")
+@click.option("-c", "--connection", type=int, metavar="N", help="Which connection.  [default: 0]")
+@click.option(
+    "--side", type=click.Choice(["client", "server"]), help="Whose data.  [default: of the side that sent more]"
+)
 @click.option("--from", "since", metavar="TIME", help="From here: +SECONDS, epoch seconds, or ISO 8601.")
 @click.option("--to", "until", metavar="TIME", help="Up to here.")
 @click.option("--size", type=Size(), help="Pixels, such as 1200x700.")
-@click.option("--format", "form", type=click.Choice(["svg", "png", "html", "json"]),
-              help="[default: by the name after -o, else svg]")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["svg", "png", "html", "json"]),
+    help="[default: by the name after -o, else svg]",
+)
 @common
-def command(files: tuple[str, ...], connection: int, output: str | None, **options: Any) -> None:
+def command(files: tuple[str, ...], connection: int | None, output: str | None, **options: Any) -> None:
     """Draw a connection, or the whole capture: FILE… KIND.
 
     \b
@@ -75,6 +80,8 @@ def command(files: tuple[str, ...], connection: int, output: str | None, **optio
     -o, an SVG is written into the current directory.
     """
     kind, paths = _kind(files)
+    if kind in CAPTURE_KINDS and (connection is not None or options["side"]):
+        raise UsageError(f"{kind} is about the whole capture: leave out -c and --side")
     form = _form(options["form"], output)
     found = locate(paths)
     refuse_overwriting(found, output)
@@ -82,7 +89,7 @@ def command(files: tuple[str, ...], connection: int, output: str | None, **optio
         if kind in CAPTURE_KINDS:
             result, draw = _capture(found, kind, options, show)
         else:
-            result, draw = _connection(found, kind, connection, options, show)
+            result, draw = _connection(found, kind, connection or 0, options, show)
     warn(result, options)
     figure = _shown(draw(), result, options)
     data = figure.render(form, options["size"])

@@ -15,7 +15,6 @@ from tcpscope.errors import UsageError
 
 if TYPE_CHECKING:
     from tcpscope.report.plots.model import Figure
-    from tcpscope.tables.rows import Raw
 
 CONNECTION_KINDS = {  # kind: module
     "sequence": "sequence",
@@ -34,6 +33,7 @@ EMPTY = {
     "throughput": "the {role} sent no data in this capture",
     "buffer": "the {peer} advertised no window in this capture",
     "retransmissions": "nothing was sent again",
+    "states": "no endpoint's state is known",
 }
 
 
@@ -116,5 +116,5 @@ def _filled(figure: Figure, trace: Any = None) -> Figure:
         return figure
     role, peer = (trace.role, trace.peer) if trace is not None else ("", "")
     why = EMPTY.get(figure.kind, "the {role} sent nothing in this capture").format(role=role, peer=peer)
-    other = f"; try --side {peer}" if role and len(trace.packets) else ""
+    other = f"; try --side {peer}" if trace is not None and trace.theirs("unique_bytes") else ""
     raise UsageError(f"nothing to plot: {why}{other}")

@@ -73,7 +73,8 @@ def _data_end(t: Trace) -> numpy.ndarray:
     flags = t.packets["flags"]
     sent = t.mine & ~t.reset & ~t.reminders & ~t.said("bad_checksum")
     ends = numpy.where(sent, t.end - ((flags & FIN) != 0), 0)
-    return numpy.maximum(numpy.maximum.accumulate(ends), t.acked_up_to)
+    found: numpy.ndarray = numpy.maximum(numpy.maximum.accumulate(ends), t.acked_up_to)
+    return found
 
 
 def _edges(t: Trace) -> tuple[numpy.ndarray, numpy.ndarray]:
@@ -102,4 +103,5 @@ def consumed(t: Trace) -> numpy.ndarray:
     # only a window tells: between two of them arrivals fill the buffer and nothing is known of reading
     level = numpy.zeros(len(t.packets), numpy.int64)
     level[at] = (_data_end(t) - occupied)[at]
-    return numpy.maximum.accumulate(level)
+    found: numpy.ndarray = numpy.maximum.accumulate(level)
+    return found

@@ -15,7 +15,7 @@ from typing import Any
 import numpy
 
 from tcpscope.report.plots.model import Axis, Figure, Layer, Panel
-from tcpscope.report.plots.palette import GRID, GREY, INK, ROLES
+from tcpscope.report.plots.palette import GREY, GRID, INK, ROLES
 from tcpscope.report.plots.static import height, limits, size_of
 from tcpscope.report.plots.thin import Canvas, thin
 from tcpscope.report.plots.units import scale
@@ -96,7 +96,9 @@ def fragment(figure: Figure, name: str, size: tuple[int, int] | None = None) -> 
     model, thinned = _model(figure, *(size or size_of(figure)))
     if thinned:
         told = html.escape(", ".join(thinned))
-        notes += f"<p>Thinned to what can be told apart {ZOOM} times enlarged: {told}. Draw a shorter time for all.</p>\n"
+        notes += (
+            f"<p>Thinned to what can be told apart {ZOOM} times enlarged: {told}. Draw a shorter time for all.</p>\n"
+        )
     return (
         f"<h1>{html.escape(figure.title)}</h1>\n<p>{html.escape(figure.subtitle)}</p>\n"
         f'<div class="plot" id="{name}"></div>\n<noscript><p>The plot needs JavaScript.</p></noscript>\n{notes}'
@@ -118,7 +120,7 @@ def _model(figure: Figure, wide: int, high: int) -> tuple[bytes, list[str]]:
 
     view = limits(figure)
     divisor, name = scale(Axis("time since the first packet", "time"), *view)
-    shared = Range1d(view[0] / divisor, view[1] / divisor)
+    shared = Range1d(start=view[0] / divisor, end=view[1] / divisor)
     thinned: list[str] = []
     plots = []
     total = sum(p.weight for p in figure.panels)
@@ -136,7 +138,9 @@ def _model(figure: Figure, wide: int, high: int) -> tuple[bytes, list[str]]:
                 thinned.append(f"{len(it):,} {it.legend or it.text or it.role} as {len(drawn):,}")
             _glyph(plot, drawn, canvas, divisor, scale(p.axis, *canvas.y)[0])
         _legend(plot)
-    grid = gridplot([[it] for it in plots], merge_tools=True, sizing_mode="stretch_width", toolbar_options={"logo": None})
+    grid = gridplot(
+        [[it] for it in plots], merge_tools=True, sizing_mode="stretch_width", toolbar_options={"logo": None}
+    )
     holder = Document()
     holder.add_root(grid)
     return orjson.dumps(json_item(grid), option=orjson.OPT_SERIALIZE_NUMPY), list(dict.fromkeys(thinned))
@@ -155,11 +159,11 @@ def _plot(p: Panel, canvas: Canvas, divisor: float, shared: Any, wide: int, tall
     from bokeh.plotting import figure as new
 
     by, name = scale(p.axis, *canvas.y)
-    low, high = canvas.y[0] / by, canvas.y[1] / by
     rows = p.axis.unit == "row"
+    start, end = (value / by for value in (canvas.y[::-1] if rows else canvas.y))  # the first row on top
     wheel = WheelZoomTool(dimensions="width" if rows else "both")
     plot = new(
-        width=wide, height=max(tall, 120), x_range=shared, y_range=Range1d(high, low) if rows else Range1d(low, high),
+        width=wide, height=max(tall, 120), x_range=shared, y_range=Range1d(start=start, end=end),
         y_axis_type="log" if p.axis.log else "linear", y_axis_label=name,
         tools=[PanTool(), BoxZoomTool(), wheel, ResetTool(), SaveTool()], sizing_mode="stretch_width",
         background_fill_color="white", lod_threshold=30000,
@@ -235,7 +239,9 @@ def _glyph(plot: Any, it: Layer, canvas: Canvas, divisor: float, by: float) -> N
     elif it.shape == "boxes":
         drawn = plot.quad("x", "x2", "y2", "y", **surface, **more)
     else:
-        drawn = plot.varea_step("x", "y", "y2", step_mode="after", fill_color=style.colour, fill_alpha=style.alpha, **more)
+        drawn = plot.varea_step(
+            "x", "y", "y2", step_mode="after", fill_color=style.colour, fill_alpha=style.alpha, **more
+        )
     _pointing(plot, drawn, it, data)
 
 
@@ -261,9 +267,8 @@ def _pointing(plot: Any, drawn: Any, it: Layer, data: dict[str, Any]) -> None:
         lines.append((name, "@y{0,0.[000000]}"))
     elif it.shape == "bars":
         lines += [(f"from, {name}", "@y{0,0.[000000]}"), ("to", "@y2{0,0.[000000]}")]
-    mode = "mouse"
     plot.add_tools(
-        HoverTool(renderers=[drawn], tooltips=lines, formatters=formatters, mode=mode, visible=False,
+        HoverTool(renderers=[drawn], tooltips=lines, formatters=formatters, visible=False,
                   line_policy="prev" if it.shape == "step" else "nearest")
     )  # fmt: skip
 

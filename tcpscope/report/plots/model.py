@@ -127,6 +127,10 @@ class Figure:
             self, default=str, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE | orjson.OPT_INDENT_2
         )
 
+    def between(self, since: float | None = None, until: float | None = None) -> Figure:
+        """Only what lies between two times, seconds since the figure's start; UsageError if nothing does."""
+        return cut(self, since, until)
+
     def render(self, form: str, size: tuple[int, int] | None = None) -> bytes:
         """form: svg, png, html or json."""
         if form == "json":
@@ -168,11 +172,10 @@ def layer(shape: Shape, role: str, legend: str, x: Any, y: Any = None, **more: A
     """A Layer of whatever can be made an array."""
     import numpy
 
-    arrays = {name: None if more.get(name) is None else numpy.asarray(more.pop(name)) for name in ("x2", "y2")}
-    more = {name: value for name, value in more.items() if name not in arrays}
-    return Layer(
-        shape, role, legend, numpy.asarray(x, dtype=float), None if y is None else numpy.asarray(y), **arrays, **more
-    )
+    for name in ("x2", "y2"):
+        if more.get(name) is not None:
+            more[name] = numpy.asarray(more[name])
+    return Layer(shape, role, legend, numpy.asarray(x, dtype=float), None if y is None else numpy.asarray(y), **more)
 
 
 def panel(axis: Axis, layers: list[Layer], weight: float = 1.0) -> Panel:

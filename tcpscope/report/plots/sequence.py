@@ -11,7 +11,6 @@ from tcpscope.report.plots.model import Axis, Figure, Layer, layer, panel
 from tcpscope.report.plots.trace import FIN, PSH, SYN, URG, Trace
 from tcpscope.report.text import size
 
-
 ABOVE = 4.0  # times the range of the data: a window line that goes higher leaves the axis
 LETTERS = {
     "R": "sent again",

@@ -10,8 +10,8 @@ from typing import Any
 import numpy
 
 from tcpscope.report.plots.model import Axis, Figure, Layer, Panel
-from tcpscope.report.plots.palette import GRID, GREY, INK, PAPER, ROLES
-from tcpscope.report.plots.thin import Canvas, thin
+from tcpscope.report.plots.palette import GREY, GRID, INK, PAPER, ROLES
+from tcpscope.report.plots.thin import Canvas, thin, unchanging
 from tcpscope.report.plots.units import scale
 from tcpscope.report.text import span
 
@@ -24,10 +24,9 @@ AXIS = 48  # below the lowest panel: numbers and name
 ROW = 17  # a row of the legend
 LINE = 14  # a line of the notes
 CHARACTER = 5.6  # pixels, at the notes' size
-LABEL = 5.9  # pixels a character of the legend
 PAD = 0.02  # of the width, left and right of the data
 HEAD = 0.07  # of the height, above the data, for letters
-SETTINGS = {
+SETTINGS: dict[Any, Any] = {
     "svg.hashsalt": "tcpscope",
     "svg.fonttype": "none",
     "font.size": 9,
@@ -148,8 +147,10 @@ def _draw(figure: Figure, sheet: Any, wide: int, high: int) -> None:
         drawn_panels.append((p, axes))
         for it in p.layers:
             drawn = thin(it, canvas)
-            if len(drawn) < len(it) and it.shape != "marks" and it.legend:
-                thinned.append(f"{len(it):,} {it.legend} as {len(drawn):,}")
+            kept = len(drawn)
+            drawn = unchanging(drawn)
+            if kept < len(it) and it.shape != "marks" and it.legend:
+                thinned.append(f"{len(it):,} {it.legend} as {kept:,}")
             _layer(axes, drawn, canvas)
         _axes(axes, p.axis, canvas, last=i == len(figure.panels) - 1)
         y -= GAP
@@ -197,13 +198,18 @@ def _short(text: str, room: float) -> str:
     return text if len(text) <= room else text[: int(room) - 1] + "…"
 
 
+def _long(text: str) -> float:
+    """Pixels of a legend's text, a little more than it takes."""
+    return sum(8.2 if char.isupper() or char == "_" else 6.1 for char in text)
+
+
 def _legend_grid(entries: list[tuple[str, Layer]], room: int) -> tuple[int, int]:
     """Columns and rows; matplotlib fills column by column, each as wide as its longest text."""
     for columns in range(len(entries), 1, -1):
         rows = -(-len(entries) // columns)
         used = -(-len(entries) // rows)
         texts = [text for text, _ in entries]
-        width = sum(max(map(len, texts[i * rows : (i + 1) * rows])) * LABEL + 46 for i in range(used))
+        width = sum(max(map(_long, texts[i * rows : (i + 1) * rows])) + 48 for i in range(used))
         if width <= room:
             return used, rows
     return 1, len(entries)
@@ -270,7 +276,7 @@ def Scaled(divisor: float, ticks: int) -> Any:  # noqa: N802 - stands for a clas
 
     class Locator(MaxNLocator):
         def tick_values(self, vmin: float, vmax: float) -> Any:
-            return super().tick_values(vmin / divisor, vmax / divisor) * divisor
+            return numpy.asarray(super().tick_values(vmin / divisor, vmax / divisor)) * divisor
 
     return Locator(ticks, steps=[1, 2, 2.5, 5, 10])
 

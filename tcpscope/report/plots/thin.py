@@ -100,3 +100,15 @@ def _letters(layer: Layer, canvas: Canvas) -> Layer:
     cell_x = numpy.floor(canvas.column(layer.x) / (GLYPH[0] * max(longest * 0.7, 1)))
     cell_y = numpy.floor(canvas.row(layer.y) / GLYPH[1])
     return layer.pick(_firsts(cell_x, cell_y))
+
+
+def unchanging(layer: Layer) -> Layer:
+    """A step or an area without the points at which nothing changes."""
+    if layer.shape not in ("step", "area") or len(layer) < 3:
+        return layer
+    keep = numpy.zeros(len(layer), bool)
+    keep[[0, -1]] = True
+    for values in (layer.y, layer.y2):
+        if values is not None:
+            keep[1:] |= values[1:] != values[:-1]
+    return layer.pick(keep)

@@ -169,9 +169,9 @@ class Trace:
     @cached_property
     def reminders(self) -> NDArray[Any]:
         """The sender's keep-alives and empty probes: they carry a number from before."""
-        return self.mine & self.said("keep_alive") | (
-            self.mine & self.said("zero_window_probe") & (self.packets["length"] == 0)
-        )
+        empty = self.packets["length"] == 0
+        found: NDArray[Any] = self.mine & (self.said("keep_alive") | (self.said("zero_window_probe") & empty))
+        return found
 
     @cached_property
     def first_times(self) -> NDArray[Any]:
@@ -215,7 +215,7 @@ class Trace:
     def point(self) -> str:
         """Where the capture was taken, in words."""
         word = CAPTURE_POINTS[int(self.record["capture_point"])]
-        return {"unknown": "place unknown", "middle": "in the middle"}.get(word, f"at the {word}")
+        return {"unknown": "at an unknown place", "middle": "in the middle"}.get(word, f"at the {word}")
 
     @property
     def subtitle(self) -> str:
@@ -225,6 +225,8 @@ class Trace:
 
 def reach(t: Trace, side: int) -> int:
     """Nanoseconds from the capture point to that side and back; 0 where it is not known."""
+    if CAPTURE_POINTS[int(t.record["capture_point"])] == "unknown" and t.own("syn_packets") and t.theirs("syn_packets"):
+        return 0  # the handshake leaves it open on which side the way is long
     shaken = int(t.record["syn_rtt_ns" if side else "ack_rtt_ns"])
     other = ROLES[1 - side]
     least = int(t.record[f"{other}_rtt_min_ns"]) if t.record[f"{other}_rtt_samples"] >= ENOUGH else -1
@@ -281,7 +283,8 @@ def _echoes(t: Trace, side: int, base: int) -> NDArray[Any]:
     least = numpy.lib.stride_tricks.sliding_window_view(
         numpy.pad(taken, SMOOTH // 2, mode="edge"), 2 * (SMOOTH // 2) + 1
     ).min(axis=1)
-    return numpy.interp(times[~mine], when, numpy.maximum(least, base)).astype(numpy.int64)
+    found[:] = numpy.interp(times[~mine], when, numpy.maximum(least, base))
+    return found
 
 
 def choose_side(record: Any, asked: str | None) -> int:

@@ -59,7 +59,8 @@ def waterfall(w: Whole) -> Figure:
     opened = numpy.where(unopened, start, opened)
     closing = _first(events, into(*CLOSING), numbers)
     resting = _first(events, into("TIME_WAIT"), numbers, numpy.maximum)
-    over = _first(events, into("CLOSED"), numbers, numpy.maximum)
+    rested = events["old"] == STATES.index("TIME_WAIT")
+    over = _first(events, rested & into("CLOSED"), numbers, numpy.maximum)
     rests = resting != NEVER
     capture_end = int(w.records["end_ns"].max())
     done = numpy.where(rests, numpy.where((over == NEVER) | (over < resting), capture_end, over), end)

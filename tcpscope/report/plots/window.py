@@ -1,4 +1,4 @@
-"""What held the sender back: the receiver's window, the data in flight, and the congestion window as far as it shows."""
+"""What held the sender back: the receiver's window, data in flight, the congestion window as far as it shows."""
 
 from __future__ import annotations
 
