@@ -103,7 +103,7 @@ def rounds(t: Trace, flight: NDArray[Any]) -> Rounds:
         return Rounds(begin, begin, begin, 0)
     end = min(answered, len(sent) - 1)
     offered = advertised(t)
-    share = numpy.where(offered > 0, flight / numpy.maximum(offered, 1), 0.0)
+    share = numpy.where(offered > 0, flight / numpy.maximum(offered, 1), offered == 0)  # a closed window is full
     return Rounds(begin, numpy.maximum.reduceat(flight, begin), numpy.maximum.reduceat(share, begin), end)
 
 

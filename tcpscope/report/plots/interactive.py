@@ -21,7 +21,7 @@ from tcpscope.report.plots.thin import Canvas, thin
 from tcpscope.report.plots.units import scale
 
 ZOOM = 8  # times closer than the whole, before what shares a pixel can be told
-FEW = 20_000  # elements of a layer that are all kept
+FEW = 2_500  # times that, elements of a layer that are all kept
 LETTERS = 600  # written at once; more would be slow, and black
 DASHES = {"": "solid", "dash": "dashed", "dot": "dotted"}
 MARKERS = {"o": "circle", "x": "x", "D": "diamond", "|": "dash", "_": "dash", "v": "inverted_triangle",
@@ -90,14 +90,18 @@ def library() -> str:
     return f'<script type="text/plain" id="tcpscope-library">{_packed(script.read_bytes())}</script>\n{LOADER}'
 
 
-def fragment(figure: Figure, name: str, size: tuple[int, int] | None = None) -> str:
-    """One figure for a page that ends with `library()`.  name: an HTML id, different for each of a page."""
+def fragment(figure: Figure, name: str, size: tuple[int, int] | None = None, zoom: int = ZOOM) -> str:
+    """One figure for a page that ends with `library()`.
+
+    name: an HTML id, different for each of a page.  zoom: how much closer one may look before what was on one
+    pixel is missed; the file's size grows with it.
+    """
     notes = "".join(f"<p>{html.escape(note)}</p>\n" for note in figure.notes)
-    model, thinned = _model(figure, *(size or size_of(figure)))
+    model, thinned = _model(figure, *(size or size_of(figure)), zoom)
     if thinned:
         told = html.escape(", ".join(thinned))
         notes += (
-            f"<p>Thinned to what can be told apart {ZOOM} times enlarged: {told}. Draw a shorter time for all.</p>\n"
+            f"<p>Thinned to what can be told apart {zoom} times enlarged: {told}. Draw a shorter time for all.</p>\n"
         )
     return (
         f"<h1>{html.escape(figure.title)}</h1>\n<p>{html.escape(figure.subtitle)}</p>\n"
@@ -110,7 +114,7 @@ def _packed(data: bytes) -> str:
     return base64.b64encode(gzip.compress(data, 9, mtime=0)).decode()
 
 
-def _model(figure: Figure, wide: int, high: int) -> tuple[bytes, list[str]]:
+def _model(figure: Figure, wide: int, high: int, zoom: int) -> tuple[bytes, list[str]]:
     """The figure as Bokeh's JSON, and what was thinned."""
     import orjson
     from bokeh.document import Document
@@ -132,8 +136,10 @@ def _model(figure: Figure, wide: int, high: int) -> tuple[bytes, list[str]]:
         plot.xaxis.axis_label = name if last else None
         plots.append(plot)
         for it in p.layers:
-            finer = Canvas(canvas.x, canvas.y, wide * ZOOM, tall * ZOOM, canvas.log)
-            drawn = _letters(it, canvas) if it.shape == "marks" else it if len(it) <= FEW else thin(it, finer, FEW)
+            finer = Canvas(canvas.x, canvas.y, wide * zoom, tall * zoom, canvas.log)
+            drawn = (
+                _letters(it, canvas, zoom) if it.shape == "marks" else it if len(it) <= FEW * zoom else thin(it, finer)
+            )
             if len(drawn) < len(it):
                 thinned.append(f"{len(it):,} {it.legend or it.text or it.role} as {len(drawn):,}")
             _glyph(plot, drawn, canvas, divisor, scale(p.axis, *canvas.y)[0])
@@ -146,9 +152,9 @@ def _model(figure: Figure, wide: int, high: int) -> tuple[bytes, list[str]]:
     return orjson.dumps(json_item(grid), option=orjson.OPT_SERIALIZE_NUMPY), list(dict.fromkeys(thinned))
 
 
-def _letters(it: Layer, canvas: Canvas) -> Layer:
+def _letters(it: Layer, canvas: Canvas, closest: int) -> Layer:
     """As many letters as do not make the browser slow; their elements are there all the same."""
-    for zoom in (ZOOM, 2, 1):
+    for zoom in (closest, 2, 1):
         if len(it) > LETTERS:
             it = thin(it, Canvas(canvas.x, canvas.y, canvas.width * zoom, canvas.height * zoom, canvas.log))
     return it
@@ -201,13 +207,14 @@ def _glyph(plot: Any, it: Layer, canvas: Canvas, divisor: float, by: float) -> N
     if not len(it):
         return
     style = ROLES[it.role]
-    data: dict[str, Any] = {"x": it.x / divisor, "seconds": it.x}
+    data: dict[str, Any] = {"x": it.x / divisor}
     for column, values, unit in (("y", it.y, by), ("x2", it.x2, divisor), ("y2", it.y2, by)):
         if values is not None:
             data[column] = values.astype(float) / unit
-    if it.frames is not None:
+    quiet = it.shape in ("area", "bands", "marks") or it.role == "ack tick"  # not worth pointing at
+    if it.frames is not None and not quiet:
         data["frame"] = it.frames.astype(numpy.int32)
-    if it.said is not None:
+    if it.said is not None and not quiet:
         data["said"] = it.said.astype(numpy.int32)
     if it.shape == "marks":
         data["text"] = list(it.text) if isinstance(it.text, tuple) else [it.text] * len(it)
@@ -242,18 +249,17 @@ def _glyph(plot: Any, it: Layer, canvas: Canvas, divisor: float, by: float) -> N
         drawn = plot.varea_step(
             "x", "y", "y2", step_mode="after", fill_color=style.colour, fill_alpha=style.alpha, **more
         )
-    _pointing(plot, drawn, it, data)
+    if not quiet:
+        _pointing(plot, drawn, it, data, divisor)
 
 
-def _pointing(plot: Any, drawn: Any, it: Layer, data: dict[str, Any]) -> None:
+def _pointing(plot: Any, drawn: Any, it: Layer, data: dict[str, Any], divisor: float) -> None:
     """A tooltip: frame, time, value, annotations."""
     from bokeh.models import CustomJSHover, HoverTool
 
-    if it.shape in ("area", "bands") or it.role == "ack tick":
-        return
-    time = CustomJSHover(code="return value.toFixed(6) + ' s'")
-    lines = [("", it.legend or it.role), ("time", "@seconds{custom}")]
-    formatters: dict[str, Any] = {"@seconds": time}
+    time = CustomJSHover(args={"by": divisor}, code="return (value * by).toFixed(6) + ' s'")
+    lines = [("", it.legend or it.role), ("time", "@x{custom}")]
+    formatters: dict[str, Any] = {"@x": time}
     if "frame" in data:
         lines.insert(1, ("frame", "@frame"))
     if "said" in data and not it.words:

@@ -156,6 +156,7 @@ class Figure:
         return f"<Figure {self.kind}: {self.title}, {drawn} elements>"
 
 
+HELD = ("line", "step", "area")  # what holds between its points
 FORMS = ("svg", "png", "html", "json")
 
 
@@ -198,16 +199,23 @@ def cut(figure: Figure, since: float | None, until: float | None) -> Figure:
         for it in p.layers:
             end = it.x if it.x2 is None else it.x2
             seen = (end >= first) & (it.x <= last)
-            if it.shape in ("line", "step", "area") and len(it):
+            if it.shape in HELD and len(it):
                 before = numpy.flatnonzero(it.x < first)[-1:]
                 after = numpy.flatnonzero(it.x > last)[:1]
                 seen[before] = True
                 seen[after] = True
-            kept.append(it.pick(seen))
+            part = it.pick(seen)
+            if it.shape == "area" and bool((part.y == part.y2).all()):  # type: ignore[union-attr]
+                continue  # a state that nobody is in
+            kept.append(part)
         panels.append(panel(p.axis, kept, p.weight))
     inside = any(
-        bool(((it.x <= last) & ((it.x if it.x2 is None else it.x2) >= first)).any()) for p in panels for it in p.layers
-    )
+        reach[0] <= last and reach[1] >= first
+        for p in figure.panels
+        for it in p.layers
+        if len(it) and it.shape in HELD
+        for reach in (_reach(it),)
+    ) or any(len(it) for p in panels for it in p.layers if it.shape not in HELD)
     if not inside or first > last:
         raise UsageError(
             f"nothing to plot between {first:.6g} s and {last:.6g} s; it lasts {max(ends, default=0):.6g} s"

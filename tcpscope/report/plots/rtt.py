@@ -8,7 +8,7 @@ from typing import Any
 import numpy
 
 from tcpscope.report.plots.model import Axis, Figure, Layer, layer, panel
-from tcpscope.report.plots.trace import SYN, Trace
+from tcpscope.report.plots.trace import LEAST_SHIFT, SYN, Trace, reach
 from tcpscope.report.text import span
 
 GRANULARITY = 0.001  # seconds; RFC 6298's G
@@ -42,6 +42,12 @@ def rtt(t: Trace) -> Figure:
         "A sample is the time from a segment to the ACK that first covers it, seen from where the capture was taken "
         f"({t.point}); segments sent twice give none (Karn)."
     ]
+    far = reach(t, t.side)
+    if far >= LEAST_SHIFT:
+        notes.append(
+            f"The {t.role} is {span(far / 1e9)} (there and back) away from where the capture was taken: the round "
+            "trips that it saw itself were longer by that, and so was its time-out."
+        )
     timers: list[Layer] = []
     waits, waited = _waits(t)
     if len(at):

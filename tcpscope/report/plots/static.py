@@ -24,7 +24,7 @@ AXIS = 48  # below the lowest panel: numbers and name
 ROW = 17  # a row of the legend
 LINE = 14  # a line of the notes
 CHARACTER = 5.6  # pixels, at the notes' size
-PAD = 0.02  # of the width, left and right of the data
+PAD = 0.03  # of the width, left and right of the data
 HEAD = 0.07  # of the height, above the data, for letters
 SETTINGS: dict[Any, Any] = {
     "svg.hashsalt": "tcpscope",
@@ -78,7 +78,7 @@ def height(p: Panel, view: tuple[float, float]) -> tuple[float, float]:
         end = it.x if it.x2 is None else it.x2
         inside = (end >= view[0]) & (it.x <= view[1])
         if it.shape in ("line", "step", "area"):  # what is held from before the view
-            inside = inside | numpy.append(inside[1:], False) if len(inside) else inside
+            inside[numpy.flatnonzero(it.x < view[0])[-1:]] = True
         for values in (it.y, it.y2):
             if values is not None:
                 kept = values[inside].astype(float)

@@ -12,6 +12,7 @@ from tcpscope.report.plots.sequence import NO_SCALE
 from tcpscope.report.plots.trace import SYN, Trace, as_seen_by
 from tcpscope.report.text import size
 
+STEPS = 400  # of the estimate
 ABOVE = 4.0  # times the largest flight: a window further up is left out, and told in a note
 
 IN_FLIGHT = (
@@ -80,16 +81,18 @@ def _flight_line(t: Trace, flight: Any) -> Layer:
 
 
 def _estimate(t: Trace, trips: Rounds) -> Layer:
+    """The largest flight of each round, or of several where they are too short to be told apart."""
     if not len(trips.starts):
         return layer("step", "estimate", "", [], [])
-    return layer(
-        "step",
-        "estimate",
-        "congestion window, at least (estimate)",
-        numpy.append(t.time[trips.starts], t.time[trips.end]),
-        numpy.append(trips.most, trips.most[-1]),
-        frames=t.packets["frame"][numpy.append(trips.starts, trips.starts[-1])],
-    )
+    at, most = trips.starts, trips.most
+    wide = (t.time[trips.end] - t.time[at[0]]) / STEPS
+    if len(at) > STEPS and wide > 0:
+        cell = ((t.time[at] - t.time[at[0]]) / wide).astype(int)
+        first = numpy.flatnonzero(numpy.r_[True, numpy.diff(cell) != 0])
+        at, most = at[first], numpy.maximum.reduceat(most, first)
+    x, y = numpy.append(t.time[at], t.time[trips.end]), numpy.append(most, most[-1])
+    frames = t.packets["frame"][numpy.append(at, at[-1])]
+    return layer("step", "estimate", "congestion window, at least (estimate)", x, y, frames=frames)
 
 
 def _offered(t: Trace, flight: Any) -> tuple[list[Layer], list[str], float | None]:
