@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tcpscope.cli.common import common, files, progress, refuse_overwriting, warn
+from tcpscope.cli.common import common, progress, refuse_overwriting, warn
 from tcpscope.errors import UsageError
 from tcpscope.report.plots import CAPTURE_KINDS, KINDS, known
 from tcpscope.report.text import safe
@@ -38,14 +38,14 @@ class Size(click.ParamType):  # type: ignore[type-arg, unused-ignore]  # generic
 
 
 @click.command("plot")
-@files
+@click.argument("files", nargs=-1, required=True, metavar="FILE… KIND", type=click.Path())
 @click.option("-c", "--connection", type=int, metavar="N", help="Which connection.  [default: 0]")
 @click.option(
     "--side", type=click.Choice(["client", "server"]), help="Whose data.  [default: of the side that sent more]"
 )
 @click.option("--from", "since", metavar="TIME", help="From here: +SECONDS, epoch seconds, or ISO 8601.")
 @click.option("--to", "until", metavar="TIME", help="Up to here.")
-@click.option("--size", type=Size(), help="Pixels, such as 1200x700.")
+@click.option("--size", type=Size(), metavar="WxH", help="Pixels, such as 1200x700.")
 @click.option(
     "--format",
     "form",
@@ -132,7 +132,7 @@ def _capture(found: Sources, kind: str, options: dict[str, Any], show: Any) -> t
         result, chunks = read_packets(found, **settings)
         repeated = repetitions(chunks)
     else:
-        result = analyse(found, keep_past=False, **settings)
+        result = analyse(found, keep_past=False, threads=options["threads"], **settings)
     return result, lambda: of_capture(
         kind, result.connections, result.events, repeated, result.names, utc=options["utc"]
     )
