@@ -126,13 +126,13 @@ def _capture(found: Sources, kind: str, options: dict[str, Any], show: Any) -> t
     from tcpscope.report.plots import of_capture
     from tcpscope.report.plots.whole import repetitions
 
-    settings = {"msl": options["msl"], "by_tunnel": options["by_tunnel"], "progress": show}
+    settings = {"progress": show} | {name: options[name] for name in ("msl", "by_tunnel", "threads")}
     repeated = None
     if kind == "retransmissions":
         result, chunks = read_packets(found, **settings)
         repeated = repetitions(chunks)
     else:
-        result = analyse(found, keep_past=False, threads=options["threads"], **settings)
+        result = analyse(found, keep_past=False, **settings)
     return result, lambda: of_capture(
         kind, result.connections, result.events, repeated, result.names, utc=options["utc"]
     )
@@ -144,7 +144,8 @@ def _connection(
     from tcpscope.report.plots import of_connection
     from tcpscope.report.plots.trace import of_connection as packets_of
 
-    result, chunks = read_packets(found, msl=options["msl"], by_tunnel=options["by_tunnel"], progress=show)
+    settings = {name: options[name] for name in ("msl", "by_tunnel", "threads")}
+    result, chunks = read_packets(found, progress=show, **settings)
     packets = packets_of(chunks, number)
     return result, lambda: of_connection(
         kind, result.connections, packets, number, result.names, options["side"], utc=options["utc"]
