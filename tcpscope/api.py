@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import pandas
 
     from tcpscope.diagnose import Finding
+    from tcpscope.report.plots.model import Figure
 
 Paths = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
 
@@ -46,6 +47,19 @@ class Connection:
         """The changes of state of both ends, in order of time."""
         return self._own(self._capture.events)
 
+    def plot(self, kind: str, *, side: str | None = None, path: str | None = None) -> Figure:
+        """A plot of it, which shows itself in a notebook.
+
+        kind: sequence, stevens, rtt, window, inflight, throughput or buffer.  side: client or server, whose
+        data; None: of whoever sent more.  path: also write it there (.svg, .png, .html, .json).
+        """
+        from tcpscope.report.plots import of_connection, trace
+
+        number = int(self.row["connection"])
+        packets = trace.of_connection(self._capture._chunks(), number)
+        result = self._capture._result
+        return _saved(of_connection(kind, result.connections, packets, number, result.names, side), path)
+
     def _own(self, table: pandas.DataFrame) -> pandas.DataFrame:
         found: pandas.DataFrame = table.loc[table["connection"] == self.row["connection"]]
         return found
@@ -64,6 +78,12 @@ class Connection:
             if value is not None
         )
         return f"<details open><summary>{html.escape(repr(self))}</summary><table>{cells}</table></details>"
+
+
+def _saved(figure: Figure, path: str | None) -> Figure:
+    if path is not None:
+        figure.save(os.fspath(path))
+    return figure
 
 
 class Capture:
@@ -129,6 +149,7 @@ class Capture:
         return frame("packets", self._packet_records())
 
     def _packet_records(self) -> Iterable[bytearray]:
+        """A pipe's have been kept, a file is read again."""
         if self._early is not None:
             return self._early
         return analysis.packets_again(self._found, self._result, **self._options)
@@ -144,6 +165,17 @@ class Capture:
 
         _, found, _ = snapshot(self._result, self._packet_records(), at, self._options["msl"], Wanted(listen=listen))
         return frame_of(found)
+
+    def plot(self, kind: str, *, path: str | None = None) -> Figure:
+        """A plot of the whole capture, which shows itself in a notebook.
+
+        kind: states, waterfall or retransmissions.  path: also write it there (.svg, .png, .html, .json).
+        """
+        from tcpscope.report.plots import of_capture, whole
+
+        repeated = whole.repetitions(self._packet_records()) if kind == "retransmissions" else None
+        result = self._result
+        return _saved(of_capture(kind, result.connections, result.events, repeated, result.names), path)
 
     def connection(self, number: int) -> Connection:
         """The connection of this number; UsageError if there is none."""
