@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import html
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from tcpscope.errors import UsageError
-from tcpscope.replay.layout import CONNECTION
+from tcpscope.errors import TcpscopeError, UsageError
+from tcpscope.replay.layout import CONNECTION, EVENT, PACKET
 from tcpscope.tables import analysis, rows
 
 if TYPE_CHECKING:
     import pandas
 
     from tcpscope.diagnose import Finding
+    from tcpscope.report.ladder import Ladder, Options
     from tcpscope.report.plots.model import Figure
+
+NOTEBOOK_ROWS = 60  # of a connection's ladder
 
 Paths = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
 
@@ -56,9 +59,39 @@ class Connection:
         from tcpscope.report.plots import of_connection, trace
 
         number = int(self.row["connection"])
-        packets = trace.of_connection(self._capture._chunks(), number)
+        packets = trace.of_connection(self._capture._packet_records(), number)
         result = self._capture._result
         return _saved(of_connection(kind, result.connections, packets, number, result.names, side), path)
+
+    def diagram(
+        self, format: str = "text", *, raw: bool = False, width: int = 100, ascii_only: bool = False, **focus: Any
+    ) -> str:
+        """Its ladder, as `tcpscope diagram` draws it.
+
+        format: text, mermaid, svg, html or json.  raw: sequence numbers as in the header; width (columns) and
+        ascii_only are for text.  focus: handshake, close (bool), around (a frame's number), since, until (seconds
+        since the epoch), fold (bool), max_rows.  UsageError where the connection has no such part.
+        """
+        from tcpscope.report.ladder import MOST_ROWS, Options, render
+        from tcpscope.report.ladder.render import FORMATS, KEPT
+
+        if format not in FORMATS:
+            raise UsageError(f"no format {format!r}; there are: {', '.join(FORMATS)}")
+        how: dict[str, Any] = {"text": {"width": width, "ascii_only": ascii_only}}.get(format, {})
+        if format != "json":
+            how["raw"] = raw
+        known = ("handshake", "close", "around", "since", "until", "fold", "max_rows")
+        for name in focus:
+            if name not in known:
+                raise UsageError(f"diagram has no option {name!r}; there are: {', '.join(known)}")
+        options = Options(**{"max_rows": MOST_ROWS[format], "keep": KEPT.get(format, 0)} | focus)
+        return render(self._ladder(options), format, **how)
+
+    def _ladder(self, options: Options) -> Ladder:
+        from tcpscope.report.ladder import ladder
+
+        events = self._capture._event_rows(self.row["connection"])
+        return ladder(self.row, self._capture._packet_rows(self.row["connection"]), events, options)
 
     def _own(self, table: pandas.DataFrame) -> pandas.DataFrame:
         found: pandas.DataFrame = table.loc[table["connection"] == self.row["connection"]]
@@ -77,7 +110,12 @@ class Connection:
             for name, value in self.row.items()
             if value is not None
         )
-        return f"<details open><summary>{html.escape(repr(self))}</summary><table>{cells}</table></details>"
+        table = f"<details open><summary>{html.escape(repr(self))}</summary><table>{cells}</table></details>"
+        try:
+            drawing = self.diagram("svg", max_rows=NOTEBOOK_ROWS)
+        except TcpscopeError:  # the file is gone: the table is still right
+            drawing = ""
+        return table + drawing
 
 
 def _saved(figure: Figure, path: str | None) -> Figure:
@@ -176,6 +214,24 @@ class Capture:
         repeated = whole.repetitions(self._packet_records()) if kind == "retransmissions" else None
         result = self._result
         return _saved(of_capture(kind, result.connections, result.events, repeated, result.names), path)
+
+    def _packet_rows(self, number: int) -> Iterator[dict[str, Any]]:
+        """One connection's rows for a ladder; files are read again, for that asks for no memory."""
+        from tcpscope.report.ladder import COLUMNS
+        from tcpscope.tables.one import belonging, packet_rows
+
+        if analysis.readable_once(self._found):
+            own = self.packets.loc[self.packets["connection"] == number, list(COLUMNS)]
+            known = own.astype(object)
+            yield from known.where(known.notna(), None).to_dict("records")  # type: ignore[misc]
+            return
+        chunks = analysis.packets_again(self._found, self._result, **self._options)
+        yield from packet_rows((belonging(PACKET, chunk, number) for chunk in chunks), COLUMNS)
+
+    def _event_rows(self, number: int) -> list[dict[str, Any]]:
+        from tcpscope.tables.one import belonging
+
+        return list(rows.rows("events", rows.by_time(belonging(EVENT, self._result.events, number))))
 
     def connection(self, number: int) -> Connection:
         """The connection of this number; UsageError if there is none."""

@@ -1,6 +1,9 @@
 """`tcpscope.read`: the same tables as DataFrames."""
 
 import gzip
+import json
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -153,3 +156,38 @@ def test_a_pool_that_is_given_up_ends(monkeypatch):
         next(made)
         made.close()
     assert threading.active_count() == before
+
+
+def test_the_thread_changes_nothing(monkeypatch):
+    found = analysis.locate(SAMPLES / "bulk.pcap")
+    inline = analysis.analyse(found)
+    monkeypatch.setattr(analysis, "SMALL", 0)
+    monkeypatch.setattr(analysis, "BATCH", 32)
+    ahead = analysis.analyse(found)
+    assert (inline.connections, inline.events) == (ahead.connections, ahead.events)
+
+
+def test_a_connection_draws_its_ladder():
+    connection = tcpscope.read(SAMPLES / "fin_lost.pcap").connection(0)
+    assert "✗" in connection.diagram() and connection.diagram(ascii_only=True).isascii()
+    assert connection.diagram("mermaid", handshake=True).startswith("sequenceDiagram")
+    assert "<svg" in connection._repr_html_()
+    for wrong in ({"format": "png"}, {"colour": "red"}, {"around": 99}):
+        with pytest.raises(tcpscope.UsageError):
+            connection.diagram(**wrong)
+
+
+def test_a_ladder_of_standard_input_is_the_same():
+    path = SAMPLES / "fin_lost.pcap"
+    code = "import tcpscope; print(tcpscope.read('-').connection(0).diagram('json'), end='')"
+    with path.open("rb") as stream:
+        piped = subprocess.run([sys.executable, "-c", code], stdin=stream, capture_output=True, check=True)
+    assert json.loads(piped.stdout) == json.loads(tcpscope.read(path).connection(0).diagram("json"))
+
+
+def test_a_notebook_shows_the_table_where_the_file_is_gone(tmp_path):
+    path = tmp_path / "a.pcap"
+    path.write_bytes((SAMPLES / "normal.pcap").read_bytes())
+    connection = tcpscope.read(path).connection(0)
+    path.unlink()
+    assert "<table>" in connection._repr_html_() and "<svg" not in connection._repr_html_()

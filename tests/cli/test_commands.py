@@ -192,8 +192,8 @@ def test_the_ladder_shows_the_lost_fin():
     lines = run("diagram", SAMPLES / "fin_lost.pcap").stdout.decode().splitlines()
     (lost,) = [line for line in lines if "✗" in line]
     assert "FIN_WAIT_1" in lost and "CLOSE_WAIT" not in lost
-    (again,) = [line for line in lines if "╌" in line]
-    assert again.endswith("CLOSE_WAIT")
+    (again,) = [line for line in lines if "╌▶" in line]
+    assert again.split()[-2:] == ["CLOSE_WAIT", "213ms"]
     ascii_lines = run("diagram", SAMPLES / "fin_lost.pcap", "--ascii", "--width", "80").stdout
     assert ascii_lines.isascii() and max(map(len, ascii_lines.splitlines())) <= 80
 
