@@ -10,7 +10,8 @@ from rich.text import Text
 from tcpscope.diagnose.facts import times
 from tcpscope.errors import UsageError
 from tcpscope.report.keys import END, keys
-from tcpscope.report.ladder import label, notes
+from tcpscope.report.ladder.build import COLUMNS, segment
+from tcpscope.report.ladder.words import label, notes
 from tcpscope.report.sockets import HEAD, RIGHT, cells, endpoint, line, what_it_is, when, widths
 from tcpscope.report.text import safe
 from tcpscope.tables.changes import Step, Story
@@ -54,8 +55,9 @@ def cause(story: Story, step: Step) -> str:
         mine = (events["connection"] == step.connection) & (events["frame"] == 0) & (events["time_ns"] == step.time_ns)
         return "no packet: 2 MSL are over" if mine.any() else "no packet of its own: what was under way has arrived"
     ends = f"{endpoint(packet['src'], packet['sport'])} → {endpoint(packet['dst'], packet['dport'])}"
-    said = notes(packet)
-    return safe(f"frame {packet['frame']}  {ends}  {label(packet)}") + (f"  ({said})" if said else "")
+    arrow = segment(dict.fromkeys(COLUMNS) | packet)
+    said = notes(arrow)
+    return safe(f"frame {packet['frame']}  {ends}  {label(arrow)}") + (f"  ({said})" if said else "")
 
 
 def changes(story: Story, step: Step) -> list[tuple[Row, Row | None, Row | None]]:

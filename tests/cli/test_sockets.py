@@ -126,7 +126,7 @@ class Terminal:
             [sys.executable, "-m", "tcpscope", "sockets", *map(str, arguments)], cwd=SAMPLES.parent,
             stdin=self.slave, stdout=self.slave, stderr=self.slave, start_new_session=True,
             env={**os.environ, "TERM": "xterm-256color", "NO_COLOR": "1"},
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # a job in the background has none
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
         )  # fmt: skip
         self.seen = ""
 
