@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from tcpscope.diagnose import Finding
     from tcpscope.report.ladder import Ladder, Options
+    from tcpscope.report.plots.model import Figure
 
 NOTEBOOK_ROWS = 60  # of a connection's ladder
 
@@ -48,6 +49,19 @@ class Connection:
     def events(self) -> pandas.DataFrame:
         """The changes of state of both ends, in order of time."""
         return self._own(self._capture.events)
+
+    def plot(self, kind: str, *, side: str | None = None, path: str | None = None) -> Figure:
+        """A plot of it, which shows itself in a notebook.
+
+        kind: sequence, stevens, rtt, window, inflight, throughput or buffer.  side: client or server, whose
+        data; None: of whoever sent more.  path: also write it there (.svg, .png, .html, .json).
+        """
+        from tcpscope.report.plots import of_connection, trace
+
+        number = int(self.row["connection"])
+        packets = trace.of_connection(self._capture._packet_records(), number)
+        result = self._capture._result
+        return _saved(of_connection(kind, result.connections, packets, number, result.names, side), path)
 
     def diagram(
         self, format: str = "text", *, raw: bool = False, width: int = 100, ascii_only: bool = False, **focus: Any
@@ -102,6 +116,12 @@ class Connection:
         except TcpscopeError:  # the file is gone: the table is still right
             drawing = ""
         return table + drawing
+
+
+def _saved(figure: Figure, path: str | None) -> Figure:
+    if path is not None:
+        figure.save(os.fspath(path))
+    return figure
 
 
 class Capture:
@@ -164,12 +184,36 @@ class Capture:
         """A row for each TCP packet, with both endpoints' states after it."""
         from tcpscope.tables.frames import frame
 
-        chunks: Iterable[bytearray]
+        return frame("packets", self._packet_records())
+
+    def _packet_records(self) -> Iterable[bytearray]:
+        """A pipe's have been kept, a file is read again."""
         if self._early is not None:
-            chunks, self._early = self._early, None
-        else:
-            chunks = analysis.packets_again(self._found, self._result, **self._options)
-        return frame("packets", chunks)
+            return self._early
+        return analysis.packets_again(self._found, self._result, **self._options)
+
+    def sockets(self, at: Any = None, *, listen: bool = True) -> pandas.DataFrame:
+        """Both hosts' sockets at a moment, a row each, as `ss -tan -o` would have listed them (docs/sockets.md).
+
+        at: seconds since the epoch, a datetime, ISO 8601 text, "+SECONDS" from the capture's start, or "frame:N",
+        just after that frame; None is the capture's end.  listen: with the listening sockets, which are inferred.
+        Raises UsageError, with the capture's span, if it is no moment of the capture.
+        """
+        from tcpscope.tables.sockets import Wanted, frame_of, snapshot
+
+        _, found, _ = snapshot(self._result, self._packet_records(), at, self._options["msl"], Wanted(listen=listen))
+        return frame_of(found)
+
+    def plot(self, kind: str, *, path: str | None = None) -> Figure:
+        """A plot of the whole capture, which shows itself in a notebook.
+
+        kind: states, waterfall or retransmissions.  path: also write it there (.svg, .png, .html, .json).
+        """
+        from tcpscope.report.plots import of_capture, whole
+
+        repeated = whole.repetitions(self._packet_records()) if kind == "retransmissions" else None
+        result = self._result
+        return _saved(of_capture(kind, result.connections, result.events, repeated, result.names), path)
 
     def _packet_rows(self, number: int) -> Iterator[dict[str, Any]]:
         """One connection's rows for a ladder; files are read again, for that asks for no memory."""

@@ -73,7 +73,8 @@ def pieces(path, count, folder):
     return [folder / f"part{number}.pcap" for number in range(count)]
 
 
-FRAMES = ["frame", "file", "first_frame", "last_frame", "acked_frame", "retransmission_of"]
+FRAMES = ["frame", "file", "first_frame", "last_frame", "acked_frame", "retransmission_of",
+          "client_reply_max_frame", "server_reply_max_frame"]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", ["fin_lost.pcap", "bulk.pcap", "short_connections.pcap", "last_ack_lost.pcap"])

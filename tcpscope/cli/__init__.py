@@ -19,7 +19,9 @@ COMMANDS = {
     "connections": "The table of connections.",
     "packets": "The table of packets, with both endpoints' states.",
     "events": "Every change of state of every endpoint.",
+    "sockets": "Both hosts' sockets at a moment, as ss lists them.",
     "diagram": "The ladder of one connection, with both state columns.",
+    "plot": "A connection or the whole capture as a picture: SVG, PNG, interactive HTML.",
     "compare": "Agreement with Wireshark's own analysis, and the reasons for the differences.",
     "dissect": "One packet in full, through Wireshark.",
 }

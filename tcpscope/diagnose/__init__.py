@@ -10,6 +10,7 @@ from tcpscope.diagnose.finding import Finding, worst_first
 from tcpscope.diagnose.opening import opening
 from tcpscope.diagnose.recording import recording
 from tcpscope.diagnose.transfer import transfer
+from tcpscope.diagnose.waiting import waiting
 
 __all__ = ["Collected", "Finding", "diagnose", "findings"]
 
@@ -17,7 +18,9 @@ __all__ = ["Collected", "Finding", "diagnose", "findings"]
 def findings(odd: Collected, files: list[dict[str, Any]], names: list[str]) -> list[Finding]:
     """All findings about the connections collected, and about the files they come from."""
     odd.facts.sort(key=lambda f: f.number)
-    return worst_first([*opening(odd), *transfer(odd.facts), *closing(odd), *recording(odd, files, names)])
+    return worst_first(
+        [*opening(odd), *waiting(odd.facts), *transfer(odd.facts), *closing(odd), *recording(odd, files, names)]
+    )
 
 
 def diagnose(connections: bytes, files: list[dict[str, Any]], names: list[str], evidence: bytes = b"") -> list[Finding]:

@@ -13,13 +13,14 @@ from tcpscope.tables.address import address
 MANY = 20  # connections and frames named in a finding; the rest is counted
 MOST = 5_000  # odd connections looked at one by one; of more only the ends are counted, by service
 
-_PLAIN = ("packets", "data_packets", "bytes", "dwell_close_wait_ns")
+_PLAIN = ("packets", "data_packets", "bytes", "dwell_close_wait_ns", "rtt_min_ns", "first_data_ns", "reply_max_ns",
+          "reply_max_frame")  # fmt: skip
 _ODD = ("timeout_retransmissions", "fast_retransmissions", "tail_loss_probes", "recovery_retransmissions",
         "spurious_retransmissions", "syn_retransmissions", "zero_window_ns", "zero_window_spells",
         "duplicate_captures", "missed_bytes", "bad_checksums", "nagle_stalls", "nagle_ns")  # fmt: skip
 _COMMON = ("connection", "first_frame", "last_frame", "start_ns", "end_ns", "client_addr", "client_port",
            "server_addr", "server_port", "ip_version", "client_state", "server_state", "close_kind", "closed_by",
-           "one_direction", "refused_ns", "syn_rtt_ns", "ack_rtt_ns")  # fmt: skip
+           "one_direction", "refused_ns", "syn_rtt_ns", "ack_rtt_ns", "initial_rtt_ns")  # fmt: skip
 _NAMES = [*_COMMON, *(f"{role}_{name}" for role in layout.ROLES for name in _PLAIN + _ODD)]
 _END = ("server_addr", "server_port", "ip_version", "close_kind", "closed_by")
 

@@ -6,6 +6,7 @@ from tcpscope.replay.flight cimport Flight
 from tcpscope.replay.marks cimport Marks
 from tcpscope.replay.rows cimport SideRow
 from tcpscope.replay.traffic cimport Traffic
+from tcpscope.replay.turns cimport Turns
 from tcpscope.replay.wireshark cimport Wireshark
 from tcpscope.replay.zeek cimport Zeek
 from tcpscope.wire.segment cimport Segment
@@ -99,6 +100,7 @@ cdef struct Connection:
     Wireshark wireshark
     Zeek zeek
     Traffic traffic[2]
+    Turns turns
     Connection *before_lingering     # the list of closed ones, waiting for 2 MSL to pass
     Connection *after_lingering
     int64_t linger_until_ns

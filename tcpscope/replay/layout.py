@@ -79,7 +79,8 @@ SIDE_COLUMNS = (
     "fast_retransmissions", "timeout_retransmissions", "tail_loss_probes", "recovery_retransmissions", "spurious_retransmissions",
     "syn_retransmissions", "fin_retransmissions", "duplicate_captures", "network_duplicates", "lost_segments",
     "window_updates", "window_fulls", "zero_window_spells", "zero_window_ns", "longest_zero_window_ns",
-    "delayed_acks", "piggybacked_acks", "nagle_stalls", "nagle_ns", "recovery_episodes", "timeout_episodes", "slow_start_exit_bytes", "challenge_acks", "urgent_packets", "bad_checksums",
+    "delayed_acks", "piggybacked_acks", "nagle_stalls", "nagle_ns", "replies", "reply_mean_ns", "reply_max_ns", "reply_max_frame",
+    "recovery_episodes", "timeout_episodes", "slow_start_exit_bytes", "challenge_acks", "urgent_packets", "bad_checksums",
     "offload_checksums", "offloaded_segments", "ecn_ce", "ecn_echo", "cwr", "first_data_ns", "last_data_ns",
     "isn", "ttl", *(f"dwell_{state.lower()}_ns" for state in STATES),
 )  # fmt: skip

@@ -8,7 +8,9 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy, memset
 
 from tcpscope.replay.annotate cimport annotate, count_annotations
-from tcpscope.replay.annotations cimport A_DUPLICATE_CAPTURE, A_NETWORK_DUPLICATE, bit
+from tcpscope.replay.annotations cimport (
+    A_DUPLICATE_CAPTURE, A_KEEP_ALIVE, A_NETWORK_DUPLICATE, A_OUT_OF_ORDER, A_RETRANSMISSION, A_ZERO_WINDOW_PROBE, bit,
+)
 from tcpscope.replay.connection cimport N_SPURIOUS, Connection
 from tcpscope.replay.ending cimport end, linger
 from tcpscope.replay.evidence cimport NOTEWORTHY, evidence_keep
@@ -20,6 +22,7 @@ from tcpscope.replay.run cimport Replay
 from tcpscope.replay.settle cimport Patch
 from tcpscope.replay.store cimport more
 from tcpscope.replay.traffic cimport traffic_observe, traffic_observe_copy
+from tcpscope.replay.turns cimport NOBODY_YET, turns_observe
 from tcpscope.replay.wireshark cimport WS_REUSED_PORTS, Marks as Shown, wireshark_observe, wireshark_start
 from tcpscope.replay.zeek cimport zeek_observe, zeek_start
 from tcpscope.wire.segment cimport ACK, FIN, OPT_FAST_OPEN, RST, SUM_BAD, SUM_GOOD, SYN, Segment
@@ -28,6 +31,7 @@ cdef enum:
     UNKNOWN = 11                     # states.State
     HANDED_DOWN = 8                  # segments of a new incarnation that are looked at for the old one's sake
 
+cdef uint64_t LATE = bit(A_RETRANSMISSION) | bit(A_OUT_OF_ORDER)
 cdef uint64_t TWICE = bit(A_DUPLICATE_CAPTURE) | bit(A_NETWORK_DUPLICATE)
 
 
@@ -38,6 +42,7 @@ cdef void begin(Connection *c, const Segment *s) noexcept nogil:
     c.role_evidence = <uint8_t>((1 if s.flags & ACK else 0) if s.flags & SYN else (2 if s.sport != s.dport else 3))
     c.from_start = s.flags & (SYN | ACK) == SYN
     c.icmp_type = 255
+    c.turns.talker = NOBODY_YET
     c.syn_ns[0] = c.syn_ns[1] = c.ack_ns = c.reused_ns = c.reset_ns = c.last_syn_ns = -1
     wireshark_start(&c.wireshark, s, client)
     zeek_start(&c.zeek, s)
@@ -157,6 +162,8 @@ cdef int observe(Replay *r, Connection *c, const Segment *s, int d, uint64_t ord
         return -1
     own = annotate(c, s, d, copy, &shown, &f, stepped_back)
     count_annotations(c, s, d, own, shown.window)
+    if s.length and not own & (TWICE | bit(A_KEEP_ALIVE) | bit(A_ZERO_WINDOW_PROBE)):
+        turns_observe(&c.turns, d, s.time_ns, s.frame, not own & LATE)
     c.last_ns, c.last_frame = s.time_ns, s.frame
     c.side[d].last_ns = s.time_ns
     closing(r, c, s, d)

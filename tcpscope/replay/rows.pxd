@@ -138,6 +138,10 @@ cdef struct SideRow:              # one direction: what that side sent
     int64_t piggybacked_acks
     int64_t nagle_stalls          # a small segment waited for a delayed ACK
     int64_t nagle_ns              # time lost so
+    int64_t replies               # times that it answered the peer's data with data of its own
+    int64_t reply_mean_ns         # NONE: it never did
+    int64_t reply_max_ns
+    int64_t reply_max_frame
     int64_t recovery_episodes
     int64_t timeout_episodes
     int64_t slow_start_exit_bytes  # in flight at the first sign of loss; NONE: there was none

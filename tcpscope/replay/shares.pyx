@@ -113,9 +113,10 @@ cdef class Numbering:
             left[earliest] -= 1
 
     def join(self, dict ended not None):
-        """(connections, events, evidence) of one stretch with common numbers, as bytearrays, connections in their order.
+        """(connections, events, evidence) of one stretch with common numbers, as bytearrays.
 
-        ended: share → what its engine's `take_connections`, `take_events` and `take_evidence` gave.
+        Connections stand in their order.  ended: share → what its engine's `take_connections`, `take_events`
+        and `take_evidence` gave.
         """
         cdef bytearray connections = bytearray(), events = bytearray(), evidence = bytearray(), numbers
         cdef Py_ssize_t i, at

@@ -40,6 +40,8 @@ cdef enum:                       # close kinds, as in layout.CLOSE_KINDS
 
 cdef uint8_t *WEIGHTS = [0, 0, 40, 50, 60, 70, 10, 30, 60]       # of the close kinds, for `oddness`
 
+cdef int64_t SLOW_NS = 200_000_000      # what a person may notice
+
 cdef enum:
     NOBODY = 255
     BOTH = 2
@@ -203,6 +205,11 @@ cdef void fill_side(const Connection *c, const Told *told, int d, int64_t now, S
     row.delayed_acks = side.counts[N_DELAYED]
     row.piggybacked_acks = side.counts[N_PIGGYBACKED]
     row.nagle_stalls, row.nagle_ns = side.nagle_stalls, side.nagle_ns
+    row.reply_mean_ns = row.reply_max_ns = row.reply_max_frame = NONE
+    row.replies = c.turns.side[d].count
+    if row.replies:
+        row.reply_mean_ns = c.turns.side[d].sum_ns // row.replies
+        row.reply_max_ns, row.reply_max_frame = c.turns.side[d].longest_ns, c.turns.side[d].longest_frame
     row.recovery_episodes, row.timeout_episodes = c.flight[d].recoveries, c.flight[d].timeouts
     row.slow_start_exit_bytes = known(c.flight[d].exit_bytes)
     row.challenge_acks = side.counts[N_CHALLENGES]
@@ -217,9 +224,17 @@ cdef void fill_side(const Connection *c, const Told *told, int d, int64_t now, S
 
 cdef bint is_odd(const SideRow *s) noexcept nogil:
     """Something that one does not see where all is well."""
-    return (s.retransmissions or s.timeout_retransmissions or s.fast_retransmissions or s.tail_loss_probes or s.recovery_retransmissions
-            or s.spurious_retransmissions or s.syn_retransmissions or s.zero_window_ns > 0 or s.zero_window_spells
-            or s.duplicate_captures or s.missed_bytes > 0 or s.bad_checksums or s.nagle_stalls)
+    return (s.retransmissions or s.timeout_retransmissions or s.fast_retransmissions or s.tail_loss_probes
+            or s.recovery_retransmissions or s.spurious_retransmissions or s.syn_retransmissions
+            or s.zero_window_ns > 0 or s.zero_window_spells or s.duplicate_captures or s.missed_bytes > 0
+            or s.bad_checksums or s.nagle_stalls
+            or s.reply_max_ns >= SLOW_NS)
+
+
+cdef bint is_late(const ConnectionRow *row) noexcept nogil:
+    """The client opened the connection and then let it wait."""
+    return (row.initial_rtt_ns >= 0 and row.side[0].first_data_ns >= 0
+            and row.side[0].first_data_ns - row.start_ns - row.initial_rtt_ns >= SLOW_NS)
 
 
 cdef uint8_t oddness(const ConnectionRow *row) noexcept nogil:
@@ -230,8 +245,8 @@ cdef uint8_t oddness(const ConnectionRow *row) noexcept nogil:
     found += min(c.retransmissions + s.retransmissions, 50)
     found += 5 * min(c.timeout_retransmissions + s.timeout_retransmissions, 10)
     found += min((c.zero_window_ns + s.zero_window_ns) // 200_000_000, 50)
-    if found == 0 and (row.one_direction or is_odd(c) or is_odd(s) or row.client_state == CLOSE_WAIT
-                       or row.server_state == CLOSE_WAIT):
+    if found == 0 and (row.one_direction or row.initial_rtt_ns >= SLOW_NS or is_late(row) or is_odd(c) or is_odd(s)
+                       or row.client_state == CLOSE_WAIT or row.server_state == CLOSE_WAIT):
         found = 1
     return <uint8_t>found
 

@@ -75,3 +75,56 @@ def test_a_cut_file_is_a_finding(tmp_path):
 def test_worst_comes_first():
     order = [f.severity for f in tcpscope.read([SAMPLES / "bulk.pcap", SAMPLES / "refused.pcap"]).findings]
     assert order == sorted(order, key=["error", "warning", "note"].index)
+
+
+def conversation(handshake=0.02, pause=0.0, answer=0.03):
+    """A client near the capture point asks, a server answers; seconds."""
+    at, steps = 0, []
+
+    def then(seconds, *fields, **more):
+        nonlocal at
+        at += round(seconds * 1e9)
+        steps.append(segment(len(steps) + 1, *fields, time_ns=at, **more))
+
+    then(1, 0, SYN, 100)
+    then(handshake, 1, SYN | ACK, 200, 101)
+    then(0.0001, 0, ACK, 101, 201)
+    then(pause, 0, ACK, 101, 201, length=50)
+    then(handshake, 1, ACK, 201, 151)
+    then(answer, 1, ACK, 201, 151, length=70)
+    then(0.0001, 0, ACK, 151, 271)
+    box, engine = SegmentBatch(len(steps)), Engine()
+    box.load(b"".join(steps))
+    engine.replay(box)
+    engine.finish()
+    return diagnose(engine.take_connections(), [], [], engine.take_evidence())
+
+
+@pytest.mark.parametrize(
+    ("delays", "id", "side", "frames"),
+    [
+        ({}, None, None, None),
+        ({"handshake": 0.9}, "slow_handshake", "path", [1]),
+        ({"pause": 1.3}, "slow_client", "client", [1]),
+        ({"answer": 1.0}, "slow_server", "server", [6]),
+    ],
+)
+def test_a_slow_server_client_and_network_are_told_apart(delays, id, side, frames):
+    found = conversation(**delays)
+    assert [(f.id, f.side, f.frames) for f in found] == ([] if id is None else [(id, side, frames)])
+
+
+def test_frames_prove_the_finding():
+    """They bear the annotation that the finding is about."""
+    capture = tcpscope.read(SAMPLES / "zero_window.pcap")
+    (finding,) = [f for f in capture.findings if f.id == "zero_window"]
+    packets = capture.packets.set_index("frame")
+    assert finding.frames and all("zero_window" in packets.loc[frame, "annotations"] for frame in finding.frames)
+
+
+def test_a_flood_beyond_what_is_looked_at_is_counted(monkeypatch):
+    monkeypatch.setattr("tcpscope.diagnose.facts.MOST", 10)
+    found = {f.id: f for f in tcpscope.read(SAMPLES / "syn_flood.pcap").findings}
+    whole = found["syn_flood"].count
+    assert whole >= 50 and f"{whole:,} connections" in found["syn_flood"].text
+    assert found["not_looked_at"].count == whole - 10

@@ -1,0 +1,90 @@
+"""Time that was spent waiting, and for whom: the network, the server's program, or the client's."""
+
+from __future__ import annotations
+
+from tcpscope.diagnose.facts import Facts, about, by_server, times
+from tcpscope.diagnose.finding import Finding
+
+SLOW_HANDSHAKE_NS = 300_000_000  # a round trip beyond this is felt by everyone
+SLOW_PROGRAM_NS = 500_000_000  # a pause of a program that people notice
+VERY_SLOW_NS = 1_000_000_000
+
+
+def span(ns: float) -> str:
+    """`1.03 s`, `385 ms`."""
+    return f"{ns / 1e9:.2f} s" if ns >= 1e9 else f"{ns / 1e6:.0f} ms"
+
+
+def waiting(found: list[Facts]) -> list[Finding]:
+    """Slow opening, slow answers, slow requests: each told from the others by where the time went."""
+    findings = []
+    for server, group in by_server(found).items():
+        findings += _handshake(server, group)
+        findings += _server(server, group)
+        findings += _client(server, group)
+    return findings
+
+
+def _severity(ns: float) -> str:
+    return "warning" if ns >= VERY_SLOW_NS else "note"
+
+
+def _handshake(server: str, group: list[Facts]) -> list[Finding]:
+    slow = [f for f in group if f.common["initial_rtt_ns"] >= SLOW_HANDSHAKE_NS and not f.client["syn_retransmissions"]
+            and not f.server["syn_retransmissions"]]  # fmt: skip
+    if not slow:
+        return []
+    worst = max(slow, key=lambda f: f.common["initial_rtt_ns"])
+    there, here = max(worst.common["syn_rtt_ns"], 0), max(worst.common["ack_rtt_ns"], 0)
+    side = "server" if there >= here else "client"
+    return [about(
+        slow, "slow_handshake", _severity(worst.common["initial_rtt_ns"]), "path",
+        f"the handshake of {times(len(slow))} with {server} took up to {span(worst.common['initial_rtt_ns'])}: "
+        f"{span(there)} on the server's side of the capture point, {span(here)} on the client's",
+        f"a long or congested path, or a busy host, on the {side}'s side: no program takes part in this",
+        milliseconds=worst.common["initial_rtt_ns"] / 1e6, server_side=there / 1e6, client_side=here / 1e6,
+    )]  # fmt: skip
+
+
+def _network_ns(f: Facts) -> int:
+    """A round trip from the capture point to the server, as far as it is known."""
+    return int(max(f.client["rtt_min_ns"], f.common["syn_rtt_ns"] if f.client["rtt_min_ns"] < 0 else 0, 0))
+
+
+def _server(server: str, group: list[Facts]) -> list[Finding]:
+    slow = [f for f in group if f.server["reply_max_ns"] - _network_ns(f) >= SLOW_PROGRAM_NS]
+    if not slow:
+        return []
+    worst = max(slow, key=lambda f: f.server["reply_max_ns"] - _network_ns(f))
+    took, network = worst.server["reply_max_ns"], _network_ns(worst)
+    finding = about(
+        slow, "slow_server", _severity(took - network), "server",
+        f"{server} took up to {span(took)} to answer in {times(len(slow))}, "
+        f"of which the network accounts for {span(network)}",
+        "the request had arrived: look at the program on the server and what it waits for, not at the network",
+        milliseconds=took / 1e6, network=network / 1e6,
+    )  # fmt: skip
+    finding.frames = [f.server["reply_max_frame"] for f in sorted(slow, key=lambda f: -f.server["reply_max_ns"])][:20]
+    return [finding]
+
+
+def _pause(f: Facts) -> int:
+    """From the handshake's end to the client's first data, where the client speaks first; 0: not so."""
+    first = f.client["first_data_ns"]
+    opened = f.common["start_ns"] + f.common["initial_rtt_ns"]
+    if first < 0 or f.common["initial_rtt_ns"] < 0 or 0 <= f.server["first_data_ns"] < first:
+        return 0
+    return int(first - opened)
+
+
+def _client(server: str, group: list[Facts]) -> list[Finding]:
+    slow = [f for f in group if _pause(f) >= SLOW_PROGRAM_NS]
+    if not slow:
+        return []
+    worst = max(map(_pause, slow))
+    return [about(
+        slow, "slow_client", "note", "client",
+        f"the client opened {times(len(slow))} to {server} and then waited up to {span(worst)} before it sent anything",
+        "the program on the client was busy, or opens connections in advance: neither network nor server delayed it",
+        milliseconds=worst / 1e6,
+    )]  # fmt: skip
