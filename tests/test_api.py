@@ -158,15 +158,6 @@ def test_a_pool_that_is_given_up_ends(monkeypatch):
     assert threading.active_count() == before
 
 
-def test_the_thread_changes_nothing(monkeypatch):
-    found = analysis.locate(SAMPLES / "bulk.pcap")
-    inline = analysis.analyse(found)
-    monkeypatch.setattr(analysis, "SMALL", 0)
-    monkeypatch.setattr(analysis, "BATCH", 32)
-    ahead = analysis.analyse(found)
-    assert (inline.connections, inline.events) == (ahead.connections, ahead.events)
-
-
 def test_a_connection_draws_its_ladder():
     connection = tcpscope.read(SAMPLES / "fin_lost.pcap").connection(0)
     assert "✗" in connection.diagram() and connection.diagram(ascii_only=True).isascii()

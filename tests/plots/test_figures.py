@@ -25,7 +25,7 @@ ALL = sorted(path.name for path in SAMPLES.iterdir() if "cap" in path.suffixes[0
 
 def trace_of(name, side=1, number=0):
     capture = tcpscope.read(SAMPLES / name)
-    packets = of_connection(capture._chunks(), number)
+    packets = of_connection(capture._packet_records(), number)
     return Trace(packets, records(capture._result.connections)[number], side, "", "")
 
 

@@ -22,7 +22,7 @@ def test_the_largest_flight_of_a_round_is_the_congestion_window(name, place):
     rows = truth["connections"][0]["cwnd"]["server"]  # [time, segments, threshold, state, …]
     capture = tcpscope.read(TRUTH / truth["capture"])
     record = records(capture._result.connections)[0]
-    trace = Trace(of_connection(capture._chunks(), 0), record, 1, "", "")
+    trace = Trace(of_connection(capture._packet_records(), 0), record, 1, "", "")
     seen, _ = as_seen_by(trace, 1)
     found = rounds(seen, in_flight(seen))
     changed = numpy.array([row[0] for row in rows]) - trace.start_ns / 1e9 + reach(trace, 1) / 2e9
