@@ -216,17 +216,12 @@ class Capture:
         return _saved(of_capture(kind, result.connections, result.events, repeated, result.names), path)
 
     def _packet_rows(self, number: int) -> Iterator[dict[str, Any]]:
-        """One connection's rows for a ladder; files are read again, for that asks for no memory."""
+        """One connection's rows of the packets table, with the columns that a ladder is made of."""
         from tcpscope.report.ladder import COLUMNS
         from tcpscope.tables.one import belonging, packet_rows
 
-        if analysis.readable_once(self._found):
-            own = self.packets.loc[self.packets["connection"] == number, list(COLUMNS)]
-            known = own.astype(object)
-            yield from known.where(known.notna(), None).to_dict("records")  # type: ignore[misc]
-            return
-        chunks = analysis.packets_again(self._found, self._result, **self._options)
-        yield from packet_rows((belonging(PACKET, chunk, number) for chunk in chunks), COLUMNS)
+        own = (belonging(PACKET, chunk, number) for chunk in self._packet_records())
+        yield from packet_rows(own, COLUMNS)
 
     def _event_rows(self, number: int) -> list[dict[str, Any]]:
         from tcpscope.tables.one import belonging

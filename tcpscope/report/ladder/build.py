@@ -256,8 +256,8 @@ def timing(connection: Row) -> Timing:
     """
     point = connection.get("capture_point") or "unknown"
     trips = {
-        SERVER: [connection.get("syn_rtt"), connection.get("client_rtt_min")],
         CLIENT: [connection.get("ack_rtt"), connection.get("server_rtt_min")],
+        SERVER: [connection.get("syn_rtt"), connection.get("client_rtt_min")],
     }
     far: dict[str, float | None] = {}
     said = []
