@@ -17,6 +17,7 @@ PCAP_US, PCAP_NS = 0xA1B2C3D4, 0xA1B23C4D
 SECTION, INTERFACE, ENHANCED = 0x0A0D0D0A, 1, 6
 COMMENT, IF_NAME, IF_DESCRIPTION, IF_RESOLUTION, IF_FCS, IF_OFFSET, APPLICATION = 1, 2, 3, 9, 13, 14, 4
 LONGEST = 0xFFFF  # bytes of an option
+LARGEST = 262_144  # bytes of a packet
 
 
 class Packet(NamedTuple):
@@ -64,6 +65,9 @@ class PcapngWriter:
             body += option(COMMENT, comment.encode()) + option(0, b"") if comment else option(0, b"")
         self._stream.write(block(ENHANCED, body))
 
+    def close(self) -> None:
+        """Nothing is left to write."""
+
     def describe(self, file: int, number: int, interface: dict[str, Any]) -> int:
         """Write the interface's description; its number in this section."""
         body = struct.pack("<HHI", interface["link_type"], 0, interface["snaplen"])
@@ -81,31 +85,43 @@ class PcapngWriter:
 
 
 class PcapWriter:
-    """Microseconds, or nanoseconds if one of the interfaces to come counts finer; one link type."""
+    """Microseconds, or nanoseconds if one of the `interfaces` counts finer; the link type of the first packet."""
 
     def __init__(self, stream: BinaryIO, interfaces: Iterable[dict[str, Any]]) -> None:
-        described = list(interfaces)
-        links = {(it["link_type"], it["fcs"]) for it in described} or {(1, 0)}
-        if len(links) > 1:
-            types = ", ".join(str(link) for link in sorted({link for link, _ in links}))
-            raise UsageError(f"pcap holds one link type, these packets have {types}: write to a .pcapng file")
-        ((link, fcs),) = links
         self._stream = stream
-        self._nanoseconds = any(it["resolution"] not in range(7) or it["offset"] for it in described)
+        self._described = list(interfaces)
+        self._nanoseconds = any(it["resolution"] > 6 for it in self._described)
         self._unit = 1 if self._nanoseconds else 1000
-        limits = [it["snaplen"] for it in described]
-        snaplen = max(limits) if limits and all(limits) else 262_144
-        flags = 0x04000000 | (fcs // 2) << 28 if fcs else 0
-        magic = PCAP_NS if self._nanoseconds else PCAP_US
-        stream.write(struct.pack("<IHHiIII", magic, 2, 4, 0, 0, snaplen, link | flags))
+        self._link: tuple[int, int] | None = None
 
     def write(self, file: int, interface: dict[str, Any], packet: Packet, comment: str = "") -> None:
         """A packet; what it says of itself beside its time and lengths has no place here."""
+        link = (interface["link_type"], interface["fcs"])
+        if link != self._link:
+            if self._link is not None:
+                raise UsageError(
+                    f"pcap holds one link type, these packets have {self._link[0]} and {link[0]}: "
+                    "write to a .pcapng file"
+                )
+            self._begin(link)
         seconds, rest = divmod(packet.time_ns, 1_000_000_000)
         if not 0 <= seconds < 1 << 32:
             raise UsageError("a packet's time is not one that pcap can hold: write to a .pcapng file")
         head = struct.pack("<IIII", seconds, rest // self._unit, len(packet.data), packet.wirelen)
         self._stream.write(head + packet.data)
+
+    def close(self) -> None:
+        """Without a packet the file is a header."""
+        if self._link is None:
+            self._begin((self._described[0]["link_type"], self._described[0]["fcs"]) if self._described else (1, 0))
+
+    def _begin(self, link: tuple[int, int]) -> None:
+        limits = [it["snaplen"] for it in self._described]
+        snaplen = max(limits) if limits and all(limits) else LARGEST
+        flags = 0x04000000 | (link[1] // 2) << 28 if link[1] else 0
+        magic = PCAP_NS if self._nanoseconds else PCAP_US
+        self._stream.write(struct.pack("<IHHiIII", magic, 2, 4, 0, 0, snaplen, link[0] | flags))
+        self._link = link
 
 
 def _ticks(time_ns: int, interface: dict[str, Any]) -> int:

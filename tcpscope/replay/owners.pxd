@@ -31,7 +31,8 @@ cdef class Owners:
     cdef Store flows              # of Owned
     cdef uint32_t *slots
     cdef uint32_t mask, n_flows, n_spans
-    cdef bint by_outer, everything
+    cdef bint by_outer
+    cdef readonly bint everything
 
     cdef Owned *flow(self, const Segment *s, uint32_t hash) noexcept nogil
     cdef Span *find(self, const Segment *s) noexcept nogil

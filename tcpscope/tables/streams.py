@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tcpscope.capture.sources import Sources, open_stream
 from tcpscope.capture.window import Window
-from tcpscope.errors import UsageError
+from tcpscope.errors import CaptureError, UsageError
 from tcpscope.replay.layout import CONNECTION, ROLES
 from tcpscope.replay.owners import Owners
 from tcpscope.replay.stream import ACKNOWLEDGED, AFTER_RESET, JUMP, KINDS, UNHEARD, Streams
@@ -25,6 +25,7 @@ from tcpscope.wire.pieces import PieceReader
 if TYPE_CHECKING:
     from tcpscope.replay.stream import Entry
 
+BLOCK = 1 << 20  # zero bytes written at a time
 OPEN = 32  # files whose bytes are within reach at a time
 
 
@@ -172,3 +173,34 @@ class Followed:
     def counts(self) -> dict[str, dict[str, int]]:
         """Of each side what was delivered, missing, cut, left out; see docs/follow.md."""
         return dict(zip(ROLES, self._streams.counts(), strict=True))
+
+
+def raw(followed: Followed, gaps: str = "skip", most: int | None = None) -> Iterator[bytes]:
+    """One side's bytes and nothing else, at most `most` of them.
+
+    gaps: "skip" leaves missing bytes out, "zero" writes a zero byte for each, "fail" raises CaptureError.
+    """
+    left = most
+    for entries in followed:
+        for _, kind, offset, length, _, _, _, _, _, _, data in entries:
+            if KINDS[kind] in ("gap", "cut"):
+                if gaps == "fail":
+                    raise CaptureError(f"{length} bytes are missing at {offset}; --gaps skip or zero goes on without them")
+                parts = zeros(length if left is None else min(length, left)) if gaps == "zero" else iter(())
+            elif KINDS[kind] == "data":
+                parts = iter((data if left is None else data[:left],))
+            else:
+                continue
+            for part in parts:
+                if left is not None:
+                    left -= len(part)
+                yield part
+            if left == 0:
+                return
+
+
+def zeros(length: int) -> Iterator[bytes]:
+    """So many zero bytes, a block at a time."""
+    while length > 0:
+        yield bytes(min(length, BLOCK))
+        length -= BLOCK
