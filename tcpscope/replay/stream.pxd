@@ -37,6 +37,7 @@ cdef struct Chunk:                # bytes that wait, of the store `held` or of t
     Chunk *next
     Item item
     uint64_t order                # number of the segment
+    bint doubtful                 # its checksum is wrong: it counts only if the peer acknowledges it
     Py_ssize_t size               # of data
     uint8_t data[1]
 
@@ -98,7 +99,8 @@ cdef struct Line:                 # what one side sent
     int64_t late
     int64_t past_fin
     int64_t after_reset
-    int64_t bad_sums
+    int64_t bad_sums              # pieces left out
+    int64_t doubtful              # bytes delivered nevertheless
     int64_t outside
     int64_t probes
     int64_t in_reset
@@ -112,6 +114,7 @@ cdef class Streams:
     cdef uint64_t order
     cdef Py_ssize_t waiting, most
     cdef bint merge, failed, finished
+    cdef bint doubtful                    # the segment at work is
     cdef const Segment *now               # the segment at work
 
     cdef int side_of(self, const Segment *s) noexcept nogil
@@ -142,5 +145,7 @@ cdef class Streams:
     cdef bint is_keep_alive(self, int d, int64_t pos) noexcept nogil
     cdef void probed(self, int d, int64_t pos, const uint8_t *data, Py_ssize_t captured) noexcept nogil
     cdef void item(self, int d, int kind, int64_t pos, int64_t length, int64_t captured, Item *it) noexcept nogil
+    cdef void find_oldest(self, Line *mine) noexcept nogil
+    cdef void drop_doubtful(self, int d, int64_t pos, int64_t end) noexcept nogil
     cdef void give_up(self, int d) noexcept nogil
     cdef void fill_hole(self, Line *line, int i, int64_t start, int64_t end) noexcept nogil

@@ -22,7 +22,7 @@ from tcpscope.wire.segment cimport (
 
 KINDS = ("data", "gap", "cut", "conflict", "late")
 COUNTS = ("bytes", "missing", "gaps", "cut", "duplicate", "conflicts", "conflicting", "late", "past_fin", "after_reset",
-          "in_reset", "bad_sums", "outside", "probes")
+          "in_reset", "bad_sums", "doubtful", "outside", "probes")
 globals().update(ACKNOWLEDGED=ACKNOWLEDGED, UNHEARD=UNHEARD, JUMP=JUMP, AFTER_RESET=AFTER_RESET)
 
 cdef enum:
@@ -155,7 +155,8 @@ cdef class Streams:
             line = &self.lines[d]
             found.append(dict(zip(COUNTS, (
                 line.bytes, line.missing, line.gaps, line.cut, line.duplicate, line.conflicts, line.conflicting,
-                line.late, line.past_fin, line.after_reset, line.in_reset, line.bad_sums, line.outside, line.probes,
+                line.late, line.past_fin, line.after_reset, line.in_reset, line.bad_sums,
+                line.doubtful, line.outside, line.probes,
             ), strict=True)))
         return found
 
@@ -176,15 +177,16 @@ cdef class Streams:
         self.order += 1
         if s.checksum_state == SUM_GOOD:
             mine.good_sum = True
-        elif s.checksum_state == SUM_BAD and mine.good_sum:   # the receiver drops it; see observe.damaged
-            mine.bad_sums += 1
-            return
+        # the receiver drops it, or it was changed on its way to the capture; see observe.damaged
+        self.doubtful = s.checksum_state == SUM_BAD and mine.good_sum
         self.now = s
         self.opening(d, s)
         self.acknowledge(d, s)
         if not mine.based:
             return
         pos = place(mine.next, s.seq + (1 if s.flags & SYN else 0) - mine.base)
+        if self.doubtful and (s.flags & RST or s.length == 0):
+            return
         if s.flags & RST:                                     # may carry a text for people (RFC 9293, 3.5.3): no data
             mine.in_reset += s.length
             mine.reset = mine.reset or -BEHIND < pos - mine.next < FORWARD
@@ -268,7 +270,7 @@ cdef class Streams:
             other.acked = 0
             self.keep_hole(other, -FORWARD, 0)
         pos = place(other.next, s.ack - other.base)
-        if not -BEHIND < pos - other.next < FORWARD:
+        if not -BEHIND < pos - other.next < FORWARD or (self.doubtful and pos > other.highest):
             return
         if pos == 1 and not other.from_syn and other.highest == 0 and other.n_held == 0:
             other.base += 1                                   # its first segment was a keep-alive
@@ -284,6 +286,9 @@ cdef class Streams:
                     self.release()
                 self.let_go(other.probe)
                 other.probe = NULL
+        if other.n_held and other.held[0].doubtful:
+            self.drain(1 - d, True)
+            self.release()
         if mine.syn_seen and other.syn_seen:
             if mine.scaled and other.scaled and not s.flags & SYN:
                 window <<= mine.scale
@@ -342,14 +347,19 @@ cdef class Streams:
         cdef int64_t step
         if pos < mine.next:
             step = min(end, mine.next) - pos
-            self.behind(d, pos, pos + step, data, captured)
+            if self.doubtful:
+                mine.duplicate += step
+            else:
+                self.behind(d, pos, pos + step, data, captured)
             pos, data, captured = pos + step, data + step, captured - step
             if pos >= end:
                 return
         if mine.probe != NULL and pos <= mine.probe.item.offset:
             self.let_go(mine.probe)
             mine.probe = NULL
-        if pos == mine.next and (mine.n_held == 0 or end <= mine.held[0].item.offset):
+        if not self.doubtful:
+            self.drop_doubtful(d, pos, end)
+        if pos == mine.next and not self.doubtful and (mine.n_held == 0 or end <= mine.held[0].item.offset):
             self.item(d, DATA, pos, end - pos, captured, &it)
             self.deliver(d, &it, data, self.order)
         else:
@@ -369,7 +379,7 @@ cdef class Streams:
                 step = min(end, c.item.offset + c.item.length) - pos
                 same = min(min(captured, step), c.size - (pos - c.item.offset))
                 mine.duplicate += step
-                if same > 0 and memcmp(data, c.data + (pos - c.item.offset), same) != 0:
+                if same > 0 and not self.doubtful and memcmp(data, c.data + (pos - c.item.offset), same) != 0:
                     self.conflict(d, pos, data, c.data + (pos - c.item.offset), same, &c.item, self.order)
                 at += 1
             else:
@@ -485,11 +495,15 @@ cdef class Streams:
     cdef void drain(self, int d, bint filled) noexcept nogil:
         """What was held and follows now.  filled: by the segment at work, else as if nothing had been missing."""
         cdef Line *mine = &self.lines[d]
-        cdef Py_ssize_t n = 0, i
+        cdef Py_ssize_t n = 0
         cdef Chunk *c
         while n < mine.n_held and (mine.held[n].item.offset <= mine.next
                                    or mine.fin >= 0 and mine.next == mine.fin):
             c = mine.held[n]
+            if c.doubtful and mine.next != mine.fin:
+                if mine.acked < c.item.offset + c.item.length and self.lines[1 - d].heard:
+                    break
+                mine.doubtful += c.size
             if c.item.offset < mine.next or mine.next == mine.fin:
                 mine.past_fin += c.item.length
             else:
@@ -500,9 +514,7 @@ cdef class Streams:
             return
         memmove(mine.held, &mine.held[n], (mine.n_held - n) * sizeof(Chunk *))
         mine.n_held -= n
-        mine.oldest = UINT64_MAX
-        for i in range(mine.n_held):
-            mine.oldest = min(mine.oldest, mine.held[i].order)
+        self.find_oldest(mine)
 
     cdef void pass_over(self, int d, int64_t end, uint64_t order, Item *behind, uint8_t note) noexcept nogil:
         """Tell a gap from `next` to `end`: first what the peer has acknowledged of it, then what it has not."""
@@ -514,7 +526,9 @@ cdef class Streams:
             memset(&it, 0, sizeof(Item))
             stop = end
             it.note = note
-            if not self.lines[1 - d].heard:
+            if note & JUMP:
+                pass
+            elif not self.lines[1 - d].heard:
                 it.note |= UNHEARD
             elif mine.acked > mine.next:
                 stop = min(end, mine.acked)
@@ -539,9 +553,34 @@ cdef class Streams:
             self.deliver(d, &mine.probe.item, mine.probe.data, max(mine.last_order, mine.probe.order))
         if mine.fin >= 0:
             end = min(end, mine.fin)
+        if c.doubtful and end == mine.next and end != mine.fin:
+            self.drop_doubtful(d, end, end + c.item.length)   # the peer has not acknowledged it
+            self.release()
+            return
         self.pass_over(d, end, max(mine.last_order, c.order), &c.item, 0)
         self.drain(d, False)
         self.release()
+
+    cdef void drop_doubtful(self, int d, int64_t pos, int64_t end) noexcept nogil:
+        """Forget what is held of these bytes with a wrong checksum."""
+        cdef Line *mine = &self.lines[d]
+        cdef Py_ssize_t at = find(mine, pos), before = mine.n_held
+        while at < mine.n_held and mine.held[at].item.offset < end:
+            if mine.held[at].doubtful:
+                mine.bad_sums += 1
+                self.let_go(mine.held[at])
+                memmove(&mine.held[at], &mine.held[at + 1], (mine.n_held - at - 1) * sizeof(Chunk *))
+                mine.n_held -= 1
+            else:
+                at += 1
+        if mine.n_held < before:
+            self.find_oldest(mine)
+
+    cdef void find_oldest(self, Line *mine) noexcept nogil:
+        cdef Py_ssize_t i
+        mine.oldest = UINT64_MAX
+        for i in range(mine.n_held):
+            mine.oldest = min(mine.oldest, mine.held[i].order)
 
     cdef void give_up_hole(self) noexcept nogil:
         """Pass over the hole that has been waited for longest."""
@@ -641,7 +680,7 @@ cdef class Streams:
         cdef Chunk *c = <Chunk *>malloc(sizeof(Chunk) + it.data_size)
         if c == NULL:
             return NULL
-        c.next, c.item, c.order, c.size = NULL, it[0], order, it.data_size
+        c.next, c.item, c.order, c.size, c.doubtful = NULL, it[0], order, it.data_size, self.doubtful
         if it.data_size:
             memcpy(c.data, data, it.data_size)
         self.waiting += sizeof(Chunk) + c.size

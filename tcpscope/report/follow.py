@@ -32,7 +32,8 @@ LEFT_OUT = (  # of a side's counts, and what they mean
     ("after_reset", "bytes sent after the reset"),
     ("past_fin", "bytes past the FIN left out"),
     ("in_reset", "bytes inside a reset left out"),
-    ("bad_sums", "segments with a bad checksum left out"),
+    ("doubtful", "bytes with a bad checksum, acknowledged nevertheless"),
+    ("bad_sums", "pieces with a bad checksum left out"),
     ("outside", "segments outside the window left out"),
     ("probes", "probes left out"),
 )
@@ -92,7 +93,7 @@ class Writer:
 
     def _payload(self, side: str, data: bytes, offset: int) -> Iterator[str]:
         for line in self._lines(data, offset, side):
-            yield self._paint(side, INDENT + line)
+            yield self._paint(side, INDENT + line) if line else ""
 
     def _text(self, data: bytes, offset: int, side: str) -> Iterator[str]:
         yield from shown(data).removesuffix("\n").split("\n")

@@ -71,7 +71,7 @@ def piece(entry: Entry) -> Piece:
     if KINDS[kind] == "conflict":
         half = len(data) // 2
         data, first = data[:half], data[half:]
-    acknowledged = None if note & UNHEARD or KINDS[kind] != "gap" else bool(note & ACKNOWLEDGED)
+    acknowledged = None if note & (UNHEARD | JUMP) or KINDS[kind] != "gap" else bool(note & ACKNOWLEDGED)
     return Piece(
         ROLES[side], KINDS[kind], offset, length, time_ns, file, frame or None, other_file, other_frame or None,
         data, first, acknowledged, bool(note & JUMP), bool(note & AFTER_RESET),
