@@ -22,7 +22,22 @@ INDENT = "  "
 FEW = 4  # ranges of frames named in a header
 SHORT = 256  # bytes of a conflict shown
 
-_HARMLESS = re.compile(r"[^\t\n\x20-\x7e]")
+_ODD = re.compile(r"[^\t\n\x20-\x7e]")
+
+
+class _Shown(dict[int, str]):
+    """Of each character what a terminal may show; filled as they come."""
+
+    def __missing__(self, code: int) -> str:
+        if 0xDC80 <= code <= 0xDCFF:  # a byte that is no UTF-8, as surrogateescape has it
+            found = f"\\x{code - 0xDC00:02x}"
+        else:
+            found = safe(chr(code))
+        self[code] = found
+        return found
+
+
+_SHOWN = _Shown({9: "\t", 10: "\n"})
 LEFT_OUT = (  # of a side's counts, and what they mean
     ("missing", "bytes missing"),
     ("cut", "bytes cut off by the snap length"),
@@ -41,8 +56,8 @@ LEFT_OUT = (  # of a side's counts, and what they mean
 
 def shown(data: bytes) -> str:
     """Valid, printable UTF-8 as it is, line ends (LF, CR LF) and tabs too; all else as \\xNN or \\uNNNN."""
-    text = data.decode("utf-8", "backslashreplace").replace("\r\n", "\n")
-    return _HARMLESS.sub(lambda found: safe(found[0]), text)
+    text = data.decode("utf-8", "surrogateescape").replace("\r\n", "\n")
+    return text if _ODD.search(text) is None else text.translate(_SHOWN)
 
 
 class Writer:
@@ -176,7 +191,7 @@ def why_missing(piece: Piece) -> str:
         return "the other side is not in the capture, so nothing tells whether they arrived"
     if piece.acknowledged:
         return "not in the capture, but the peer acknowledged them"
-    return "lost, the peer never acknowledged them"
+    return "not in the capture, and the peer did not acknowledge them"
 
 
 def summary(counts: Counts) -> Iterable[tuple[str, str]]:
