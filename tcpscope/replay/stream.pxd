@@ -52,6 +52,7 @@ cdef struct Hole:                 # bytes passed over
 
 cdef enum:
     HOLES = 64                    # remembered of each side
+    SACKED = 64
     ORIGINS = 4096
     HISTORY = 1 << 20             # bytes delivered last, kept for comparison
 
@@ -82,6 +83,8 @@ cdef struct Line:                 # what one side sent
     Chunk *ready_tail
     Hole holes[HOLES]
     int n_holes
+    Hole sacked[SACKED]           # what the peer has beyond `acked` (RFC 2018), by offset, disjoint
+    int n_sacked
     uint8_t *history
     int64_t history_from          # no older byte is in history
     Origin *origins
@@ -146,6 +149,8 @@ cdef class Streams:
     cdef void probed(self, int d, int64_t pos, const uint8_t *data, Py_ssize_t captured) noexcept nogil
     cdef void item(self, int d, int kind, int64_t pos, int64_t length, int64_t captured, Item *it) noexcept nogil
     cdef void find_oldest(self, Line *mine) noexcept nogil
+    cdef void selected(self, Line *line, int64_t start, int64_t end) noexcept nogil
+    cdef int64_t had_until(self, Line *line, int64_t pos, bint *had) noexcept nogil
     cdef void drop_doubtful(self, int d, int64_t pos, int64_t end) noexcept nogil
     cdef void give_up(self, int d) noexcept nogil
     cdef void fill_hole(self, Line *line, int i, int64_t start, int64_t end) noexcept nogil

@@ -17,7 +17,7 @@ from tcpscope.replay.seq cimport place
 from tcpscope.replay.store cimport drop, more
 from tcpscope.wire.batch cimport SegmentBatch
 from tcpscope.wire.segment cimport (
-    ACK, FIN, ICMP_QUOTE, NOTE_FRAGMENT, OPT_WSCALE, RST, SUM_BAD, SUM_GOOD, SYN, Segment,
+    ACK, FIN, ICMP_QUOTE, NOTE_FRAGMENT, OPT_SACK, OPT_WSCALE, RST, SUM_BAD, SUM_GOOD, SYN, Segment,
 )
 
 KINDS = ("data", "gap", "cut", "conflict", "late")
@@ -121,8 +121,12 @@ cdef class Streams:
         self.one(d, s, <const uint8_t *><char *>whole, min(known, <Py_ssize_t>s.length))
 
     def feed(self, int side, bytes payload=b"", *, uint32_t seq, ack=None, int flags=0, int window=65535, length=None,
-             uint64_t frame=0, int64_t time_ns=0, window_scale=None):
-        """One segment by hand.  length: payload bytes on the wire, where the capture holds fewer."""
+             uint64_t frame=0, int64_t time_ns=0, window_scale=None, sack=(), int checksum=0):
+        """One segment by hand.
+
+        length: payload bytes on the wire, where the capture holds fewer.  sack: up to four (left, right) edges.
+        checksum: as Segment.checksum_state, 0 not verified, 1 good, 2 bad.
+        """
         cdef Segment s
         memset(&s, 0, sizeof(Segment))
         s.seq, s.flags, s.window, s.frame, s.time_ns = seq, flags, window, frame, time_ns
@@ -131,6 +135,10 @@ cdef class Streams:
             s.ack, s.flags = ack, s.flags | ACK
         if window_scale is not None:
             s.options, s.window_scale = OPT_WSCALE, window_scale
+        s.checksum_state = <uint8_t>checksum
+        for i, (left, right) in enumerate(sack[:4]):
+            s.options |= OPT_SACK
+            s.sack[2 * i], s.sack[2 * i + 1], s.n_sack = left, right, <uint8_t>(i + 1)
         self.one(side & 1, &s, payload, min(len(payload), s.length))
         if self.failed:
             raise MemoryError()
@@ -261,7 +269,8 @@ cdef class Streams:
         """What the segment of side d says of the other side's stream."""
         cdef Line *mine = &self.lines[d]
         cdef Line *other = &self.lines[1 - d]
-        cdef int64_t pos, window = s.window
+        cdef int64_t pos, start, window = s.window
+        cdef int i
         if not s.flags & ACK or s.flags & RST:
             return
         mine.heard = True
@@ -276,6 +285,10 @@ cdef class Streams:
             other.base += 1                                   # its first segment was a keep-alive
             pos = 0
         other.acked = max(other.acked, pos)
+        if s.options & OPT_SACK and not self.doubtful:
+            for i in range(s.n_sack):
+                start = place(other.next, s.sack[2 * i] - other.base)
+                self.selected(other, start, place(start, s.sack[2 * i + 1] - other.base))
         if pos >= other.acked:
             other.window_shut = window == 0 and not s.flags & SYN
             if other.probe != NULL and pos > other.probe.item.offset:
@@ -294,6 +307,37 @@ cdef class Streams:
                 window <<= mine.scale
             other.window_max = max(other.window_max, window)
             other.edge = max(other.edge, pos + window)
+
+    cdef void selected(self, Line *line, int64_t start, int64_t end) noexcept nogil:
+        """The peer has these bytes; of too many ranges the first are forgotten."""
+        cdef int i = 0, j
+        if not line.acked < end < line.next + FORWARD or start >= end:
+            return
+        while i < line.n_sacked and line.sacked[i].end < start:
+            i += 1
+        j = i
+        while j < line.n_sacked and line.sacked[j].start <= end:
+            start, end = min(start, line.sacked[j].start), max(end, line.sacked[j].end)
+            j += 1
+        if i == j and line.n_sacked == SACKED:
+            memmove(&line.sacked[0], &line.sacked[1], (SACKED - 1) * sizeof(Hole))
+            line.n_sacked -= 1
+            i = j = max(i - 1, 0)
+        memmove(&line.sacked[i + 1], &line.sacked[j], (line.n_sacked - j) * sizeof(Hole))
+        line.n_sacked += 1 - (j - i)
+        line.sacked[i] = Hole(start, end)
+
+    cdef int64_t had_until(self, Line *line, int64_t pos, bint *had) noexcept nogil:
+        """Whether the peer has the byte at pos, and how far that holds."""
+        cdef int i
+        had[0] = pos < line.acked
+        if had[0]:
+            return line.acked
+        for i in range(line.n_sacked):
+            if pos < line.sacked[i].end:
+                had[0] = line.sacked[i].start <= pos
+                return line.sacked[i].end if had[0] else line.sacked[i].start
+        return INT64_MAX
 
     cdef bint fits(self, int d, int64_t pos, int64_t length) noexcept nogil:
         """Near enough to what the receiver waits for; counted if not."""
@@ -323,6 +367,7 @@ cdef class Streams:
         mine.outside += 1
         mine.fin = mine.edge = -1
         mine.acked = mine.highest = end
+        mine.n_sacked = 0
         if mine.wanted:
             self.pass_over(d, end, self.order, NULL, JUMP)
             self.release()
@@ -521,6 +566,7 @@ cdef class Streams:
         cdef Line *mine = &self.lines[d]
         cdef Item it
         cdef int64_t stop
+        cdef bint had
         self.keep_hole(mine, mine.next, end)
         while mine.next < end:
             memset(&it, 0, sizeof(Item))
@@ -530,9 +576,9 @@ cdef class Streams:
                 pass
             elif not self.lines[1 - d].heard:
                 it.note |= UNHEARD
-            elif mine.acked > mine.next:
-                stop = min(end, mine.acked)
-                it.note |= ACKNOWLEDGED
+            else:
+                stop = min(end, self.had_until(mine, mine.next, &had))
+                it.note |= ACKNOWLEDGED if had else 0
             it.side, it.kind, it.offset, it.length = <uint8_t>d, GAP, mine.next, stop - mine.next
             if behind != NULL:
                 it.time_ns, it.frame, it.file = behind.time_ns, behind.frame, behind.file

@@ -189,6 +189,52 @@ def test_a_gap_tells_what_the_peer_acknowledged_of_it() -> None:
     assert (talk.count("gaps"), talk.count("missing")) == (2, 100)
 
 
+def test_a_gap_that_was_selectively_acknowledged() -> None:
+    talk = Talk().open().send(SERVER, seq=5001, ack=1011, sack=((1021, 1031), (1051, 1061)))
+    talk.send(CLIENT, b"x", seq=1101, ack=5001).end()
+    assert talk.kinds(CLIENT) == [
+        ("gap", 0, 10), ("gap", 10, 10), ("gap", 20, 10), ("gap", 30, 20), ("gap", 50, 10), ("gap", 60, 40),
+        ("data", 100, 1),
+    ]  # fmt: skip
+    assert talk.notes[:6] == [ACKNOWLEDGED, 0] * 3
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.tuples(st.integers(1, 300), st.integers(1, 40)), max_size=90), st.integers(0, 250))
+def test_selective_acknowledgments_add_up(blocks: list[tuple[int, int]], acked: int) -> None:
+    """As long as there are few ranges at a time, every byte is told right."""
+    had = set(range(acked))
+    talk = Talk().open().send(SERVER, seq=5001, ack=1001 + acked)
+    for start, length in blocks:
+        talk.send(SERVER, seq=5001, ack=1001 + acked, sack=((1001 + start, 1001 + start + length),))
+        had |= set(range(start, start + length))
+    talk.send(CLIENT, b"x", seq=1401, ack=5001).end()
+    found = {
+        at
+        for (_, kind, offset, length, _, _), note in zip(talk.found, talk.notes, strict=True)
+        if kind == "gap" and note & ACKNOWLEDGED
+        for at in range(offset, offset + length)
+    }
+    assert found == had
+
+
+def test_a_wrong_checksum_keeps_bytes_out_unless_they_are_acknowledged() -> None:
+    talk = Talk().open(checksum=1).send(CLIENT, b"bad", seq=1001, ack=5001, checksum=2)
+    talk.send(CLIENT, b"abc", seq=1001, ack=5001, checksum=1).send(SERVER, seq=5001, ack=1004).end()
+    assert talk.of(CLIENT) == b"abc"
+    assert (talk.count("bad_sums"), talk.count("conflicts"), talk.count("doubtful")) == (1, 0, 0)
+    offload = Talk().open(checksum=1).send(CLIENT, b"abc", seq=1001, ack=5001, checksum=2)
+    assert offload.of(CLIENT) == b""
+    offload.send(SERVER, b"ok", seq=5001, ack=1004).end()
+    assert [it[5] for it in offload.found] == [b"abc", b"ok"]
+    assert (offload.count("bad_sums"), offload.count("doubtful")) == (0, 3)
+    never = Talk().open(checksum=1).send(CLIENT, b"abc", seq=1001, ack=5001, checksum=2).end()
+    assert never.kinds() == [("gap", 0, 3)]
+    assert never.count("bad_sums") == 1
+    anonymised = Talk().open(checksum=2).send(CLIENT, b"abc", seq=1001, ack=5001, checksum=2).end()
+    assert anonymised.of(CLIENT) == b"abc"
+
+
 def test_nothing_is_known_of_a_gap_where_the_peer_is_not_in_the_capture() -> None:
     talk = Talk()
     talk.send(CLIENT, seq=1000, flags=SYN)
