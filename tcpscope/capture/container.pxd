@@ -29,6 +29,11 @@ cdef struct Record:
     uint32_t fcs          # bytes of link-layer check sequence at the end on the wire
     uint64_t offset       # of data in the uncompressed file
     uint64_t frame        # 1-based
+    # of pcapng blocks only
+    bint has_ticks
+    uint64_t ticks        # the time as it is written, in units of the interface
+    const uint8_t *options
+    Py_ssize_t options_size
 
 cdef struct Interface:
     int32_t linktype
@@ -47,7 +52,8 @@ cdef struct Interface:
 
 
 cdef class Container:
-    cdef bint is_pcapng, big_endian, nanoseconds, opened, version_swaps, version_may_swap
+    cdef readonly bint big_endian
+    cdef bint is_pcapng, nanoseconds, opened, version_swaps, version_may_swap
     cdef Py_ssize_t record_header
     cdef Interface *interfaces
     cdef Py_ssize_t n_interfaces, room, section_start

@@ -6,6 +6,7 @@ class Container:
     position: int
     frames: int
     need: int
+    big_endian: bool
     sections: int
     comments: int
     name_blocks: int

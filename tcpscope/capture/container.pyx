@@ -89,6 +89,10 @@ cdef class Container:
                 "description": it.description.decode("utf-8", "replace"),
                 "link_type": it.linktype,
                 "snaplen": it.snaplen,
+                "fcs": it.fcs,
+                "resolution": (9 if self.nanoseconds else 6) if not self.is_pcapng
+                else it.exponent | (0x80 if it.binary else 0),
+                "offset": it.offset_s,
                 "packets": it.packets,
                 "received": it.received if it.has_received else None,
                 "dropped": it.dropped if it.has_dropped else None,
@@ -347,16 +351,22 @@ cdef class Container:
                 caplen = one.snaplen
             if <Py_ssize_t>caplen > size - header:
                 caplen = <uint32_t>(size - header)
+            r.has_ticks = False
         else:
             caplen = self.u32(body + 12)
             wirelen = self.u32(body + 16)
-            self.last_time_ns = time_of(one, <uint64_t>self.u32(body + 4) << 32 | self.u32(body + 8))
+            r.has_ticks = True
+            r.ticks = <uint64_t>self.u32(body + 4) << 32 | self.u32(body + 8)
+            self.last_time_ns = time_of(one, r.ticks)
         if caplen > MAX_PACKET:
             return self.damaged(PACKET_TOO_LARGE)
         if <Py_ssize_t>caplen > size - header:
             return self.damaged(BAD_PACKET)
+        r.options, r.options_size = NULL, 0
         if kind != SIMPLE_PACKET_BLOCK:
-            self.count_comments(body + header + caplen + (-caplen & 3), size - header - caplen - (-caplen & 3))
+            r.options = body + header + caplen + (-caplen & 3)
+            r.options_size = size - header - caplen - (-caplen & 3)
+            self.count_comments(r.options, r.options_size)
         r.time_ns = self.last_time_ns             # a simple block bears no time: that of its predecessor
         r.data = body + header
         r.offset += header

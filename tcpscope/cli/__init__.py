@@ -22,6 +22,8 @@ COMMANDS = {
     "sockets": "Both hosts' sockets at a moment, as ss lists them.",
     "diagram": "The ladder of one connection, with both state columns.",
     "plot": "A connection or the whole capture as a picture: SVG, PNG, interactive HTML.",
+    "follow": "The bytes each side of a connection sent, in order, gaps marked.",
+    "extract": "Packets of chosen connections into a pcap or pcapng file.",
     "compare": "Agreement with Wireshark's own analysis, and the reasons for the differences.",
     "dissect": "One packet in full, through Wireshark.",
 }

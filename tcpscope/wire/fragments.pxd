@@ -26,6 +26,7 @@ cdef struct Datagram:
     int proto
     int version
     uint64_t touched
+    uint64_t born             # its number, never 0
     uint32_t total            # 0: the last piece was not seen
     int n_pieces
     Piece pieces[MAX_PIECES]  # sorted, disjoint, not adjacent
@@ -35,12 +36,19 @@ cdef struct Datagram:
     uint32_t first_captured   # bytes of that piece in the capture
     uint8_t notes
 
+cdef struct Part:             # where the piece last added stands
+    uint64_t born             # of its datagram; 0: it was not added
+    uint32_t start            # in the datagram
+    const uint8_t *data
+    Py_ssize_t size           # captured bytes
+
 cdef struct Fragments:
     Datagram *table           # SETS x WAYS, allocated with the first fragment
     uint64_t clock
     Datagram complete         # what `add` finished
     Datagram evicted          # what had to make room, if has_evicted
     bint has_evicted
+    Part last
 
 cdef bint add(Fragments *f, Walk *w) noexcept nogil
 cdef bint oldest(Fragments *f) noexcept nogil

@@ -25,6 +25,8 @@ cdef bint add(Fragments *f, Walk *w) noexcept nogil:
     if not w.fragment_more and (d.total == 0 or start + length > d.total):
         d.total = <uint32_t>(start + length)
     keep_head(d, w, start, length)
+    f.last.born, f.last.start, f.last.data = d.born, start, w.frame.data + w.at
+    f.last.size = max(<Py_ssize_t>0, min(length, w.frame.size - w.at))
     if start == 0 and not d.has_first:
         d.has_first = True
         d.first = w.segment[0]
@@ -74,7 +76,7 @@ cdef Datagram *find(Fragments *f, Walk *w) noexcept nogil:
         f.has_evicted = found.has_first
     memset(found, 0, sizeof(Datagram))
     found.used = True
-    found.touched = f.clock
+    found.touched = found.born = f.clock
     found.identification = w.fragment_id
     found.outer = w.outer
     found.proto = w.proto
