@@ -92,7 +92,7 @@ def document(given: dict[str, Any]) -> None:
     """Write docs/performance.md and its plots from the results (--quick: into the cache)."""
     from .document import write
 
-    write(given["results"], given["results"].parent / "performance.md" if not given["quick"] else None)
+    write(given["results"], given["results"].with_name("performance.md"))
 
 
 if __name__ == "__main__":

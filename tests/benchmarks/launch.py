@@ -9,6 +9,7 @@ import sys
 from time import perf_counter
 
 to, words = int(sys.argv[1]), sys.argv[2:]
+os.set_inheritable(to, False)
 began = perf_counter()
 child = os.posix_spawnp(words[0], words, os.environ)
 _, status, usage = os.wait4(child, 0)

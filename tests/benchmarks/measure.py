@@ -29,14 +29,18 @@ class Cost:
 
 @dataclass(frozen=True)
 class Program:
-    """A command on one capture; `stdin` is opened for it, `output` takes what it prints (default: nowhere)."""
+    """A command on one capture.
+
+    `stdin` is opened for it; `output` takes what it prints (default: nowhere) and is removed.  `times`: runs in
+    a row when its turn comes, for what is over too soon.
+    """
 
     name: str
     words: tuple[str, ...]
     packets: int
     stdin: Path | None = None
     output: Path | None = None
-    note: str = ""
+    times: int = 1
 
     def missing(self) -> str:
         """Why it cannot run here; empty: it can."""
@@ -52,7 +56,7 @@ class Measured:
     skipped: str = ""
 
     def summary(self) -> dict[str, Any]:
-        told: dict[str, Any] = {"name": self.program.name, "packets": self.program.packets, "note": self.program.note}
+        told: dict[str, Any] = {"name": self.program.name, "packets": self.program.packets}
         if self.skipped:
             return told | {"skipped": self.skipped}
         return told | {
@@ -109,7 +113,7 @@ def alternate(programs: Iterable[Program], rounds: int) -> list[Measured]:
             if it.skipped:
                 continue
             try:
-                it.runs.append(run(it.program))
+                it.runs += [run(it.program) for _ in range(it.program.times)]
             except FailedError as error:
                 it.skipped = str(error)
                 continue

@@ -47,7 +47,7 @@ def loop(name: str, path: Path, packets: int) -> Program:
     words = (sys.executable, "-m", "tests.benchmarks.loops", name, str(path))
     if find_spec(name) is None:  # the shell's way to say it is not there
         words = (name, *words)
-    return Program(name, words, packets, note="extrapolated")
+    return Program(name, words, packets)
 
 
 def groups(cache: Path, sizes: Sizes) -> Iterator[tuple[str, int, list[Path], list[Program]]]:
@@ -56,14 +56,14 @@ def groups(cache: Path, sizes: Sizes) -> Iterator[tuple[str, int, list[Path], li
     count = facts(whole)["packets"]
     out = cache / "output"
     yield "whole", sizes.rounds, [whole], [
-        Program("capinfos -c", ("capinfos", "-c", str(whole)), count, note="counts packets"),
+        Program("capinfos -c", ("capinfos", "-c", str(whole)), count),
         tcpscope("tcpscope analyze", "analyze", whole, count),
-        Program("tcptrace -n -q", ("tcptrace", "-n", "-q", str(whole)), count, note="connections"),
+        Program("tcptrace -n -q", ("tcptrace", "-n", "-q", str(whole)), count),
         Program("tcpscope analyze, one core", (*CORE, *TCPSCOPE, "analyze", str(whole)), count),
     ]  # fmt: skip
     flood = synthetic(cache, "flood", sizes.flood)
     yield "flood", sizes.few, [flood], [
-        Program("capinfos -c", ("capinfos", "-c", str(flood)), sizes.flood, note="counts packets"),
+        Program("capinfos -c", ("capinfos", "-c", str(flood)), sizes.flood),
         tcpscope("tcpscope analyze", "analyze", flood, sizes.flood),
         Program("tcpscope analyze, one core", (*CORE, *TCPSCOPE, "analyze", str(flood)), sizes.flood),
     ]  # fmt: skip
@@ -83,7 +83,7 @@ def groups(cache: Path, sizes: Sizes) -> Iterator[tuple[str, int, list[Path], li
         if packed is not None:
             inputs.append(packed)
             streams += [
-                Program(f"{program} -dc FILE{suffix}", (program, "-dc", str(packed)), count, note="unpacks only"),
+                Program(f"{program} -dc FILE{suffix}", (program, "-dc", str(packed)), count),
                 tcpscope(f"tcpscope analyze FILE{suffix}", "analyze", packed, count),
             ]
     yield "streams", sizes.few, inputs, streams

@@ -13,7 +13,7 @@ TITLES = {
     "python": "Python libraries",
     "cold": "Ten packets, a new process each",
 }
-HEAD = ("program", "packets", "wall s, median", "least", "CPU s", "peak MB", "ns a packet", "tcpscope ×")
+HEAD = ("program", "packets", "wall s, median", "least", "CPU s", "peak MB", "ns a packet", "×")
 
 
 def per_packet(program: dict[str, Any]) -> float:
