@@ -83,7 +83,8 @@ def instructions(check: bool, record: bool) -> None:
     """Instructions per packet of the core, by callgrind."""
     from .instructions import main
 
-    sys.exit(main(check, record))
+    if code := main(check, record):
+        sys.exit(code)
 
 
 @main.command()

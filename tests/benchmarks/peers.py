@@ -31,6 +31,7 @@ class Sizes:
     def __init__(self, quick: bool) -> None:
         self.workload = 300_000 if quick else 8_000_000
         self.flood = 100_000 if quick else 2_000_000
+        self.tables = 100_000 if quick else 1_000_000
         self.tshark = 20_000 if quick else 500_000
         self.nfstream = 50_000 if quick else 1_000_000
         self.dpkt = 50_000 if quick else 500_000
@@ -67,11 +68,12 @@ def groups(cache: Path, sizes: Sizes) -> Iterator[tuple[str, int, list[Path], li
         tcpscope("tcpscope analyze", "analyze", flood, sizes.flood),
         Program("tcpscope analyze, one core", (*CORE, *TCPSCOPE, "analyze", str(flood)), sizes.flood),
     ]  # fmt: skip
-    yield "tables", sizes.few, [whole], [
-        tcpscope("tcpscope connections --format parquet", "connections --format parquet", whole, count, output=out),
-        tcpscope("tcpscope packets --format parquet", "packets --format parquet", whole, count, output=out),
-        tcpscope("tcpscope packets --format csv", "packets --format csv", whole, count, output=out),
-        tcpscope("tcpscope packets --format jsonl", "packets --format jsonl", whole, count, output=out),
+    first, many = part(whole, sizes.tables), sizes.tables
+    yield "tables", sizes.few, [first], [
+        tcpscope("tcpscope connections --format parquet", "connections --format parquet", first, many, output=out),
+        tcpscope("tcpscope packets --format parquet", "packets --format parquet", first, many, output=out),
+        tcpscope("tcpscope packets --format csv", "packets --format csv", first, many, output=out),
+        tcpscope("tcpscope packets --format jsonl", "packets --format jsonl", first, many, output=out),
     ]  # fmt: skip
     streams = [
         tcpscope("tcpscope analyze FILE", "analyze", whole, count),

@@ -10,7 +10,7 @@ import matplotlib
 matplotlib.use("svg")
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from .curves import ANALYZE, COUNT, ONE_CORE, TCPTRACE, costs
 from .table import per_packet
@@ -61,6 +61,11 @@ def memory_label(value: float, _: object = None) -> str:
     return f"{value / 1e9:g} GB" if value >= 1e9 else f"{value / 1e6:g} MB"
 
 
+def legend(axes: Axes) -> None:
+    """Above the plot, where no line can run into it."""
+    axes.legend(loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=2, fontsize=9, columnspacing=1.4)
+
+
 def series(curve: dict[str, Any], name: str) -> list[dict[str, Any]]:
     return [it for it in curve["points"] if it["name"] == name and "wall" in it]
 
@@ -77,6 +82,7 @@ def cost(curve: dict[str, Any], axes: Axes, label: str) -> None:
     axes.set(xscale="log", yscale="log", xlabel=label, ylabel="time a packet")
     axes.xaxis.set_major_formatter(FuncFormatter(count_label))
     axes.yaxis.set_major_formatter(FuncFormatter(time_label))
+    axes.yaxis.set_minor_formatter(NullFormatter())
     low, high = axes.get_ylim()
     axes.set_ylim(min(low, 30), max(high, 10_000))
 
@@ -90,7 +96,7 @@ def draw_cost(curves: dict[str, Any], folder: Path) -> None:
         ):
             figure, axes = plt.subplots(figsize=(7.2, 3.8))
             cost(curves[name], axes, label)
-            axes.legend(loc="upper right", fontsize=9)
+            legend(axes)
             save(figure, folder / f"cost-{name}.svg")
 
 
@@ -112,7 +118,8 @@ def draw_memory(curves: dict[str, Any], folder: Path) -> None:
         axes.set(xscale="log", yscale="log", xlabel="connections open at the same time", ylabel="peak memory")
         axes.xaxis.set_major_formatter(FuncFormatter(count_label))
         axes.yaxis.set_major_formatter(FuncFormatter(memory_label))
-        axes.legend(loc="upper left", fontsize=9)
+        axes.yaxis.set_minor_formatter(NullFormatter())
+        legend(axes)
         save(figure, folder / "memory.svg")
 
 
@@ -132,7 +139,7 @@ def draw_peers(groups: dict[str, list[dict[str, Any]]], folder: Path) -> None:
         for at, name in enumerate(names):
             axes.text(bars[name] * 1.12, at, time_label(bars[name]), va="center", fontsize=9, color=DARK)
         axes.set(xscale="log", xlabel="time a packet")
-        axes.set_xlim(min(bars.values()) / 2.5, max(bars.values()) * 5)
+        axes.set_xlim(min(bars.values()) / 2.5, max(bars.values()) * 6)
         axes.xaxis.set_major_formatter(FuncFormatter(time_label))
         axes.grid(visible=False, axis="y")
         axes.tick_params(axis="y", length=0)

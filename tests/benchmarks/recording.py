@@ -52,11 +52,13 @@ def record(path: Path, packets: int) -> None:
     try:
         with recording(link.server.namespace, path, SNAPLEN) as told:
             words = [link.client.namespace, link.server.namespace, link.server.address, str(packets), *link.addresses]
-            subprocess.run([sys.executable, "-m", "tests.benchmarks.traffic", *words], cwd=ROOT, check=True)
+            words = [sys.executable, "-m", "tests.benchmarks.traffic", *words]
+            done = subprocess.run(words, cwd=ROOT, check=True, stdout=subprocess.PIPE)
     finally:
         link.close()
     known = {
-        "packets": told["captured"], "dropped_by_kernel": told["dropped"], "lost_on_the_way": link.lost,
+        "packets": told["captured"], "connections": int(done.stdout),
+        "dropped_by_kernel": told["dropped"], "lost_on_the_way": link.lost,
         "bytes": path.stat().st_size, "seconds": round(time.time() - began), "kernel": platform.release(),
         "snaplen": SNAPLEN, "delay": DELAY, "loss": LOSS,
     }  # fmt: skip

@@ -1,4 +1,4 @@
-"""The core's instructions per packet stay within a tenth of the recorded figures (see `instructions.py` for when they compare)."""
+"""The core takes no more instructions a packet than recorded; `instructions.py` says when that is judged."""
 
 import hashlib
 
@@ -8,13 +8,8 @@ from tests.benchmarks import fixed, instructions
 
 
 def test_the_counted_captures_are_the_same_everywhere():
-    assert (
-        hashlib.sha256(fixed.mix(50)).hexdigest() == "57767f72a11285405db050376dfb6e4e24e33aab893f8803b791b518c412397d"
-    )
-    assert (
-        hashlib.sha256(fixed.flood(50)).hexdigest()
-        == "13d00884c4b103a9f9cc38bcbb3fd9e2d341745c0216d5151c83aef2505317f7"
-    )
+    made = hashlib.sha256(fixed.mix(50) + fixed.flood(50)).hexdigest()
+    assert made == "c6c4d7254646e3130ff4e3e53406f762daaa72e95fb7fcde8264cbed9f432380"
     assert fixed.count(fixed.without_tcp(fixed.flood(50))) == 100
 
 

@@ -4,7 +4,7 @@
 
 A request opens with its length, the length of the answer it wants, and how the exchange ends; the
 kinds of traffic differ in no more than these numbers.  `Pace` lets no kind run ahead of the
-others, so that every stretch of the capture holds the same mix.
+others, so that every stretch of the capture holds the same mix.  Prints how many connections there were.
 """
 
 from __future__ import annotations
@@ -54,6 +54,7 @@ class Hosts:
     server: str
     address: str
     clients: list[str]
+    asked: int = 0
 
     def listener(self, port: int, **options: int) -> socket.socket:
         with inside(self.server):
@@ -68,6 +69,7 @@ class Hosts:
 
     async def connect(self, port: int, source: str, **options: int) -> socket.socket:
         """OSError where the server refuses or the network loses all."""
+        self.asked += 1
         with inside(self.client):
             made = socket.socket()
         made.setblocking(False)
@@ -248,4 +250,6 @@ async def talk(hosts: Hosts, packets: int) -> None:
 
 if __name__ == "__main__":
     client, server, address, amount, *clients = sys.argv[1:]
-    asyncio.run(talk(Hosts(client, server, address, clients), int(amount)))
+    hosts = Hosts(client, server, address, clients)
+    asyncio.run(talk(hosts, int(amount)))
+    print(hosts.asked)
