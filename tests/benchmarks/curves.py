@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from .machine import load
 from .measure import TCPSCOPE, Program, alternate, floor, warm
 from .peers import CORE, TEN_PACKETS
 from .workload import synthetic
@@ -50,7 +51,7 @@ def programs(path: Path, packets: int, held: int) -> list[Program]:
 def measure(cache: Path, quick: bool) -> dict[str, Any]:
     """Every curve alternates among all its points and programs; `start` is what ten packets cost in the same run."""
     rounds = 1 if quick else ROUNDS
-    found: dict[str, Any] = {"floor": floor(), "rounds": rounds, "curves": {}}
+    found: dict[str, Any] = {"load": load(), "floor": floor(), "rounds": rounds, "curves": {}}
     for name, each in points(quick).items():
         print(f"== {name}", file=sys.stderr)
         ten = (*TCPSCOPE, "analyze", str(TEN_PACKETS))

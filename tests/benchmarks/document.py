@@ -92,10 +92,9 @@ def tables(groups: dict[str, Any], floor: int) -> Iterator[dict[str, Any]]:
 
 
 def machine(it: dict[str, Any]) -> str:
-    versions = ", ".join(f"{name} {version}" for name, version in it["versions"].items())
-    return (
-        f"{it['date']}, {it['cores']} cores of {it['processor']}, {it['kernel']}, Python {it['python']};\n{versions}."
-    )
+    where = f"{it['date']}, {it['cores']} cores of {it['processor']}, {it['kernel']}, Python {it['python']}."
+    versions = ", ".join(f"{name} {version}" for name, version in it["versions"].items() if name != "valgrind")
+    return f"{where}\nPeers: {versions}."
 
 
 def counted() -> dict[str, Any] | None:
@@ -124,8 +123,9 @@ def write(results: Path, to: Path) -> None:
     old = to.read_text(encoding="utf-8") if to.exists() else ""
     kept = re.search(f"{MARK}(.*){MARK}", old, re.S)
     template = Environment(keep_trailing_newline=True).from_string(TEMPLATE.read_text(encoding="utf-8"))
+    busy = max((it.get("load") or 0 for it in (peers, curves) if it), default=0)
     page = template.render(
-        peers=peers, machine=peers and machine(peers["machine"]), workload=peers and peers["workload"],
+        peers=peers, machine=peers and machine(peers["machine"]), workload=peers and peers["workload"], busy=busy,
         goals=list(goals(peers["groups"], shapes)) if peers else [],
         tables=list(tables(peers["groups"], peers["floor"])) if peers else [],
         curves=curves, spreads=list(spreads(shapes)) if curves else [],

@@ -46,6 +46,11 @@ def library(name: str) -> str | None:
         return None
 
 
+def load() -> float | None:
+    """How many processes wanted to run, of late; None where nobody counts."""
+    return round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None
+
+
 def describe() -> dict[str, Any]:
     versions = {name: version(words) for name, words in PROGRAMS.items()} | {it: library(it) for it in LIBRARIES}
     return {

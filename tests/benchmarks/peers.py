@@ -12,6 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from .machine import load
 from .measure import ROOT, TCPSCOPE, Program, alternate, floor, warm
 from .workload import compressed, facts, part, synthetic, workload
 
@@ -111,10 +112,10 @@ def groups(cache: Path, sizes: Sizes) -> Iterator[tuple[str, int, list[Path], li
 
 def measure(cache: Path, quick: bool) -> dict[str, Any]:
     sizes = Sizes(quick)
-    found: dict[str, Any] = {}
+    busy, found = load(), dict[str, Any]()
     for name, rounds, files, programs in groups(cache, sizes):
         print(f"== {name}", file=sys.stderr)
         for path in files:
             warm(path)
         found[name] = [it.summary() for it in alternate(programs, rounds)]
-    return {"workload": facts(workload(cache, sizes.workload)), "floor": floor(), "groups": found}
+    return {"load": busy, "workload": facts(workload(cache, sizes.workload)), "floor": floor(), "groups": found}

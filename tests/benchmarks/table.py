@@ -13,12 +13,12 @@ TITLES = {
     "python": "Python libraries",
     "cold": "Ten packets, a new process each",
 }
-HEAD = ("program", "packets", "wall s, median", "least", "CPU s", "peak MB", "ns a packet", "×")
+HEAD = ("program", "packets", "wall s, median", "least", "CPU s", "peak MB", "ns a packet", "×", "× CPU")
 
 
-def per_packet(program: dict[str, Any]) -> float:
+def per_packet(program: dict[str, Any], what: str = "wall") -> float:
     """Nanoseconds, of the median."""
-    value: float = program["wall"]["median"] / program["packets"] * 1e9
+    value: float = program[what]["median"] / program["packets"] * 1e9
     return value
 
 
@@ -41,16 +41,14 @@ def rows(name: str, programs: list[dict[str, Any]], floor: int) -> list[tuple[st
         if "skipped" in it:
             found.append((it["name"], it["skipped"], *[""] * (len(HEAD) - 2)))
             continue
-        memory = it["memory"] / 1e6
-        ratio = ""
+        ratios = ["", ""]
         if ours is not None and it is not ours:
-            same = name == "cold"  # start-up is what counts there
-            mine, its = (ours["wall"]["median"], it["wall"]["median"]) if same else (per_packet(ours), per_packet(it))
-            ratio = number(its / mine)
+            ratios = [number(per_packet(it, what) / per_packet(ours, what)) for what in ("wall", "cpu")]
+        memory = it["memory"]
         found.append((
             it["name"], f"{it['packets']:,}", number(it["wall"]["median"]), number(it["wall"]["min"]),
-            number(it["cpu"]["median"]), f"< {floor / 1e6:.0f}" if it["memory"] <= floor * 1.02 else f"{memory:,.0f}",
-            "" if name == "cold" else number(per_packet(it)), ratio,
+            number(it["cpu"]["median"]), f"< {floor / 1e6:.0f}" if memory <= floor * 1.02 else f"{memory / 1e6:,.0f}",
+            "" if name == "cold" else number(per_packet(it)), *ratios,
         ))  # fmt: skip
     return found
 
