@@ -29,6 +29,21 @@ def run(*words: str) -> None:
     subprocess.run(words, check=True, capture_output=True)
 
 
+@contextmanager
+def inside(namespace: str) -> Iterator[None]:
+    """This thread is in the namespace."""
+    home = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
+    there = os.open(f"/run/netns/{namespace}", os.O_RDONLY)
+    try:
+        if _libc.setns(there, CLONE_NEWNET):
+            raise OSError(ctypes.get_errno(), f"cannot enter {namespace}")
+        yield
+    finally:
+        _libc.setns(home, CLONE_NEWNET)
+        os.close(there)
+        os.close(home)
+
+
 @dataclass(frozen=True)
 class Packet:
     """One TCP packet on its way; `frame` is the whole Ethernet frame."""
@@ -86,19 +101,9 @@ class Host:
             for address in (peer.address, peer.address6):
                 run("ip", "neigh", "replace", address, "lladdr", peer.mac, "dev", "eth0", "nud", "permanent")
 
-    @contextmanager
-    def inside(self) -> Iterator[None]:
+    def inside(self) -> AbstractContextManager[None]:
         """This thread is in the host's namespace; a socket stays where it was made."""
-        home = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
-        there = os.open(f"/run/netns/{self.namespace}", os.O_RDONLY)
-        try:
-            if _libc.setns(there, CLONE_NEWNET):
-                raise OSError(ctypes.get_errno(), f"cannot enter {self.namespace}")
-            yield
-        finally:
-            _libc.setns(home, CLONE_NEWNET)
-            os.close(there)
-            os.close(home)
+        return inside(self.namespace)
 
     def sysctl(self, name: str, value: object) -> None:
         with self.inside(), open("/proc/sys/" + name.replace(".", "/"), "w") as file:
