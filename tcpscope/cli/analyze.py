@@ -61,13 +61,13 @@ def command(files: tuple[str, ...], **options: Any) -> None:
                     text.detach()
             return
         from tcpscope.tables.overview import overview
-        from tcpscope.tables.rows import by_number, rows
-        from tcpscope.tables.write import write_document
+        from tcpscope.tables.rows import by_number
+        from tcpscope.tables.write import Records, write_document
 
         write_document(
             {
                 "summary": overview(result),
-                "connections": rows("connections", by_number(b"".join(kept))),
+                "connections": Records("connections", [by_number(b"".join(kept))]),
                 "findings": [f.as_dict() for f in about],
                 "warnings": result.warnings,
             },

@@ -6,31 +6,28 @@ Values that are not known are None (null, NA), never a number that stands for it
 
 from __future__ import annotations
 
-import struct
 from dataclasses import dataclass
 
 from tcpscope.replay import layout
 from tcpscope.replay.states import Event
 from tcpscope.tables.values import (
-    Each,
+    Bits,
     IfOption,
     Ip,
+    Joined,
     Known,
-    Made,
     Nonzero,
-    Remembered,
+    Pairs,
     Same,
     Seconds,
+    Slashed,
+    Span,
+    Text,
     Time,
     Truth,
     Value,
     Word,
-    bits,
-    names,
-    who,
 )
-
-FLAG_BITS = 0x1FF
 
 
 @dataclass(frozen=True)
@@ -44,28 +41,17 @@ class Column:
     value: Value
 
 
-def flags_text(flags: int) -> str:
-    """`SYN,ACK`: the names of the flags, in Wireshark's order."""
-    return ",".join(names(flags & FLAG_BITS, layout.FLAGS))
-
-
-_NO_SACK: list[list[int]] = []
-
-
-def _sack(raw: bytes, blocks: int) -> list[list[int]]:
-    if not blocks:
-        return _NO_SACK
-    edges = struct.unpack_from(f"@{2 * blocks}I", raw)
-    return [list(edges[at : at + 2]) for at in range(0, len(edges), 2)]
-
-
+SIDES = tuple(layout.CLOSED_BY.values())
 EVENT_KINDS = ("state",)
 EVENT_NAMES = tuple(event.name for event in Event)
 CHECKSUMS = ("unverifiable", "good", "bad", "offloaded")
+OPTIONS = ("mss", "window_scale", "sack_permitted", "sack", "timestamps", "fast_open", "mptcp", "md5", "ao", "uto",
+           "accecn", "other", "", "", "malformed", "cut")  # fmt: skip  # bit = position: OPT_ of wire/segment.pxd
 
 PACKETS = (
     Column("frame", "int", "", "number of the frame in its file, from 1, as Wireshark's frame.number", Same("frame")),
     Column("time", "float", "s", "since the epoch", Time("time_ns")),
+    Column("time_ns", "int", "ns", "the same, exact", Same("time_ns")),
     Column("file", "int", "", "which input file, from 0", Same("file")),
     Column("connection", "int", "", "number of the connection, from 0, by first packet", Same("connection")),
     Column("sender", "str", "", "client or server", Word("sender", layout.ROLES)),
@@ -80,11 +66,11 @@ PACKETS = (
     Column("length", "int", "bytes", "payload, by the IP header", Same("length")),
     Column("window", "int", "bytes", "receive window, scaled where the scale is known", Same("window")),
     Column("window_raw", "int", "", "receive window as in the header", Same("window_raw")),
-    Column("flags", "str", "", "TCP flags, comma separated", Each("flags", Remembered(flags_text))),
+    Column("flags", "str", "", "TCP flags, comma separated", Joined("flags", layout.FLAGS)),
     Column("client_state", "str", "", "client's state after this packet (RFC 9293)", Word("client_state", layout.STATES)),
     Column("server_state", "str", "", "server's state after this packet", Word("server_state", layout.STATES)),
-    Column("annotations", "list", "", "tcpscope's annotations", bits("annotations", layout.ANNOTATIONS)),
-    Column("wireshark", "list", "", "what Wireshark 4.0 would mark", bits("wireshark", layout.WIRESHARK)),
+    Column("annotations", "list", "", "tcpscope's annotations", Bits("annotations", layout.ANNOTATIONS)),
+    Column("wireshark", "list", "", "what Wireshark 4.0 would mark", Bits("wireshark", layout.WIRESHARK)),
     Column("retransmission_of", "int", "", "frame of the copy before this one", Nonzero("retransmission_of")),
     Column("acked_frame", "int", "", "last frame that this one acknowledges", Nonzero("acked_frame")),
     Column("rtt", "float", "s", "round trip of that frame (Karn: none if it was repeated)", Seconds("rtt_ns")),
@@ -92,17 +78,20 @@ PACKETS = (
     Column("initial_rtt", "float", "s", "SYN to the handshake's ACK, from that packet on", Seconds("initial_rtt_ns")),
     Column("bytes_in_flight", "int", "bytes", "sent and not acknowledged, by Wireshark's rule", Nonzero("bytes_in_flight")),
     Column("duplicate_ack_num", "int", "", "how many duplicates in a row, by Wireshark's rule", Nonzero("duplicate_ack_num")),
+    Column("options", "list", "", "TCP options of the header; other: an unknown one, malformed: by its length, cut: by the capture",
+           Bits("options", OPTIONS)),
     Column("mss", "int", "bytes", "MSS option", IfOption("mss", 1)),
     Column("window_scale", "int", "", "window scale option, a shift", IfOption("window_scale", 2)),
     Column("ts_val", "int", "", "timestamp option, TSval", IfOption("ts_val", 16)),
     Column("ts_ecr", "int", "", "timestamp option, TSecr", IfOption("ts_ecr", 16)),
-    Column("sack", "list", "", "SACK blocks, relative: pairs of left and right edge", Made(("sack", "n_sack"), _sack)),
+    Column("sack", "list", "", "SACK blocks, relative: pairs of left and right edge", Pairs("sack", "n_sack")),
     Column("ttl", "int", "", "IP time to live or hop limit", Same("ttl")),
     Column("checksum", "str", "", "TCP checksum: good, bad, offloaded or unverifiable", Word("checksum_state", CHECKSUMS)),
 )  # fmt: skip
 
 EVENTS = (
     Column("time", "float", "s", "since the epoch", Time("time_ns")),
+    Column("time_ns", "int", "ns", "the same, exact", Same("time_ns")),
     Column("frame", "int", "", "frame that shows it; null: none, a timer", Nonzero("frame")),
     Column("file", "int", "", "which input file, from 0", Same("file")),
     Column("connection", "int", "", "number of the connection", Same("connection")),
@@ -230,13 +219,13 @@ CONNECTIONS = (
     Column("server_ip", "str", "", "server's address", Ip("server_addr")),
     Column("server_port", "int", "", "server's port", Same("server_port")),
     Column("start", "float", "s", "first packet, since the epoch", Time("start_ns")),
-    Column("duration", "float", "s", "first to last packet", Made(("start_ns", "end_ns"), lambda start, end: (end - start) / 1e9)),
+    Column("duration", "float", "s", "first to last packet", Span("start_ns", "end_ns")),
     Column("client_state", "str", "", "client's state at the end", Word("client_state", layout.STATES)),
     Column("server_state", "str", "", "server's state at the end", Word("server_state", layout.STATES)),
     Column("close", "str", "", "how it ended: " + ", ".join(layout.CLOSE_KINDS), Word("close_kind", layout.CLOSE_KINDS)),
-    Column("closed_by", "str", "", "client, server, both at once, or null", who("closed_by")),
+    Column("closed_by", "str", "", "client, server, both at once, or null", Word("closed_by", SIDES)),
     Column("conn_state", "str", "", "as in Zeek's conn.log", Word("conn_state", layout.CONN_STATES)),
-    Column("history", "str", "", "as in Zeek's conn.log", Made(("history",), lambda raw: raw.split(b"\0", 1)[0].decode("ascii"))),
+    Column("history", "str", "", "as in Zeek's conn.log", Text("history")),
     Column("completeness", "int", "", "as Wireshark's tcp.completeness: SYN 1, SYN-ACK 2, ACK 4, data 8, FIN 16, RST 32",
            Same("completeness")),
     Column("role_evidence", "str", "", "what told client from server: " + ", ".join(layout.ROLE_EVIDENCE),
@@ -252,15 +241,14 @@ CONNECTIONS = (
     Column("refused_after", "float", "s", "SYN to the RST that refused it", Seconds("refused_ns")),
     Column("half_close", "float", "s", "one side closed, the other still open", Seconds("half_close_ns")),
     Column("half_close_bytes", "int", "bytes", "payload sent in that time", Known("half_close_bytes")),
-    Column("time_wait_owner", "str", "", "who rests in TIME_WAIT", who("time_wait_owner")),
+    Column("time_wait_owner", "str", "", "who rests in TIME_WAIT", Word("time_wait_owner", SIDES)),
     Column("time_wait_start", "float", "s", "since the epoch", Seconds("time_wait_start_ns")),
     Column("time_wait_end", "float", "s", "projected: 2 MSL later", Seconds("time_wait_end_ns")),
     Column("reused", "bool", "", "the four-tuple had a connection before", Truth("reused")),
     Column("fast_open", "bool", "", "data in the SYN (RFC 7413)", Truth("fast_open")),
     Column("simultaneous_open", "bool", "", "both sides sent SYN", Truth("simultaneous_open")),
     Column("one_direction", "bool", "", "only one side's packets were captured", Truth("one_direction")),
-    Column("icmp", "str", "", "type/code of an ICMP error about it",
-           Made(("icmp_type", "icmp_code"), lambda kind, code: None if kind == 255 else f"{kind}/{code}")),
+    Column("icmp", "str", "", "type/code of an ICMP error about it", Slashed("icmp_type", "icmp_code")),
     *_side("client"),
     *_side("server"),
 )  # fmt: skip

@@ -1,60 +1,81 @@
-"""How a column's values come from records: a whole column at a time, in plain Python or in numpy.
+"""How a column's values come from records: one class a kind, which says it in three ways.
 
-`values` reads fields unpacked by `struct` and serves JSON and CSV; `array` reads a numpy record
-array and serves DataFrames and Parquet.  What is not known is None there, masked or NaN here.
+`values` reads fields unpacked by `struct`, for rows in plain Python; `array` reads numpy arrays, for
+DataFrames and Parquet; `kind` with `fields`, `words` and `mask` says the same to the
+compiled formatter of CSV and JSON (`format.pyx`).  What is not known is None there, masked or NaN here.
 """
 
 from __future__ import annotations
 
+import struct
+import sys
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from functools import cached_property
+from typing import Any, NamedTuple
 
-from tcpscope.replay import layout
 from tcpscope.tables.address import address
 
-if TYPE_CHECKING:
-    import numpy
-
 Fields = Mapping[str, Sequence[Any]]
-NS = 1e9
+Columns = Mapping[str, Any]  # numpy arrays, contiguous; bytes as void
+NS = 1_000_000_000
+EXACT = 2**53  # up to here a double holds every whole number
+ALL = 2**64 - 1
 
 
 class Array(NamedTuple):
-    """A column for numpy's users: its values; where they are not known; for codes, the words they stand for."""
+    """A column for numpy's users: its values and where they are not known.
+
+    With `words` the values are numbers of words (texts, or tuples of texts): those that occur in these
+    records, or (`fixed`) always the same.  With `counts` each record has so many of the values.
+    """
 
     values: Any
     unknown: Any = None
-    words: tuple[str, ...] | None = None
+    words: Sequence[Any] | None = None
+    fixed: bool = False
+    counts: Any = None
 
 
-class Listed(Mapping[str, Sequence[Any]]):
-    """The fields of a numpy record array as Python lists, made when asked for."""
+def seconds(ns: Any) -> Any:
+    """Nanoseconds in a numpy array as seconds: the double nearest to each, as Python's `ns / 10**9` gives it."""
+    import numpy
 
-    def __init__(self, records: numpy.ndarray[Any, Any]) -> None:
-        self._records = records
+    far = False if ns.dtype.kind == "f" else (ns > EXACT) | (ns < -EXACT)
+    if not numpy.any(far):
+        return ns / NS
+    whole = ns // NS
+    exact = whole + (ns - whole * NS) / NS  # the fraction's error is too small to round it the wrong way
+    return exact if numpy.all(far) else numpy.where(far, exact, ns / NS)
 
-    def __getitem__(self, name: str) -> Sequence[Any]:
-        found: list[Any] = self._records[name].tolist()
-        return found
 
-    def __iter__(self) -> Any:
-        return iter(self._records.dtype.names or ())
+def numbered(records: Columns, fields: tuple[str, ...], mask: int = ALL) -> tuple[Any, list[bytes]]:
+    """For one or two fields with few different values: the number of each record's value, and these values' bytes."""
+    import numpy
 
-    def __len__(self) -> int:
-        return len(self._records.dtype.names or ())
+    from tcpscope.tables.distinct import distinct
+
+    first = records[fields[0]]
+    second = records[fields[1]] if len(fields) > 1 else first[:0]
+    numbers = numpy.empty(len(first), numpy.int32)
+    return numbers, distinct(first.view(numpy.uint8), second.view(numpy.uint8), mask, numbers)
 
 
 class Value:
-    """What every kind below can do; `array` falls back to Python's values.
+    """What every kind below can do.
 
     Plain classes: as many dataclasses would cost `analyze` ten milliseconds at every start.
     """
 
+    kind = ""
+    fields: tuple[str, ...] = ()
+    words: Sequence[str] = ()
+    mask = ALL  # bits of the first field, or of another, that count
+
     def values(self, fields: Fields) -> Sequence[Any]:
         raise NotImplementedError
 
-    def array(self, records: Any) -> Array:
-        return Array(self.values(Listed(records)))
+    def array(self, records: Columns) -> Array:
+        raise NotImplementedError
 
 
 class OfField(Value):
@@ -62,25 +83,30 @@ class OfField(Value):
 
     def __init__(self, field: str) -> None:
         self.field = field
+        self.fields = (field,)
 
 
 class Same(OfField):
     """The field as it is."""
 
+    kind = "number"
+
     def values(self, fields: Fields) -> Sequence[Any]:
         return fields[self.field]
 
-    def array(self, records: Any) -> Array:
+    def array(self, records: Columns) -> Array:
         return Array(records[self.field])
 
 
 class Known(OfField):
     """The field; not known below zero (NONE)."""
 
+    kind = "known"
+
     def values(self, fields: Fields) -> Sequence[Any]:
         return [it if it >= 0 else None for it in fields[self.field]]
 
-    def array(self, records: Any) -> Array:
+    def array(self, records: Columns) -> Array:
         found = records[self.field]
         return Array(found, ~(found >= 0))
 
@@ -88,10 +114,12 @@ class Known(OfField):
 class Nonzero(OfField):
     """The field; zero says there is none."""
 
+    kind = "nonzero"
+
     def values(self, fields: Fields) -> Sequence[Any]:
         return [it or None for it in fields[self.field]]
 
-    def array(self, records: Any) -> Array:
+    def array(self, records: Columns) -> Array:
         found = records[self.field]
         return Array(found, found == 0)
 
@@ -99,72 +127,92 @@ class Nonzero(OfField):
 class Time(OfField):
     """Nanoseconds since the epoch as seconds; before 1970 is a time too."""
 
+    kind = "time"
+
     def values(self, fields: Fields) -> Sequence[Any]:
         return [it / NS for it in fields[self.field]]
 
-    def array(self, records: Any) -> Array:
-        return Array(records[self.field] / NS)
+    def array(self, records: Columns) -> Array:
+        return Array(seconds(records[self.field]))
 
 
 class Seconds(OfField):
     """Nanoseconds as seconds; not known below zero (NONE)."""
 
+    kind = "seconds"
+
     def values(self, fields: Fields) -> Sequence[Any]:
         return [it / NS if it >= 0 else None for it in fields[self.field]]
 
-    def array(self, records: Any) -> Array:
+    def array(self, records: Columns) -> Array:
         found = records[self.field]
-        return Array(found / NS, ~(found >= 0))
+        return Array(seconds(found), ~(found >= 0))
 
 
-class Word(Value):
+class Span(Value):
+    """From one field to another, nanoseconds, as seconds."""
+
+    kind = "span"
+
+    def __init__(self, start: str, end: str) -> None:
+        self.fields = (start, end)
+
+    def values(self, fields: Fields) -> Sequence[Any]:
+        start, end = self.fields
+        return [(b - a) / NS for a, b in zip(fields[start], fields[end], strict=True)]
+
+    def array(self, records: Columns) -> Array:
+        start, end = self.fields
+        return Array(seconds(records[end] - records[start]))
+
+
+class Word(OfField):
     """A number that stands for a word; one past the words (255) stands for none."""
 
-    def __init__(self, field: str, words: tuple[str, ...]) -> None:
-        self.field, self.words = field, words
+    kind = "word"
+
+    def __init__(self, field: str, words: Sequence[str]) -> None:
+        super().__init__(field)
+        self.words = tuple(words)
 
     def values(self, fields: Fields) -> Sequence[Any]:
         words = self.words
         count = len(words)
         return [words[it] if it < count else None for it in fields[self.field]]
 
-    def array(self, records: Any) -> Array:
+    def array(self, records: Columns) -> Array:
         found = records[self.field]
-        return Array(found, found >= len(self.words), self.words)
+        return Array(found, found >= len(self.words), self.words, True)
 
 
 class Truth(OfField):
     """Zero or not."""
 
+    kind = "truth"
+
     def values(self, fields: Fields) -> Sequence[Any]:
         return [it != 0 for it in fields[self.field]]
 
-    def array(self, records: Any) -> Array:
+    def array(self, records: Columns) -> Array:
         return Array(records[self.field] != 0)
 
 
 class IfOption(Value):
     """The field, where the packet carries the option of this bit."""
 
+    kind = "option"
+
     def __init__(self, field: str, bit: int) -> None:
-        self.field, self.bit = field, bit
+        self.fields = (field, "options")
+        self.mask = bit
 
     def values(self, fields: Fields) -> Sequence[Any]:
-        bit = self.bit
-        return [it if has & bit else None for it, has in zip(fields[self.field], fields["options"], strict=True)]
+        bit, (field, options) = self.mask, self.fields
+        return [it if has & bit else None for it, has in zip(fields[field], fields[options], strict=True)]
 
-    def array(self, records: Any) -> Array:
-        return Array(records[self.field], records["options"] & self.bit == 0)
-
-
-class Made(Value):
-    """A function of one or several fields."""
-
-    def __init__(self, fields: tuple[str, ...], make: Callable[..., Any]) -> None:
-        self.fields, self.make = fields, make
-
-    def values(self, fields: Fields) -> Sequence[Any]:
-        return list(map(self.make, *(fields[name] for name in self.fields)))
+    def array(self, records: Columns) -> Array:
+        field, options = self.fields
+        return Array(records[field], records[options] & self.mask == 0)
 
 
 class Remembered(dict[Any, Any]):
@@ -181,15 +229,52 @@ class Remembered(dict[Any, Any]):
         return found
 
 
-class Each(Value):
-    """A function of one field that takes few different values."""
+def names(mask: int, words: Sequence[str]) -> list[str]:
+    """The words whose bits are set in mask; an empty word says that the bit means nothing."""
+    return [word for bit, word in enumerate(words) if mask >> bit & 1 and word]
 
-    def __init__(self, field: str, made: Remembered) -> None:
-        self.field, self.made = field, made
+
+class Bits(OfField):
+    """A list of the words whose bits are set."""
+
+    kind = "bits"
+
+    def __init__(self, field: str, words: Sequence[str]) -> None:
+        super().__init__(field)
+        self.words = tuple(words)
+        self.mask = sum(1 << bit for bit, word in enumerate(words) if word)
+        self._made = Remembered(lambda mask: names(mask, self.words))
 
     def values(self, fields: Fields) -> Sequence[Any]:
-        made = self.made
+        made = self._made
         return [made[it] for it in fields[self.field]]
+
+    def array(self, records: Columns) -> Array:
+        codes, found = numbered(records, self.fields, self.mask)
+        return Array(codes, None, [tuple(self._made[int.from_bytes(raw, sys.byteorder)]) for raw in found])
+
+
+class Joined(OfField):
+    """The words whose bits are set, joined by commas."""
+
+    kind = "word"
+
+    def __init__(self, field: str, words: Sequence[str]) -> None:
+        super().__init__(field)
+        self.parts = tuple(words)
+        self.mask = (1 << len(self.parts)) - 1
+
+    @cached_property
+    def words(self) -> Sequence[str]:  # type: ignore[override]
+        return tuple(",".join(names(mask, self.parts)) for mask in range(self.mask + 1))
+
+    def values(self, fields: Fields) -> Sequence[Any]:
+        words, mask = self.words, self.mask
+        return [words[it & mask] for it in fields[self.field]]
+
+    def array(self, records: Columns) -> Array:
+        codes, found = numbered(records, self.fields, self.mask)
+        return Array(codes, None, [self.words[int.from_bytes(raw, sys.byteorder)] for raw in found])
 
 
 def by_version(make: Callable[[bytes, int], Any]) -> dict[int, Remembered]:
@@ -203,6 +288,12 @@ _ADDRESSES = by_version(address)
 class Ip(OfField):
     """An address of 16 bytes as text."""
 
+    kind = "ip"
+
+    def __init__(self, field: str) -> None:
+        super().__init__(field)
+        self.fields = (field, "ip_version")
+
     def values(self, fields: Fields) -> Sequence[Any]:
         text = _ADDRESSES
         return [
@@ -210,17 +301,70 @@ class Ip(OfField):
             for raw, version in zip(fields[self.field], fields["ip_version"], strict=True)
         ]
 
-
-def names(mask: int, words: tuple[str, ...]) -> list[str]:
-    """The words whose bits are set in mask."""
-    return [word for bit, word in enumerate(words) if mask >> bit & 1]
-
-
-def bits(field: str, words: tuple[str, ...]) -> Each:
-    """A list of words from a field of bits."""
-    return Each(field, Remembered(lambda mask: names(mask, words)))
+    def array(self, records: Columns) -> Array:
+        codes, found = numbered(records, self.fields)
+        return Array(codes, None, [_ADDRESSES[4 if it[16] == 4 else 6][it[:16]] for it in found])
 
 
-def who(field: str) -> Each:
-    """client, server, both, or None."""
-    return Each(field, Remembered(layout.CLOSED_BY.get))
+class Text(OfField):
+    """Characters up to the first NUL."""
+
+    kind = "text"
+
+    def values(self, fields: Fields) -> Sequence[Any]:
+        return list(map(_text, fields[self.field]))
+
+    def array(self, records: Columns) -> Array:
+        codes, found = numbered(records, self.fields)
+        return Array(codes, None, list(map(_text, found)))
+
+
+def _text(raw: bytes) -> str:
+    return raw.split(b"\0", 1)[0].decode("latin-1")
+
+
+class Slashed(Value):
+    """Two small numbers, `3/1`; 255 in the first says there is none."""
+
+    kind = "slashed"
+
+    def __init__(self, first: str, second: str) -> None:
+        self.fields = (first, second)
+
+    def values(self, fields: Fields) -> Sequence[Any]:
+        pairs = zip(*(fields[name] for name in self.fields), strict=True)
+        return [None if first == 255 else f"{first}/{second}" for first, second in pairs]
+
+    def array(self, records: Columns) -> Array:
+        codes, found = numbered(records, self.fields)
+        return Array(codes, records[self.fields[0]] == 255, [f"{first}/{second}" for first, second in found])
+
+
+class Pairs(Value):
+    """A list of pairs of 32-bit numbers: so many of a field as another says."""
+
+    kind = "pairs"
+
+    def __init__(self, field: str, count: str) -> None:
+        self.fields = (field, count)
+
+    def values(self, fields: Fields) -> Sequence[Any]:
+        return list(map(_pairs, *(fields[name] for name in self.fields)))
+
+    def array(self, records: Columns) -> Array:
+        import numpy
+
+        field, count = self.fields
+        edges = records[field].view("u4").reshape(len(records[field]), -1, 2)
+        most = edges.shape[1]
+        counts = numpy.minimum(records[count], most)
+        return Array(edges[numpy.arange(most) < counts[:, None]], counts=counts)
+
+
+_NO_PAIRS: list[list[int]] = []
+
+
+def _pairs(raw: bytes, count: int) -> list[list[int]]:
+    if not count:
+        return _NO_PAIRS
+    return [list(it) for it in struct.iter_unpack("=2I", raw[: 8 * count])]

@@ -1,6 +1,9 @@
 """Each kind of value says the same to Python and to numpy, and "not known" is never a number."""
 
 import math
+import re
+from fractions import Fraction
+from pathlib import Path
 
 import pytest
 
@@ -8,8 +11,8 @@ from tcpscope.replay import layout
 from tcpscope.tables.address import address
 from tcpscope.tables.frames import arrow, frame
 from tcpscope.tables.rows import rows
-from tcpscope.tables.schema import LAYOUTS, TABLES
-from tcpscope.tables.values import Remembered
+from tcpscope.tables.schema import OPTIONS, TABLES
+from tcpscope.tables.values import Remembered, seconds
 from tests.tables.records import V4, record
 
 NONE = {name: -1 for name, code in layout.CONNECTION_FIELDS if code in "qd"}
@@ -30,7 +33,9 @@ EXAMPLES = {
 
 
 def same(one, other):
-    """Equal, with NaN and NA for None."""
+    """Equal, with NaN and NA for None and tuples for lists."""
+    if isinstance(one, list):
+        return other == tuple(tuple(it) if isinstance(it, list) else it for it in one)
     if one is None:
         return other is None or str(other) in ("nan", "<NA>")
     return one == other and not (isinstance(other, float) and math.isnan(other))
@@ -101,8 +106,25 @@ def test_what_is_remembered_is_bounded():
     assert len(double) < 65_537
 
 
-def test_frames_share_no_lists():
-    table = frame("packets", EXAMPLES["packets"] * 2) if pytest.importorskip("pandas") else None
-    table["annotations"].iloc[1].append("mine")
-    assert "mine" not in table["annotations"].iloc[3]
-    assert len(LAYOUTS["packets"].names) == len(layout.PACKET_FIELDS)
+def test_lists_of_frames_are_tuples_that_can_be_grouped_by():
+    table = pytest.importorskip("pandas") and frame("packets", EXAMPLES["packets"] * 2)
+    assert table.groupby("annotations").size().to_dict() == {(): 2, layout.ANNOTATIONS[:2]: 2}
+    assert list(table["annotations"].explode().dropna()) == [*layout.ANNOTATIONS[:2]] * 2
+
+
+@pytest.mark.parametrize("ns", [0, 1, -1, 2**53, 2**53 + 1, 1_700_000_000_123_456_789, -(2**63) + 1, 2**63 - 1])
+def test_seconds_are_the_nearest_doubles(ns):
+    numpy = pytest.importorskip("numpy")
+    want = float(Fraction(ns, 10**9))
+    assert next(rows("packets", record("packets", time_ns=ns)))["time"] == want
+    assert seconds(numpy.array([ns, 0, 1_700_000_000_000_000_001]))[0] == want
+    assert seconds(numpy.array([ns]))[0] == want
+
+
+def test_every_option_that_is_decoded_has_a_name():
+    declared = (Path(__file__).parents[2] / "tcpscope/wire/segment.pxd").read_text()
+    found = {int(value, 16): name for name, value in re.findall(r"^    (OPT_\w+) = (0x\w+)", declared, re.M)}
+    named = {1 << bit: word for bit, word in enumerate(OPTIONS) if word}
+    assert {
+        bit: name.removeprefix("OPT_").lower().replace("wscale", "window_scale") for bit, name in found.items()
+    } == named

@@ -12,17 +12,17 @@ from tcpscope.errors import UsageError
 from tcpscope.replay.layout import STATES
 from tcpscope.replay.states import Event
 from tcpscope.tables.output import destination
-from tcpscope.tables.rows import CHUNK, by_number, by_time, rows
+from tcpscope.tables.rows import CHUNK, by_number, by_time
 from tcpscope.tables.schema import TABLES
-from tcpscope.tables.write import cell, write, write_document
+from tcpscope.tables.write import Records, cell, write, write_document
 from tests.tables.records import V4, record
 
 ROW = {column.name: None for column in TABLES["events"]}
 ROWS = [
-    dict(ROW, time=1.5, frame=3, file=0, connection=0, endpoint="client", ip="10.0.0.1", port=80, kind="state",
-         old="CLOSED", new="SYN_SENT", event="SENT_SYN", inferred=False),
-    dict(ROW, time=2.25, frame=None, file=0, connection=0, endpoint="server", ip="::1", port=1, kind="state",
-         old="LISTEN", new="SYN_RECEIVED", event="GOT_SYN", inferred=True),
+    dict(ROW, time=1.5, time_ns=1_500_000_000, frame=3, file=0, connection=0, endpoint="client", ip="10.0.0.1",
+         port=80, kind="state", old="CLOSED", new="SYN_SENT", event="SENT_SYN", inferred=False),
+    dict(ROW, time=2.25, time_ns=2_250_000_000, frame=None, file=0, connection=0, endpoint="server", ip="::1",
+         port=1, kind="state", old="LISTEN", new="SYN_RECEIVED", event="GOT_SYN", inferred=True),
 ]  # fmt: skip
 RECORDS = record(
     "events", time_ns=1_500_000_000, frame=3, ip=V4[0], ip_version=4, port=80, old=STATES.index("CLOSED"),
@@ -84,7 +84,7 @@ def test_chunks_do_not_show(chunks):
 
 def test_a_document_streams_its_rows():
     stream = io.BytesIO()
-    write_document({"a": {"b": 1}, "rows": rows("events", RECORDS), "none": iter(())}, stream)
+    write_document({"a": {"b": 1}, "rows": Records("events", [RECORDS]), "none": Records("events", [])}, stream)
     assert json.loads(stream.getvalue()) == {"a": {"b": 1}, "rows": ROWS, "none": []}
 
 

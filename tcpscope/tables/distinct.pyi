@@ -1,0 +1,3 @@
+from typing import Any
+
+def distinct(first: Any, second: Any, mask: int, numbers: Any) -> list[bytes]: ...
