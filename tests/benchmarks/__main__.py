@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +25,22 @@ def keep(folder: Path, step: str, found: dict[str, Any]) -> None:
     print(f"wrote {path}", file=sys.stderr)
 
 
-def default_cache() -> Path:
-    from platformdirs import user_cache_path
+@dataclass
+class Given:
+    """The options of all steps."""
 
-    return user_cache_path("tcpscope") / "benchmarks"
+    quick: bool
+    folder: Path | None
+
+    @property
+    def cache(self) -> Path:
+        from platformdirs import user_cache_path
+
+        return (self.folder or user_cache_path("tcpscope") / "benchmarks").resolve()
+
+    @property
+    def results(self) -> Path:
+        return self.cache / "quick" if self.quick else RESULTS
 
 
 @click.group(invoke_without_command=True, chain=True)
@@ -36,8 +49,7 @@ def default_cache() -> Path:
 @click.pass_context
 def main(context: click.Context, quick: bool, cache: Path | None) -> None:
     """Make the workload, measure tcpscope and its peers in turn, write docs/performance.md."""
-    cache = (cache or default_cache()).resolve()
-    context.obj = {"quick": quick, "cache": cache, "results": cache / "quick" if quick else RESULTS}
+    context.obj = Given(quick, cache)
     if context.invoked_subcommand is None:
         for step in (workload, peers, curves, instructions, document):
             context.invoke(step)
@@ -45,35 +57,35 @@ def main(context: click.Context, quick: bool, cache: Path | None) -> None:
 
 @main.command()
 @click.pass_obj
-def workload(given: dict[str, Any]) -> None:
+def workload(given: Given) -> None:
     """Record real connections in two namespaces (root, some minutes)."""
     from .peers import Sizes
     from .workload import facts
     from .workload import workload as make
 
-    path = make(given["cache"], Sizes(given["quick"]).workload)
+    path = make(given.cache, Sizes(given.quick).workload)
     print(f"{path}: {facts(path)['packets']:,} packets")
 
 
 @main.command()
 @click.pass_obj
-def peers(given: dict[str, Any]) -> None:
+def peers(given: Given) -> None:
     """tcpscope and its peers in turn."""
     from .peers import measure
     from .table import show
 
-    found = measure(given["cache"], given["quick"])
-    keep(given["results"], "peers", found)
+    found = measure(given.cache, given.quick)
+    keep(given.results, "peers", found)
     show(found)
 
 
 @main.command()
 @click.pass_obj
-def curves(given: dict[str, Any]) -> None:
+def curves(given: Given) -> None:
     """The cost per packet by number of packets and of open connections."""
     from .curves import measure
 
-    keep(given["results"], "curves", measure(given["cache"], given["quick"]))
+    keep(given.results, "curves", measure(given.cache, given.quick))
 
 
 @main.command()
@@ -89,15 +101,15 @@ def instructions(check: bool, record: bool) -> None:
 
 @main.command()
 @click.pass_obj
-def document(given: dict[str, Any]) -> None:
+def document(given: Given) -> None:
     """Write docs/performance.md and its plots from the results (--quick: into the cache)."""
     from .document import write
 
-    write(given["results"], given["results"].with_name("performance.md"))
+    write(given.results, given.results.with_name("performance.md"))
 
 
 if __name__ == "__main__":
     try:
-        main(standalone_mode=True)
+        main()
     except UnableError as error:
         sys.exit(f"Error: {error}")
