@@ -9,13 +9,12 @@ from typing import Any
 import numpy as np
 
 from tcpscope.errors import UsageError
-from tcpscope.replay.layout import ANNOTATIONS, ROLES
+from tcpscope.replay.layout import ANNOTATIONS, FLAGS, ROLES
 from tcpscope.tables.analysis import Analysis
 from tcpscope.tables.moments import Asked, Moment, asked, bounds
 from tcpscope.tables.past import HIDDEN, Past
 from tcpscope.tables.queues import Chunk, Queues
 from tcpscope.tables.rows import Raw, Row
-from tcpscope.tables.schema import flags_text
 from tcpscope.tables.sockets import COALESCED, Sockets, Wanted, coalesced, joined, part
 from tcpscope.tables.values import names
 
@@ -177,7 +176,7 @@ class Story:
         return row | {
             "time": int(p["time_ns"][step.row]) / 1e9,
             "sender": ROLES[side],
-            "flags": flags_text(int(p["flags"][step.row])),
+            "flags": ",".join(names(int(p["flags"][step.row]), FLAGS)),
             "mss": int(p["mss"][step.row]) if has_mss else None,
             "annotations": names(int(p["annotations"][step.row]), ANNOTATIONS),
             "retransmission_of": int(p["retransmission_of"][step.row]) or None,
