@@ -107,15 +107,12 @@ def _count(files: tuple[str, ...], wanted: Wanted, options: dict[str, Any]) -> N
 def _write(rows: Any, keys: tuple[str, ...], lines: Any, options: dict[str, Any]) -> None:
     """In the format and to the place that the options name."""
     from tcpscope.tables.output import destination
-    from tcpscope.tables.write import write_array, write_jsonl
+    from tcpscope.tables.write import write_rows
 
     form = options["form"]
     with destination(options["output"]) as stream:
-        if form == "jsonl":
-            write_jsonl(rows, stream)
-        elif form == "json":
-            write_array(rows, stream)
-            stream.write(b"\n")
+        if form in ("json", "jsonl"):
+            write_rows(rows, form, stream)
         elif form == "csv":
             from tcpscope.tables.listing import write_listing
 

@@ -59,14 +59,20 @@ def write_lines(records: Records, form: str, stream: BinaryIO) -> int:
     return formatter.lines
 
 
-def write_jsonl(rows: Iterable[Row], stream: BinaryIO) -> None:
-    """One JSON object a line."""
+def write_rows(rows: Iterable[Row], form: str, stream: BinaryIO) -> None:
+    """Rows that are no records of a table, as jsonl or json: an object a line."""
     import orjson
 
-    dumps, append = orjson.dumps, orjson.OPT_APPEND_NEWLINE
-    remaining = iter(rows)
-    while chunk := [dumps(row, option=append) for row in islice(remaining, CHUNK)]:
-        stream.write(b"".join(chunk))
+    array = form == "json"
+    between, first, remaining = b",\n" if array else b"\n", True, iter(rows)
+    stream.write(b"[" if array else b"")
+    while chunk := [orjson.dumps(row) for row in islice(remaining, CHUNK)]:
+        stream.write((b"\n" if array and first else b"" if first else between) + between.join(chunk))
+        first = False
+    if array:
+        stream.write(b"]\n" if first else b"\n]\n")
+    elif not first:
+        stream.write(b"\n")
 
 
 def cell(value: Any) -> str | None:
