@@ -12,7 +12,7 @@ from tcpscope.cli.common import common, files, format_option, warn
 from tcpscope.replay.layout import WIRESHARK
 from tcpscope.tables.analysis import locate
 from tcpscope.tables.output import destination
-from tcpscope.tables.write import cell, write_json, write_jsonl
+from tcpscope.tables.write import cell, write_json, write_rows
 
 IN_A_TABLE = 5  # differences listed for each reason
 
@@ -69,7 +69,7 @@ def command(files: tuple[str, ...], form: str, output: str | None, names: tuple[
         if form == "json":
             write_json(agreement.document(tshark, [source.name for source in found.captures]), stream)
         elif form == "jsonl":
-            write_jsonl(agreement.differences, stream)
+            write_rows(agreement.differences, "jsonl", stream)
         elif form == "csv":
             _write_csv(COLUMNS, agreement.differences, stream)
         else:
