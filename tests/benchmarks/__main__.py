@@ -113,3 +113,5 @@ if __name__ == "__main__":
         main()
     except UnableError as error:
         sys.exit(f"Error: {error}")
+    except ModuleNotFoundError as error:
+        sys.exit(f"Error: {error.name} is not installed; pip install -e '.[benchmark]'")
