@@ -175,7 +175,11 @@ def _merged(found: Sources, chosen: Chosen) -> Iterator[tuple[int, _Lane, Packet
             if not heads:
                 continue
             _, file, packet = heappop(heads)
-            yield file, lanes[file], packet
+            lane = lanes[file]
+            yield file, lane, packet
+            if not heads and not later:  # the only file left
+                while (next_packet := lane.next()) is not None:
+                    yield file, lane, next_packet
             _advance(lanes, streams, heads, file)
 
 
