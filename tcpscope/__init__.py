@@ -16,11 +16,13 @@ from tcpscope.errors import CaptureError, TcpscopeError, UsageError
 if TYPE_CHECKING:
     from tcpscope.api import Capture, Connection, read
     from tcpscope.diagnose import Finding
+    from tcpscope.tables.streams import Piece
 
 __version__ = "0.1.0"
-__all__ = ["Capture", "CaptureError", "Connection", "Finding", "TcpscopeError", "UsageError", "read"]
+__all__ = ["Capture", "CaptureError", "Connection", "Finding", "Piece", "TcpscopeError", "UsageError", "read"]
 
-_HOMES = {"Capture": "api", "Connection": "api", "read": "api", "Finding": "diagnose"}
+_HOMES = {"Capture": "api", "Connection": "api", "read": "api", "Finding": "diagnose",
+          "Piece": "tables.streams"}  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from tcpscope.errors import TcpscopeError, UsageError
-from tcpscope.replay.layout import CONNECTION, EVENT, PACKET
+from tcpscope.replay.layout import CONNECTION, EVENT, PACKET, ROLES
 from tcpscope.tables import analysis, rows
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tcpscope.diagnose import Finding
     from tcpscope.report.ladder import Ladder, Options
     from tcpscope.report.plots.model import Figure
+    from tcpscope.tables.streams import Followed, Piece
 
 NOTEBOOK_ROWS = 60  # of a connection's ladder
 
@@ -86,6 +87,37 @@ class Connection:
                 raise UsageError(f"diagram has no option {name!r}; there are: {', '.join(known)}")
         options = Options(**{"max_rows": MOST_ROWS[format], "keep": KEPT.get(format, 0)} | focus)
         return render(self._ladder(options), format, **how)
+
+    def follow(self, side: str | None = None) -> Iterator[Piece]:
+        """What both sides sent, or one (client, server), a Piece at a time, in the order in which it was delivered.
+
+        The capture is read again and memory does not grow.  A pipe cannot be read again: UsageError.
+        """
+        return self._followed(side).pieces()
+
+    def stream(self, side: str, *, gaps: str = "skip") -> bytes:
+        """The bytes that one side (client, server) sent, each once.
+
+        gaps: missing bytes are left out ("skip"), zero ("zero"), or raise CaptureError ("fail").
+        """
+        from tcpscope.tables.streams import GAPS, raw
+
+        if gaps not in GAPS:
+            raise UsageError(f"no way {gaps!r} with gaps; there are: {', '.join(GAPS)}")
+        return b"".join(raw(self._followed(side, merge=True), gaps))
+
+    def _followed(self, side: str | None, merge: bool = False) -> Followed:
+        from tcpscope.tables.streams import Followed
+
+        if side not in (None, *ROLES):
+            raise UsageError(f"no side {side!r}; there are: {', '.join(ROLES)}")
+        capture = self._capture
+        if analysis.readable_once(capture._found):
+            raise UsageError("streams are read from the capture again: give a file, not a pipe")
+        return Followed(
+            capture._found, capture._record(self.row["connection"]), by_tunnel=capture._options["by_tunnel"],
+            sides=(side != "server", side != "client"), merge=merge,
+        )  # fmt: skip
 
     def _ladder(self, options: Options) -> Ladder:
         from tcpscope.report.ladder import ladder
@@ -232,9 +264,11 @@ class Capture:
         """The connection of this number; UsageError if there is none."""
         if not 0 <= number < len(self):
             raise UsageError(f"no connection {number}: the capture has {len(self)}, counted from 0")
+        return Connection(self, next(rows.rows("connections", self._record(number))))
+
+    def _record(self, number: int) -> bytes:
         size = CONNECTION.size
-        record = self._ordered[number * size : number * size + size]
-        return Connection(self, next(rows.rows("connections", record)))
+        return self._ordered[number * size : number * size + size]
 
     def __len__(self) -> int:
         return len(self._result.connections) // CONNECTION.size

@@ -182,3 +182,16 @@ def test_a_notebook_shows_the_table_where_the_file_is_gone(tmp_path):
     connection = tcpscope.read(path).connection(0)
     path.unlink()
     assert "<table>" in connection._repr_html_() and "<svg" not in connection._repr_html_()
+
+
+def test_a_connection_gives_its_streams():
+    connection = tcpscope.read(SAMPLES / "normal.pcap").connection(0)
+    assert connection.stream("client") == b"GET / HTTP/1.0\r\n\r\n"
+    assert len(connection.stream("server", gaps="fail")) == connection.server_unique_bytes
+    request, answer = connection.follow()
+    assert (request.side, request.kind, request.offset, request.frame) == ("client", "data", 0, 4)
+    assert request.data == connection.stream("client") and isinstance(request, tcpscope.Piece)
+    assert [piece.side for piece in connection.follow("server")] == ["server"] and answer.time > request.time
+    for wrong in ({"side": "peer"}, {"side": "client", "gaps": "fill"}):
+        with pytest.raises(tcpscope.UsageError, match="there are"):
+            connection.stream(**wrong)

@@ -21,13 +21,21 @@ SIDES = ("client", "server")
 
 @click.command("follow")
 @files
-@click.option("-c", "--connection", type=click.IntRange(min=0), metavar="N", help="Which connection, where there are several.")
+@click.option(
+    "-c", "--connection", type=click.IntRange(min=0), metavar="N", help="Which connection, where there are several."
+)
 @click.option("--client", is_flag=True, help="What the client sent.")
 @click.option("--server", is_flag=True, help="What the server sent.")
-@click.option("--format", "form", type=click.Choice(["text", "hex", "raw", "json", "jsonl"]), default="text",
-              show_default=True)
-@click.option("--gaps", type=click.Choice(["skip", "zero", "fail"]), default="skip", show_default=True,
-              help="Of raw bytes: leave missing ones out, write zero bytes, or give up.")
+@click.option(
+    "--format", "form", type=click.Choice(["text", "hex", "raw", "json", "jsonl"]), default="text", show_default=True
+)
+@click.option(
+    "--gaps",
+    type=click.Choice(["skip", "zero", "fail"]),
+    default="skip",
+    show_default=True,
+    help="Of raw bytes: leave missing ones out, write zero bytes, or give up.",
+)
 @click.option("--max-bytes", type=click.IntRange(min=0), metavar="N", help="Stop after N bytes.")
 @common
 def command(
@@ -64,7 +72,7 @@ def command(
             raise UsageError("raw bytes are not for a terminal: use -o FILE, or --format text or hex")
     elif gaps != "skip":
         raise UsageError("--gaps is for --format raw; the other formats mark what is missing")
-    from tcpscope.tables.again import rereadable
+    from tcpscope.tables.again import called, rereadable
     from tcpscope.tables.output import destination
     from tcpscope.tables.streams import Followed, one_connection
 
@@ -74,7 +82,7 @@ def command(
                                         threads=options["threads"], progress=show)  # fmt: skip
     warn(result, options)
     followed = Followed(found, record, by_tunnel=options["by_tunnel"], sides=sides, merge=form == "raw")
-    names = [os.path.basename(name) for name in result.names]
+    names = called(result.names)
     with destination(output) as stream:
         if form == "raw":
             write_raw(followed, gaps, max_bytes, stream, options["quiet"])

@@ -21,7 +21,7 @@ cdef enum:
 
 
 cdef class Owners:
-    """The connections asked for.  by_tunnel: as in the replay.  everything: all segments are chosen, without records."""
+    """The connections asked for.  by_tunnel: as in the replay.  everything: all segments are chosen."""
 
     def __cinit__(self, *, bint by_tunnel=False, bint everything=False):
         memset(&self.spans, 0, sizeof(self.spans))

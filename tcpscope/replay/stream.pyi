@@ -1,6 +1,7 @@
 from typing import Any
 
 from tcpscope.replay.layout import Raw
+from tcpscope.replay.outlet import Outlet
 from tcpscope.replay.owners import Owners
 from tcpscope.wire.batch import SegmentBatch
 
@@ -11,22 +12,27 @@ JUMP: int
 AFTER_RESET: int
 COUNTS: tuple[str, ...]
 
-# side, kind, offset, length, time_ns, file, frame, other_file, other_frame, note, data
-Entry = tuple[int, int, int, int, int, int, int, int, int, int, bytes]
-
-class Streams:
-    def __init__(
-        self, *, sides: tuple[bool, bool] = (True, True), most: int = ..., merge: bool = False
-    ) -> None: ...
+class Streams(Outlet):
+    def __init__(self, *, sides: tuple[bool, bool] = (True, True), most: int = ..., merge: bool = False) -> None: ...
     def of(self, record: Raw) -> None: ...
     def take(self, batch: SegmentBatch, owners: Owners, windows: Any, joined: Any) -> int: ...
     def feed(
-        self, side: int, payload: bytes = b"", *, seq: int, ack: int | None = None, flags: int = 0, window: int = 65535,
-        length: int | None = None, frame: int = 0, time_ns: int = 0, window_scale: int | None = None,
-        sack: tuple[tuple[int, int], ...] = (), checksum: int = 0,
+        self,
+        side: int,
+        payload: bytes = b"",
+        *,
+        seq: int,
+        ack: int | None = None,
+        flags: int = 0,
+        window: int = 65535,
+        length: int | None = None,
+        frame: int = 0,
+        time_ns: int = 0,
+        window_scale: int | None = None,
+        sack: tuple[tuple[int, int], ...] = (),
+        checksum: int = 0,
     ) -> None: ...
     def finish(self) -> None: ...
-    def taken(self) -> list[Entry]: ...
     def counts(self) -> list[dict[str, int]]: ...
     @property
     def held(self) -> int: ...

@@ -6,15 +6,20 @@ differs is told apart.  Bytes beyond a hole wait for it to be filled; when more 
 the capture is over, the hole is passed over and told as a gap.  Both directions come out in the order in
 which they were delivered, so while one waits for a hole what the other one sent later waits as well.
 """
-from libc.stdint cimport INT64_MAX, UINT64_MAX, int64_t, uint8_t, uint32_t, uint64_t
-from libc.stdlib cimport calloc, free, malloc, realloc
-from libc.string cimport memcmp, memcpy, memmove, memset
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdlib cimport free, malloc
+from libc.string cimport memcmp, memcpy, memset
 
 from tcpscope.capture.window cimport Window
+from tcpscope.replay.line cimport (
+    ACKNOWLEDGED, AFTER_RESET, BEHIND, CONFLICT, CUT, DATA, FORWARD, GAP, HISTORY, JUMP, LATE, UNHEARD, Chunk, Item,
+    Line, Origin, line_drop, line_fill_hole, line_find, line_fits, line_had_until, line_hole, line_keep_alive,
+    line_leaps, line_open, line_origin, line_put, line_remember, line_sacked,
+)
+from tcpscope.replay.outlet cimport Outlet
 from tcpscope.replay.owners cimport Owners
 from tcpscope.replay.rows cimport ConnectionRow
 from tcpscope.replay.seq cimport place
-from tcpscope.replay.store cimport drop, more
 from tcpscope.wire.batch cimport SegmentBatch
 from tcpscope.wire.segment cimport (
     ACK, FIN, ICMP_QUOTE, NOTE_FRAGMENT, OPT_SACK, OPT_WSCALE, RST, SUM_BAD, SUM_GOOD, SYN, Segment,
@@ -28,45 +33,17 @@ globals().update(ACKNOWLEDGED=ACKNOWLEDGED, UNHEARD=UNHEARD, JUMP=JUMP, AFTER_RE
 cdef enum:
     MOST = 8 << 20                # bytes that may wait
     MOST_HELD = 1 << 14           # pieces that may wait of a side: each is found by bisection and moved
-    FORWARD = 1 << 30             # the largest window there is (RFC 7323, 2.3)
-    BEHIND = 1 << 27              # older copies than that are no copies
-    SLACK = 1 << 16
-    LEAP = 8                      # segments in a row that fit nowhere but behind each other
     MOST_SHOWN = 1 << 16          # bytes of a conflict
 
 
-cdef class Streams:
+cdef class Streams(Outlet):
     """Both directions, or those of `sides` (client, server); `merge`: runs of data come as one item."""
 
     def __cinit__(self, *, sides=(True, True), Py_ssize_t most=MOST, bint merge=False):
         cdef int d
-        memset(self.lines, 0, sizeof(self.lines))
-        memset(&self.items, 0, sizeof(self.items))
-        memset(&self.arena, 0, sizeof(self.arena))
         for d in range(2):
             self.lines[d].wanted = sides[d]
-            self.lines[d].fin = self.lines[d].acked = self.lines[d].edge = -1
-            self.lines[d].oldest = UINT64_MAX
         self.most, self.merge = most, merge
-
-    def __dealloc__(self):
-        cdef int d
-        cdef Py_ssize_t i
-        cdef Chunk *c
-        for d in range(2):
-            line = &self.lines[d]
-            for i in range(line.n_held):
-                free(line.held[i])
-            free(line.held)
-            free(line.probe)
-            free(line.history)
-            free(line.origins)
-            while line.ready != NULL:
-                c = line.ready
-                line.ready = c.next
-                free(c)
-        drop(&self.items)
-        drop(&self.arena)
 
     def of(self, const unsigned char[::1] record):
         """Whose streams: a layout.CONNECTION record; tells the client from the server in `take`."""
@@ -86,7 +63,6 @@ cdef class Streams:
         cdef const Segment *s
         cdef const uint8_t *data
         cdef Window window
-        cdef bytearray whole
         cdef int d
         for i in range(batch.size):
             s = &batch.items[i]
@@ -143,19 +119,6 @@ cdef class Streams:
         if self.failed:
             raise MemoryError()
 
-    def taken(self):
-        """What came out since the last call, in order: a tuple each (see the stub)."""
-        cdef Py_ssize_t i
-        cdef const Item *it = <const Item *>self.items.data
-        cdef const char *data = self.arena.data
-        found = [
-            (it[i].side, it[i].kind, it[i].offset, it[i].length, it[i].time_ns, it[i].file, it[i].frame,
-             it[i].other_file, it[i].other_frame, it[i].note, data[it[i].data_at:it[i].data_at + it[i].data_size])
-            for i in range(self.items.size // <Py_ssize_t>sizeof(Item))
-        ]
-        self.items.size = self.arena.size = 0
-        return found
-
     def counts(self):
         """Of the client's stream and of the server's, under the names of COUNTS."""
         found = []
@@ -188,7 +151,7 @@ cdef class Streams:
         # the receiver drops it, or it was changed on its way to the capture; see observe.damaged
         self.doubtful = s.checksum_state == SUM_BAD and mine.good_sum
         self.now = s
-        self.opening(d, s)
+        line_open(mine, s)
         self.acknowledge(d, s)
         if not mine.based:
             return
@@ -200,13 +163,17 @@ cdef class Streams:
             mine.reset = mine.reset or -BEHIND < pos - mine.next < FORWARD
             return
         end = pos + s.length
-        if (s.length or s.flags & FIN) and not self.fits(d, pos, s.length):
-            return
+        if s.length or s.flags & FIN:
+            if not line_fits(mine, pos, s.length):
+                if line_leaps(mine, pos, s.length):
+                    self.leap(d, pos)
+                return
+            mine.outside_run = 0
         if s.flags & FIN and end >= mine.next and (mine.fin < 0 or end < mine.fin):
             mine.fin = end
         if s.length == 0:
             mine.highest = max(mine.highest, pos)
-        elif s.length == 1 and self.is_keep_alive(d, pos):
+        elif s.length == 1 and line_keep_alive(mine, pos):
             mine.probes += 1
         elif s.length == 1 and pos == mine.next and mine.window_shut and mine.acked == pos:
             mine.probes += 1                                  # zero-window probe: counts only if it is acknowledged
@@ -222,48 +189,12 @@ cdef class Streams:
             mine.highest = max(mine.highest, end)
             mine.next = max(mine.next, end)
 
-    cdef bint is_keep_alive(self, int d, int64_t pos) noexcept nogil:
-        """A byte before the next one to be sent, which the peer has: it may be anything (RFC 9293, 3.8.4)."""
-        cdef Line *mine = &self.lines[d]
-        cdef Py_ssize_t at
-        if pos != mine.highest - 1 and (pos != mine.fin or pos != mine.next):
-            return False
-        if pos < mine.next or pos < mine.acked or pos == mine.fin:
-            return True
-        at = find(mine, pos)
-        return at < mine.n_held and mine.held[at].item.offset <= pos
-
     cdef void probed(self, int d, int64_t pos, const uint8_t *data, Py_ssize_t captured) noexcept nogil:
         cdef Line *mine = &self.lines[d]
         cdef Item it
         if mine.wanted and mine.probe == NULL:
             self.item(d, DATA, pos, 1, captured, &it)
             mine.probe = self.chunk(&it, data, self.order)
-
-    cdef void opening(self, int d, const Segment *s) noexcept nogil:
-        """Where the stream begins: behind the SYN, else at the side's first number, or where the peer waits for it."""
-        cdef Line *mine = &self.lines[d]
-        cdef uint32_t start = s.seq + (1 if s.flags & SYN else 0)
-        cdef int64_t pos
-        if s.flags & SYN:
-            mine.syn_seen = True
-            mine.scaled = s.options & OPT_WSCALE != 0
-            mine.scale = min(s.window_scale, <uint8_t>14)     # RFC 7323, 2.3
-            if not mine.based or (mine.base != start and mine.highest == 0 and mine.n_held == 0):
-                mine.base, mine.based, mine.from_syn = start, True, True
-                mine.next = mine.highest = 0
-                mine.acked = mine.edge = -1
-        elif not mine.syn_seen and not s.flags & RST and mine.highest == 0 and mine.n_held == 0:
-            if mine.based:                                    # by the peer's acknowledgment
-                pos = place(0, start - mine.base)
-                if -BEHIND < pos < FORWARD:
-                    return
-            mine.base, mine.based = start, True
-            mine.next = mine.acked = 0
-            mine.edge = -1
-            mine.history_from = 0
-            mine.n_holes = 0
-            self.keep_hole(mine, -FORWARD, 0)
 
     cdef void acknowledge(self, int d, const Segment *s) noexcept nogil:
         """What the segment of side d says of the other side's stream."""
@@ -277,7 +208,7 @@ cdef class Streams:
         if not other.based:
             other.base, other.based = s.ack, True
             other.acked = 0
-            self.keep_hole(other, -FORWARD, 0)
+            line_hole(other, -FORWARD, 0)
         pos = place(other.next, s.ack - other.base)
         if not -BEHIND < pos - other.next < FORWARD or (self.doubtful and pos > other.highest):
             return
@@ -288,7 +219,7 @@ cdef class Streams:
         if s.options & OPT_SACK and not self.doubtful:
             for i in range(s.n_sack):
                 start = place(other.next, s.sack[2 * i] - other.base)
-                self.selected(other, start, place(start, s.sack[2 * i + 1] - other.base))
+                line_sacked(other, start, place(start, s.sack[2 * i + 1] - other.base))
         if pos >= other.acked:
             other.window_shut = window == 0 and not s.flags & SYN
             if other.probe != NULL and pos > other.probe.item.offset:
@@ -308,55 +239,6 @@ cdef class Streams:
             other.window_max = max(other.window_max, window)
             other.edge = max(other.edge, pos + window)
 
-    cdef void selected(self, Line *line, int64_t start, int64_t end) noexcept nogil:
-        """The peer has these bytes; of too many ranges the first are forgotten."""
-        cdef int i = 0, j
-        if not line.acked < end < line.next + FORWARD or start >= end:
-            return
-        while i < line.n_sacked and line.sacked[i].end < start:
-            i += 1
-        j = i
-        while j < line.n_sacked and line.sacked[j].start <= end:
-            start, end = min(start, line.sacked[j].start), max(end, line.sacked[j].end)
-            j += 1
-        if i == j and line.n_sacked == SACKED:
-            memmove(&line.sacked[0], &line.sacked[1], (SACKED - 1) * sizeof(Hole))
-            line.n_sacked -= 1
-            i = j = max(i - 1, 0)
-        memmove(&line.sacked[i + 1], &line.sacked[j], (line.n_sacked - j) * sizeof(Hole))
-        line.n_sacked += 1 - (j - i)
-        line.sacked[i] = Hole(start, end)
-
-    cdef int64_t had_until(self, Line *line, int64_t pos, bint *had) noexcept nogil:
-        """Whether the peer has the byte at pos, and how far that holds."""
-        cdef int i
-        had[0] = pos < line.acked
-        if had[0]:
-            return line.acked
-        for i in range(line.n_sacked):
-            if pos < line.sacked[i].end:
-                had[0] = line.sacked[i].start <= pos
-                return line.sacked[i].end if had[0] else line.sacked[i].start
-        return INT64_MAX
-
-    cdef bint fits(self, int d, int64_t pos, int64_t length) noexcept nogil:
-        """Near enough to what the receiver waits for; counted if not."""
-        cdef Line *mine = &self.lines[d]
-        cdef int64_t limit = max(mine.next, mine.acked) + FORWARD
-        if mine.edge >= 0:
-            limit = max(mine.edge, mine.highest) + mine.window_max + SLACK
-        if pos <= limit and pos + length >= mine.next - BEHIND:
-            mine.outside_run = 0
-            return True
-        mine.outside_run = mine.outside_run + 1 if pos == mine.outside_next and length else 1
-        mine.outside_next = pos + length
-        if mine.outside_run < LEAP:
-            mine.outside += 1
-            return False
-        mine.outside_run = 0
-        self.leap(d, pos)
-        return False
-
     cdef void leap(self, int d, int64_t pos) noexcept nogil:
         """The capture paused for so long that the numbers have gone on: take up the stream behind this segment."""
         cdef Line *mine = &self.lines[d]
@@ -364,7 +246,6 @@ cdef class Streams:
         while mine.n_held:
             self.give_up(d)
         end = mine.next + <uint32_t>(<uint32_t>pos - <uint32_t>mine.next) + self.now.length
-        mine.outside += 1
         mine.fin = mine.edge = -1
         mine.acked = mine.highest = end
         mine.n_sacked = 0
@@ -414,7 +295,7 @@ cdef class Streams:
     cdef void hold(self, int d, int64_t pos, int64_t end, const uint8_t *data, int64_t captured) noexcept nogil:
         """Keep what no held piece covers; compare what one does."""
         cdef Line *mine = &self.lines[d]
-        cdef Py_ssize_t at = find(mine, pos)
+        cdef Py_ssize_t at = line_find(mine, pos)
         cdef Chunk *c
         cdef Item it
         cdef int64_t step, same
@@ -433,13 +314,9 @@ cdef class Streams:
                     step = min(step, mine.held[at].item.offset - pos)
                 self.item(d, DATA, pos, step, captured, &it)
                 c = self.chunk(&it, data, self.order)
-                if c == NULL or not self.room(mine):
+                if c == NULL or not line_put(mine, at, c):
                     self.failed = True
                     return
-                memmove(&mine.held[at + 1], &mine.held[at], (mine.n_held - at) * sizeof(Chunk *))
-                mine.held[at] = c
-                mine.n_held += 1
-                mine.oldest = min(mine.oldest, self.order)
                 at += 1
             pos, data, captured = pos + step, data + step, captured - step
 
@@ -461,7 +338,7 @@ cdef class Streams:
                 mine.late += run
                 size -= run
                 self.emit(d, &it, data + (start - pos), self.order)
-                self.fill_hole(mine, i, start, start + run)
+                line_fill_hole(mine, i, start, start + run)
             else:
                 i += 1
         mine.duplicate += max(size, 0)
@@ -471,7 +348,7 @@ cdef class Streams:
             run = min(end - start, HISTORY - start % HISTORY)
             if memcmp(data + (start - pos), mine.history + start % HISTORY, run) != 0:
                 self.item(d, CONFLICT, start, run, run, &it)
-                from_ = origin(mine, start)
+                from_ = line_origin(mine, start)
                 if from_ != NULL:
                     it.other_frame, it.other_file = from_.frame, from_.file
                 self.conflict(d, start, data + (start - pos), mine.history + start % HISTORY, run, &it, self.order)
@@ -519,7 +396,9 @@ cdef class Streams:
             it.data_size = min(it.data_size, it.length)
         if it.length <= 0:
             return
-        self.remember(mine, it, data)
+        if not line_remember(mine, it, data):
+            self.failed = True
+            return
         cut = it[0]
         mine.next += it.length
         mine.bytes += it.data_size
@@ -534,7 +413,7 @@ cdef class Streams:
             cut.length -= cut.data_size
             cut.data_size = 0
             mine.cut += cut.length
-            self.keep_hole(mine, cut.offset, cut.offset + cut.length)
+            line_hole(mine, cut.offset, cut.offset + cut.length)
             self.emit(d, &cut, NULL, order)
 
     cdef void drain(self, int d, bint filled) noexcept nogil:
@@ -555,11 +434,8 @@ cdef class Streams:
                 self.deliver(d, &c.item, c.data, self.order if filled else max(mine.last_order, c.order))
             self.let_go(c)
             n += 1
-        if n == 0:
-            return
-        memmove(mine.held, &mine.held[n], (mine.n_held - n) * sizeof(Chunk *))
-        mine.n_held -= n
-        self.find_oldest(mine)
+        if n:
+            line_drop(mine, 0, n)
 
     cdef void pass_over(self, int d, int64_t end, uint64_t order, Item *behind, uint8_t note) noexcept nogil:
         """Tell a gap from `next` to `end`: first what the peer has acknowledged of it, then what it has not."""
@@ -567,7 +443,7 @@ cdef class Streams:
         cdef Item it
         cdef int64_t stop
         cdef bint had
-        self.keep_hole(mine, mine.next, end)
+        line_hole(mine, mine.next, end)
         while mine.next < end:
             memset(&it, 0, sizeof(Item))
             stop = end
@@ -577,7 +453,7 @@ cdef class Streams:
             elif not self.lines[1 - d].heard:
                 it.note |= UNHEARD
             else:
-                stop = min(end, self.had_until(mine, mine.next, &had))
+                stop = min(end, line_had_until(mine, mine.next, &had))
                 it.note |= ACKNOWLEDGED if had else 0
             it.side, it.kind, it.offset, it.length = <uint8_t>d, GAP, mine.next, stop - mine.next
             if behind != NULL:
@@ -610,23 +486,14 @@ cdef class Streams:
     cdef void drop_doubtful(self, int d, int64_t pos, int64_t end) noexcept nogil:
         """Forget what is held of these bytes with a wrong checksum."""
         cdef Line *mine = &self.lines[d]
-        cdef Py_ssize_t at = find(mine, pos), before = mine.n_held
+        cdef Py_ssize_t at = line_find(mine, pos)
         while at < mine.n_held and mine.held[at].item.offset < end:
             if mine.held[at].doubtful:
                 mine.bad_sums += 1
                 self.let_go(mine.held[at])
-                memmove(&mine.held[at], &mine.held[at + 1], (mine.n_held - at - 1) * sizeof(Chunk *))
-                mine.n_held -= 1
+                line_drop(mine, at, 1)
             else:
                 at += 1
-        if mine.n_held < before:
-            self.find_oldest(mine)
-
-    cdef void find_oldest(self, Line *mine) noexcept nogil:
-        cdef Py_ssize_t i
-        mine.oldest = UINT64_MAX
-        for i in range(mine.n_held):
-            mine.oldest = min(mine.oldest, mine.held[i].order)
 
     cdef void give_up_hole(self) noexcept nogil:
         """Pass over the hole that has been waited for longest."""
@@ -655,161 +522,3 @@ cdef class Streams:
         self.release()
         if self.failed:
             raise MemoryError("out of memory while putting a stream together")
-
-    # ---------------------------------------------------------------- out, in order
-
-    cdef void emit(self, int d, Item *it, const uint8_t *data, uint64_t order) noexcept nogil:
-        """Out at once, or into the queue if the other side may still come out before it."""
-        cdef Line *mine = &self.lines[d]
-        cdef Chunk *c
-        mine.last_order = order
-        if mine.ready == NULL and self.lines[1 - d].ready == NULL and self.lines[1 - d].n_held == 0:
-            self.out(it, data)
-            return
-        c = self.chunk(it, data, order)
-        if c == NULL:
-            self.failed = True
-            return
-        if mine.ready == NULL:
-            mine.ready = c
-        else:
-            mine.ready_tail.next = c
-        mine.ready_tail = c
-
-    cdef uint64_t barrier(self, int d) noexcept nogil:
-        """Nothing that side d is still to bring is older than this."""
-        cdef Line *mine = &self.lines[d]
-        return max(mine.last_order, mine.oldest) if mine.n_held else UINT64_MAX
-
-    cdef void release(self) noexcept nogil:
-        """Let out what nothing can come before any more."""
-        cdef int d
-        cdef Chunk *c
-        while self.lines[0].ready != NULL or self.lines[1].ready != NULL:
-            d = 0
-            if self.lines[0].ready == NULL or (
-                    self.lines[1].ready != NULL and self.lines[1].ready.order < self.lines[0].ready.order):
-                d = 1
-            c = self.lines[d].ready
-            if c.order > self.barrier(1 - d):
-                return
-            self.lines[d].ready = c.next
-            self.out(&c.item, c.data)
-            self.let_go(c)
-
-    cdef void out(self, Item *it, const uint8_t *data) noexcept nogil:
-        cdef Item *last
-        cdef void *place
-        if it.data_size:
-            place = more(&self.arena, it.data_size)
-            if place == NULL:
-                self.failed = True
-                return
-            memcpy(place, data, it.data_size)
-        it.data_at = self.arena.size - it.data_size
-        if self.merge and it.kind == DATA and self.items.size:
-            last = <Item *>(self.items.data + self.items.size - sizeof(Item))
-            if last.kind == DATA and last.side == it.side and last.offset + last.length == it.offset:
-                last.length += it.length
-                last.data_size += it.data_size
-                last.other_frame, last.other_file = it.frame, it.file
-                return
-        last = <Item *>more(&self.items, sizeof(Item))
-        if last == NULL:
-            self.failed = True
-            return
-        last[0] = it[0]
-
-    # ---------------------------------------------------------------- memory
-
-    cdef Chunk *chunk(self, const Item *it, const uint8_t *data, uint64_t order) noexcept nogil:
-        cdef Chunk *c = <Chunk *>malloc(sizeof(Chunk) + it.data_size)
-        if c == NULL:
-            return NULL
-        c.next, c.item, c.order, c.size, c.doubtful = NULL, it[0], order, it.data_size, self.doubtful
-        if it.data_size:
-            memcpy(c.data, data, it.data_size)
-        self.waiting += sizeof(Chunk) + c.size
-        return c
-
-    cdef void let_go(self, Chunk *c) noexcept nogil:
-        self.waiting -= sizeof(Chunk) + c.size
-        free(c)
-
-    cdef bint room(self, Line *line) noexcept nogil:
-        """For one more held piece."""
-        cdef Chunk **grown
-        cdef Py_ssize_t room
-        if line.n_held < line.held_room:
-            return True
-        room = max(line.held_room * 2, 64)
-        grown = <Chunk **>realloc(line.held, room * sizeof(Chunk *))
-        if grown == NULL:
-            return False
-        line.held, line.held_room = grown, room
-        return True
-
-    cdef void remember(self, Line *line, Item *it, const uint8_t *data) noexcept nogil:
-        """The last HISTORY bytes delivered, and the frames they came in."""
-        cdef int64_t at = it.offset, left = it.data_size, run
-        if line.history == NULL:
-            line.history = <uint8_t *>malloc(HISTORY)
-            line.origins = <Origin *>calloc(ORIGINS, sizeof(Origin))
-            if line.history == NULL or line.origins == NULL:
-                self.failed = True
-                return
-        while left > 0:
-            run = min(left, HISTORY - at % HISTORY)
-            memcpy(line.history + at % HISTORY, data, run)
-            at, data, left = at + run, data + run, left - run
-        if it.data_size < it.length:
-            line.history_from = it.offset + it.length
-        line.origins[line.n_origins % ORIGINS] = Origin(it.offset + it.length, it.frame, it.file)
-        line.n_origins += 1
-
-    cdef void keep_hole(self, Line *line, int64_t start, int64_t end) noexcept nogil:
-        """Remember what was passed over; of too many the oldest is forgotten."""
-        if line.n_holes and line.holes[line.n_holes - 1].end == start:
-            line.holes[line.n_holes - 1].end = end
-            return
-        if line.n_holes == HOLES:
-            memmove(&line.holes[0], &line.holes[1], (HOLES - 1) * sizeof(Hole))
-            line.n_holes -= 1
-        line.holes[line.n_holes] = Hole(start, end)
-        line.n_holes += 1
-
-    cdef void fill_hole(self, Line *line, int i, int64_t start, int64_t end) noexcept nogil:
-        """Bytes of hole i have come after all."""
-        cdef Hole rest = Hole(end, line.holes[i].end)
-        line.holes[i].end = start
-        if rest.start < rest.end and line.n_holes < HOLES:
-            memmove(&line.holes[i + 2], &line.holes[i + 1], (line.n_holes - i - 1) * sizeof(Hole))
-            line.holes[i + 1] = rest
-            line.n_holes += 1
-        if line.holes[i].start >= line.holes[i].end:
-            memmove(&line.holes[i], &line.holes[i + 1], (line.n_holes - i - 1) * sizeof(Hole))
-            line.n_holes -= 1
-
-
-cdef Py_ssize_t find(const Line *line, int64_t pos) noexcept nogil:
-    """Place of the first held piece that ends behind pos."""
-    cdef Py_ssize_t low = 0, high = line.n_held, middle
-    while low < high:
-        middle = (low + high) // 2
-        if line.held[middle].item.offset + line.held[middle].item.length <= pos:
-            low = middle + 1
-        else:
-            high = middle
-    return low
-
-
-cdef Origin *origin(const Line *line, int64_t pos) noexcept nogil:
-    """Which frame brought the byte at pos; NULL: long ago."""
-    cdef uint64_t at = line.n_origins
-    cdef Origin *found = NULL
-    while at > 0 and line.n_origins - at < ORIGINS:
-        at -= 1
-        if line.origins[at % ORIGINS].end <= pos:
-            return found
-        found = &line.origins[at % ORIGINS]
-    return found if at == 0 else NULL

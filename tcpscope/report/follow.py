@@ -29,11 +29,8 @@ class _Shown(dict[int, str]):
     """Of each character what a terminal may show; filled as they come."""
 
     def __missing__(self, code: int) -> str:
-        if 0xDC80 <= code <= 0xDCFF:  # a byte that is no UTF-8, as surrogateescape has it
-            found = f"\\x{code - 0xDC00:02x}"
-        else:
-            found = safe(chr(code))
-        self[code] = found
+        stray = 0xDC80 <= code <= 0xDCFF  # a byte that is no UTF-8, as surrogateescape has it
+        found = self[code] = f"\\x{code - 0xDC00:02x}" if stray else safe(chr(code))
         return found
 
 

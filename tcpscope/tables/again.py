@@ -36,3 +36,9 @@ def _kept(source: Source, most: int) -> Source:
     finally:
         stream.close()
     return Source(source.name, lambda: cast(BinaryIO, BytesIO(data)), source.explicit)
+
+
+def called(paths: list[str]) -> list[str]:
+    """What the captures are called in comments: their names without the folder, if that tells them apart."""
+    names = ["standard input" if path == STDIN else os.path.basename(path) for path in paths]
+    return names if len(set(names)) == len(names) else paths

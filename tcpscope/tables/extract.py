@@ -6,7 +6,6 @@ between is a bit for each frame.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -17,8 +16,9 @@ from tcpscope.capture.frames import FrameReader, FrameSet
 from tcpscope.capture.sources import Sources, open_stream
 from tcpscope.capture.writer import Packet
 from tcpscope.errors import UsageError
-from tcpscope.replay.layout import PACKET
+from tcpscope.replay.layout import CONNECTION, PACKET
 from tcpscope.replay.owners import Owners
+from tcpscope.tables.again import called
 from tcpscope.tables.analysis import Analysis, Progress, analyse, packets_again, stream
 from tcpscope.tables.filters import Wanted, conditions, keep, of_connections
 from tcpscope.tables.pipeline import batches
@@ -95,10 +95,8 @@ def choose(
     return Chosen(result, frames, result.counters["connections"] if owners.everything else owners.used())
 
 
-def _numbers(raw: Any) -> Iterator[tuple[int, int]]:
-    from tcpscope.replay.layout import CONNECTION
-
-    return CONNECTION.select(raw, ("connection", "first_frame"))  # type: ignore[return-value]
+def _numbers(raw: Any) -> Iterator[tuple[Any, ...]]:
+    return CONNECTION.select(raw, ("connection", "first_frame"))
 
 
 def _known(wanted: Wanted, result: Analysis) -> None:
@@ -127,9 +125,7 @@ def _with_fragments(found: Sources, result: Analysis, frames: FrameSet) -> None:
 
 def copy(found: Sources, chosen: Chosen, write: Write) -> int:
     """Call `write(file, interface, packet, comment)` for each frame, in order of time; how many there were."""
-    names = [os.path.basename(source.name) for source in found.captures]
-    if len(set(names)) < len(names):
-        names = [source.name for source in found.captures]
+    names = called([source.name for source in found.captures])
     count = 0
     for file, reader, packet in _merged(found, chosen):
         write(file, reader.described[packet.interface], packet, f"frame {packet.frame} of {names[file]}")
@@ -179,7 +175,11 @@ def _merged(found: Sources, chosen: Chosen) -> Iterator[tuple[int, _Lane, Packet
             if not heads:
                 continue
             _, file, packet = heappop(heads)
-            yield file, lanes[file], packet
+            lane = lanes[file]
+            yield file, lane, packet
+            if not heads and not later:  # the only file left
+                while (next_packet := lane.next()) is not None:
+                    yield file, lane, next_packet
             _advance(lanes, streams, heads, file)
 
 

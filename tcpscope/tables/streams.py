@@ -23,9 +23,10 @@ from tcpscope.wire.merge import MergedReader
 from tcpscope.wire.pieces import PieceReader
 
 if TYPE_CHECKING:
-    from tcpscope.replay.stream import Entry
+    from tcpscope.replay.outlet import Entry
 
 BLOCK = 1 << 20  # zero bytes written at a time
+GAPS = ("skip", "zero", "fail")
 OPEN = 32  # files whose bytes are within reach at a time
 
 
@@ -113,16 +114,16 @@ class Windows:
         if known is None:
             if len(self._open) >= OPEN:
                 self._open.popitem(last=False)[1][1].close()
-            stream = open_stream(self._found.captures[file])
-            known = self._open[file] = (Window(stream), stream)
+            opened = open_stream(self._found.captures[file])
+            known = self._open[file] = (Window(opened), opened)
         elif len(self._open) > 1:
             self._open.move_to_end(file)
         return known[0]
 
     def close(self) -> None:
         """Close what is open."""
-        for _, stream in self._open.values():
-            stream.close()
+        for _, opened in self._open.values():
+            opened.close()
         self._open.clear()
 
 
@@ -149,8 +150,8 @@ class Followed:
 
         def joined(file: int, frame: int, length: int) -> list[tuple[int, bytes]]:
             if file not in fragments:
-                stream = open_stream(self.found.captures[file])
-                fragments[file] = (PieceReader(stream, keep_bytes=True), stream)
+                opened = open_stream(self.found.captures[file])
+                fragments[file] = (PieceReader(opened, keep_bytes=True), opened)
             return fragments[file][0].payload_of(frame, length)
 
         try:
@@ -162,8 +163,8 @@ class Followed:
             yield self._streams.taken()
         finally:
             windows.close()
-            for _, stream in fragments.values():
-                stream.close()
+            for _, opened in fragments.values():
+                opened.close()
 
     def pieces(self) -> Iterator[Piece]:
         """The same, a Piece at a time."""
@@ -185,7 +186,9 @@ def raw(followed: Followed, gaps: str = "skip", most: int | None = None) -> Iter
         for _, kind, offset, length, _, _, _, _, _, _, data in entries:
             if KINDS[kind] in ("gap", "cut"):
                 if gaps == "fail":
-                    raise CaptureError(f"{length} bytes are missing at {offset}; --gaps skip or zero goes on without them")
+                    raise CaptureError(
+                        f"{length} bytes are missing at {offset}; --gaps skip or zero goes on without them"
+                    )
                 parts = zeros(length if left is None else min(length, left)) if gaps == "zero" else iter(())
             elif KINDS[kind] == "data":
                 parts = iter((data if left is None else data[:left],))

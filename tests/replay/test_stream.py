@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import pytest
@@ -61,7 +62,7 @@ def segmentations(draw: Any) -> tuple[int, list[tuple[int, int]]]:
     """How long the stream is, and segments that cover all of it, in any order, repeated and overlapping."""
     size = draw(st.integers(1, 400))
     cuts = sorted({0, size, *draw(st.lists(st.integers(0, size), max_size=12))})
-    covering = list(zip(cuts, cuts[1:], strict=False))
+    covering = list(itertools.pairwise(cuts))
     more = draw(st.lists(st.tuples(st.integers(0, size - 1), st.integers(1, 80)), max_size=12))
     overlapping = [(start, min(start + length, size)) for start, length in more]
     return size, draw(st.permutations(covering + overlapping))
