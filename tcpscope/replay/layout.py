@@ -109,6 +109,7 @@ class Layout:
         # a trailing "0q" pads to eight bytes, as the C compiler does
         self.struct = struct.Struct("@" + "".join(self.codes) + "0q")
         self.size = self.struct.size
+        self._plans: dict[tuple[str, ...], tuple[struct.Struct, Any]] = {}
 
     def dicts(self, raw: Raw) -> Iterator[dict[str, Any]]:
         """The records in `raw`, a dict each; loads no numpy."""
@@ -117,15 +118,21 @@ class Layout:
 
     def select(self, raw: Raw, names: Sequence[str]) -> Iterator[tuple[Any, ...]]:
         """Of each record in `raw` the fields named (two at least), as a tuple; loads no numpy."""
-        # only these fields are unpacked: the rest is skipped as padding
-        wanted = sorted(names, key=self.names.index)
-        form, at = "=", 0
-        for name in wanted:
-            offset, code = self.offset(name), self.codes[self.names.index(name)]
-            form += f"{offset - at}x{code}"
-            at = offset + struct.calcsize("=" + code)
-        rows = struct.iter_unpack(f"{form}{self.size - at}x", raw)
-        return map(itemgetter(*(wanted.index(name) for name in names)), rows)
+        form, order = self._plan(tuple(names))
+        return map(order, form.iter_unpack(raw))
+
+    def _plan(self, names: tuple[str, ...]) -> tuple[struct.Struct, Any]:
+        """How to unpack these fields, the rest skipped as padding, and to put them in order; made once."""
+        if names not in self._plans:
+            wanted = sorted(names, key=self.names.index)
+            form, at = "=", 0
+            for name in wanted:
+                offset, code = self.offset(name), self.codes[self.names.index(name)]
+                form += f"{offset - at}x{code}"
+                at = offset + struct.calcsize("=" + code)
+            order = itemgetter(*(wanted.index(name) for name in names))
+            self._plans[names] = struct.Struct(f"{form}{self.size - at}x"), order
+        return self._plans[names]
 
     def offset(self, name: str) -> int:
         """Where the field begins, bytes from the record's start."""
