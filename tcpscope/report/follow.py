@@ -125,7 +125,7 @@ class Writer:
         if turn.span is not None:
             begin, end = turn.span
             words.append(f"bytes {begin}–{end - 1} ({turn.size:,})" if end > begin else f"byte {begin} (0)")
-        frames = self._frames([(it.file, it.frame) for it in turn.pieces if it.frame and it.kind != "gap"])
+        frames = self._frames(_frames_of(turn))
         return "  ".join([*words, frames] if frames else words)
 
     def _frames(self, found: list[tuple[int, int]]) -> str:
@@ -158,6 +158,8 @@ class Writer:
         frame = self._frame(piece.file, piece.frame)
         size = f"{piece.length:,} byte" + ("" if piece.length == 1 else "s")
         if piece.kind == "cut":
+            if piece.other_frame is not None:
+                frame = f"{frame} to {self._frame(piece.other_file, piece.other_frame)}"
             return f"[{size} cut off by the snap length, {where}, {frame}]"
         if piece.kind == "late":
             why = "from before the stream's start" if piece.offset < 0 else "of a gap came late"
@@ -180,6 +182,11 @@ class Writer:
         if not self._colour:
             return text
         return f"\x1b[{'1;' if bold else ''}{COLOURS[who]}m{text}\x1b[0m"
+
+
+def _frames_of(turn: Turn) -> list[tuple[int, int]]:
+    found = [(it.file, it.frame) for it in turn.pieces if it.frame and it.kind != "gap"]
+    return found + [(it.other_file, it.other_frame) for it in turn.pieces if it.other_frame and it.kind == "cut"]
 
 
 def why_missing(piece: Piece) -> str:

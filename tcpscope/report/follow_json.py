@@ -62,7 +62,8 @@ def _where(piece: Piece, names: list[str]) -> dict[str, Any]:
 
 def _gap(piece: Piece, names: list[str]) -> dict[str, Any]:
     why = "cut" if piece.kind == "cut" else "leap" if piece.jump else "missing"
-    return {**_where(piece, names), "why": why, "acknowledged": piece.acknowledged}
+    return {**_where(piece, names), "why": why, "acknowledged": piece.acknowledged,
+            "last_frame": piece.other_frame or piece.frame}  # fmt: skip
 
 
 def _conflict(piece: Piece, names: list[str]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from tcpscope.tables.streams import Piece
 
 LARGEST = 1 << 16  # bytes of a part
+MOST = 4096  # pieces of a part
 
 
 @dataclass
@@ -27,11 +28,14 @@ class Turn:
 
 
 def turns(pieces: Iterable[Piece], largest: int = LARGEST) -> Iterator[Turn]:
-    """The pieces in turns; none has more than `largest` bytes of data, and no UTF-8 character is cut in two by that."""
+    """The pieces in turns, in parts of at most `largest` bytes of data and MOST pieces.
+
+    No UTF-8 character is cut in two by that.  Bytes cut off by the snap length come as one piece where they adjoin.
+    """
     now: Turn | None = None
     for piece in pieces:
         if now is None or piece.side != now.side:
-            if now is not None:
+            if now is not None and now.pieces:
                 yield now
             now = Turn(piece.side)
         while piece.kind == "data" and now.size + piece.length > largest:
@@ -42,11 +46,19 @@ def turns(pieces: Iterable[Piece], largest: int = LARGEST) -> Iterator[Turn]:
                 piece = part(piece, head, piece.length)
             yield now
             now = Turn(piece.side, continued=True)
-        if piece.length or piece.kind != "data":
+        last = now.pieces[-1] if now.pieces else None
+        if last is not None and piece.kind == last.kind == "cut" and piece.offset == last.offset + last.length:
+            now.pieces[-1] = last._replace(
+                length=last.length + piece.length, other_file=piece.file, other_frame=piece.frame
+            )
+        elif piece.length or piece.kind != "data":
             now.pieces.append(piece)
+        if len(now.pieces) >= MOST:
+            yield now
+            now = Turn(piece.side, continued=True)
         if piece.kind == "data":
             now.size += piece.length
-    if now is not None:
+    if now is not None and now.pieces:
         yield now
 
 

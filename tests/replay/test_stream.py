@@ -383,3 +383,38 @@ def test_merged_data_tells_its_first_and_last_frame() -> None:
         streams.feed(CLIENT, b"ab", seq=1 + 2 * at, ack=1, frame=at + 1)
     ((_, kind, offset, length, _, _, frame, _, other, _, data),) = streams.taken()
     assert (KINDS[kind], offset, length, frame, other, data) == ("data", 0, 6, 1, 3, b"ababab")
+
+
+ANYWHERE = st.one_of(st.integers(0, 0xFFFFFFFF), st.integers(-300, 300).map(lambda it: (it + 5000) & 0xFFFFFFFF))
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, 1), ANYWHERE, st.none() | ANYWHERE, st.integers(0, 0x3F), st.binary(max_size=40),
+            st.integers(0, 1 << 20), st.integers(0, 2), st.lists(st.tuples(ANYWHERE, ANYWHERE), max_size=4),
+        ),
+        max_size=40,
+    ),
+    st.sampled_from([0, 300, 8 << 20]),
+)  # fmt: skip
+def test_hostile_segments_keep_the_order(segments: list[tuple[Any, ...]], most: int) -> None:
+    """Whatever comes: each side's offsets go on without a step, counts agree with items, little waits."""
+    talk = Talk(most=most)
+    for side, seq, ack, flags, payload, more, checksum, sack in segments:
+        talk.send(side, payload, seq=seq, ack=ack, flags=flags, length=len(payload) + more % 60 * (more & 1),
+                  window=more & 0xFFFF, checksum=checksum, sack=tuple(sack))  # fmt: skip
+        assert talk.streams.held <= most + 2000
+    talk.end()
+    assert talk.streams.held <= 400, "two probes at most"
+    for side in (CLIENT, SERVER):
+        at = 0
+        for _, kind, offset, length, _, data in (it for it in talk.found if it[0] == side):
+            if kind in ("data", "gap", "cut"):
+                assert offset == at and length > 0
+                at += length
+            assert len(data) == {"data": length, "late": length, "conflict": 2 * length}.get(kind, 0)
+        total = {name: sum(it[2] for it in talk.kinds(side) if it[0] == name) for name in KINDS}
+        assert total["data"] == talk.count("bytes", side) and total["gap"] == talk.count("missing", side)
+        assert total["cut"] == talk.count("cut", side) and total["late"] == talk.count("late", side)
