@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from importlib import import_module
+from itertools import pairwise
+from math import ceil
 from typing import Any
 
 from tcpscope.errors import UsageError
-from tcpscope.report.ladder import COLUMNS, Options, ladder
-from tcpscope.report.ladder.svg import svg as ladder_svg
+from tcpscope.report.ladder import COLUMNS, Options, ladder, words
+from tcpscope.report.ladder.model import Ladder
+from tcpscope.report.ladder.svg import Drawing, markup
 from tcpscope.report.page.gather import Gathered
 from tcpscope.report.page.inline import Plots
 from tcpscope.report.page.packets import MOST_PACKETS, Packets
@@ -19,18 +22,27 @@ from tcpscope.tables.one import packet_rows
 from tcpscope.tables.rows import Row, by_time, rows
 
 LADDER_ROWS = 80  # the most telling ones
+PIECE = 520  # pixels of a ladder that stay together on paper
 PLOT = (1000, 470)  # pixels
 FEW = 3  # samples or data packets that need no plot
 BULK = 100_000  # bytes in one direction, from which on their rate is of interest
 
 PLOTS = {  # what each is called, in the order of the page
-    "sequence": "Time-sequence graph", "window": "Window, in flight", "rtt": "Round trips", "buffer": "Receiver's buffer",
-    "throughput": "Throughput",
+    "sequence": "Time-sequence graph", "window": "Window, in flight", "rtt": "Round trips",
+    "buffer": "Receiver's buffer", "throughput": "Throughput",
 }  # fmt: skip
 
 
 def count(value: float) -> str:
     return f"{value:,.0f}"
+
+
+def exact(value: float) -> str:
+    return f"{value:,} B"
+
+
+def lasting(value: float) -> str:
+    return span(value) if value else "0 s"
 
 
 def rate(value: float) -> str:
@@ -52,17 +64,17 @@ SIDES: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
     ("not captured", "missed_bytes", size),
     ("in the capture twice", "duplicate_captures", count),
     ("wrong checksums", "bad_checksums", count),
-    ("window closed", "zero_window", span),
+    ("window closed", "zero_window", lasting),
     ("largest window", "max_window", size),
     ("most in flight", "max_in_flight", size),
     ("round trip, median", "rtt_p50", span),
     ("round trip, 95 % below", "rtt_p95", span),
     ("retransmission time-out at the end", "rto", span),
     ("throughput", "throughput", rate),
-    ("longest pause", "idle_max", span),
-    ("waited by Nagle", "nagle", span),
+    ("longest pause", "idle_max", lasting),
+    ("waited by Nagle", "nagle", lasting),
     ("marked CE by routers", "ecn_ce", count),
-    ("MSS", "mss", size),
+    ("MSS", "mss", exact),
     ("window scale", "window_scale", count),
     ("TTL", "ttl", count),
 )
@@ -154,11 +166,11 @@ def _facts(row: Row, utc: bool, several: bool) -> Iterator[tuple[str, str]]:
     if row["time_wait_owner"] is not None:
         yield "rests in TIME_WAIT", row["time_wait_owner"]
     yield "captured at", f"{row['capture_point']} (estimated)" if row["capture_point"] != "unknown" else "unknown"
-    yield "client told by", ROLE_EVIDENCE.get(row["role_evidence"], row["role_evidence"])
-    for name, words in (("fast_open", "TCP Fast Open"), ("simultaneous_open", "simultaneous open"),
+    yield "client told by", ROLE_EVIDENCE[row["role_evidence"]]
+    for name, remark in (("fast_open", "TCP Fast Open"), ("simultaneous_open", "simultaneous open"),
                         ("reused", "ports used again"), ("one_direction", "only one direction captured")):  # fmt: skip
         if row[name]:
-            yield "remarkable", words
+            yield "remarkable", remark
     if row["icmp"]:
         yield "ICMP error", f"type/code {row['icmp']}"
     frames = f"{row['first_frame']} to {row['last_frame']}"
@@ -167,10 +179,11 @@ def _facts(row: Row, utc: bool, several: bool) -> Iterator[tuple[str, str]]:
 
 
 def _sides(row: Row) -> Iterator[tuple[str, str, str]]:
-    for words, column, write in SIDES:
+    for label, column, write in SIDES:
         values = row[f"client_{column}"], row[f"server_{column}"]
         if any(values):
-            yield words, *(write(it) if it is not None else "unknown" for it in values)
+            client, server = ("unknown" if it is None else write(it) for it in values)
+            yield label, client, server
 
 
 def _change(it: Row, start: float) -> tuple[str, str, str, str, str, str]:
@@ -192,7 +205,7 @@ def _drawings(row: Row, raw: bytes, records: Any, events: list[Row], plots: Plot
         return
     number = row["connection"]
     drawing = ladder(row, packet_rows([records.tobytes()], COLUMNS), events, Options(max_rows=LADDER_ROWS))
-    yield Drawn("Ladder", unstyled(ladder_svg(drawing, name=f"c{number}", tips=False)))
+    yield Drawn("Ladder", in_pieces(drawing))
     record = trace.records(raw)[0]
     seen = trace.Trace(records, record, trace.choose_side(record, None), f"connection {number}", "", utc)
     for kind in telling(row):
@@ -225,7 +238,21 @@ def telling(row: Row) -> list[str]:
     return [kind for kind in PLOTS if wanted[kind]]
 
 
+def in_pieces(drawn: Ladder) -> str:
+    """The ladder's SVG, cut between rows so that it goes over the pages of a print."""
+    drawing = Drawing(drawn, tips=False)
+    cuts = [0]
+    for place in drawing.at.places:
+        if place.top - cuts[-1] > PIECE and drawing.height - place.top > PIECE / 4:
+            cuts.append(round(place.top))
+    cuts.append(ceil(drawing.height))
+    told = f"Ladder of connection {drawn.connection}: {words.summary(drawn)} {' '.join(drawn.notes)}"
+    inside = "".join(unstyled(drawing.piece(top, bottom)) for top, bottom in pairwise(cuts))
+    return f'<div class="ladder" role="img" aria-label="{markup(told)}">{inside}</div>'
+
+
 def unstyled(svg: str) -> str:
-    """The drawing without its own style sheet and pattern: the page has them once for all ladders."""
+    """A piece without its own style sheet, pattern and names: the page has them once for all."""
     head, _, rest = svg.partition("<style>")
-    return head + rest.partition("</defs>")[2]
+    element = head.partition(' role="')[0]
+    return element + ' aria-hidden="true">' + rest.partition("</defs>")[2]

@@ -33,8 +33,9 @@ BUDGET = 3_000_000  # characters of connections in detail; the page says which d
 OVERVIEW = {"states": "Endpoints by state", "waterfall": "Connections over time", "retransmissions": "Sent again"}
 SIZES = {"states": (1000, 420), "retransmissions": (1000, 380)}
 ONE = 2  # connections, from which on the plots of all are worth their room
-NUMBERS: dict[str, Callable[[float], str]] = {
-    "milliseconds": lambda value: span(value / 1000), "seconds": span, "bytes": size, "share": lambda v: f"{v:.2%}",
+UNITS: dict[str, Callable[[float], str]] = {
+    "milliseconds": lambda value: span(value / 1000), "seconds": span, "bytes": size,
+    "share": lambda value: f"{value:.2%} of the data packets",
 }  # fmt: skip
 
 
@@ -122,7 +123,7 @@ def _page(
         total=gathered.listed.total,
         listed=len(listed),
         unseen=[it for it in unseen(gathered) if it[1]],
-        data=Markup(_json(columns(listed, round((facts["first"] or 0) * 1e9), of) | {
+        data=Markup(_json(columns(listed, _start(gathered), of) | {
             "total": gathered.listed.total, "detailed": [it.number for it in details],
             "findingIds": [it.id for it in gathered.findings],
         })),
@@ -137,10 +138,22 @@ def _environment(utc: bool) -> Environment:
         undefined=StrictUndefined,
     )  # fmt: skip
     found.filters |= {
-        "shown": lambda text: safe(str(text)), "base": lambda name: safe(base_of(name)), "size": size, "span": span,
+        "shown": lambda text: safe(str(text)), "sentence": sentence,
+        "base": lambda name: safe(base_of(name)), "size": size, "span": span,
         "count": count, "moment": lambda seconds: clock(seconds, utc), "times": times, "drawn": _drawn,
     }  # fmt: skip
     return found
+
+
+def sentence(text: str) -> Any:
+    """With a capital letter; what stands in backticks is code."""
+    from markupsafe import Markup, escape
+
+    told = safe(text)
+    parts = (told[:1].upper() + told[1:]).split("`")
+    if len(parts) % 2 == 0:
+        return escape("`".join(parts))
+    return Markup("").join(Markup("<code>{}</code>").format(it) if n % 2 else escape(it) for n, it in enumerate(parts))
 
 
 def _drawn(it: Drawn) -> Any:
@@ -152,6 +165,11 @@ def _drawn(it: Drawn) -> Any:
 
 def base_of(name: str) -> str:
     return "standard input" if name == "-" else os.path.basename(name) or name
+
+
+def _start(gathered: Gathered) -> int:
+    """The capture's first packet, ns."""
+    return min((it["first_ns"] for it in gathered.result.files if it.get("first_ns") is not None), default=0)
 
 
 def name_of(names: list[str]) -> str:
@@ -177,7 +195,10 @@ def _tiles(gathered: Gathered, facts: dict[str, Any]) -> Iterator[tuple[str, str
 
 def _numbers(finding: Finding) -> list[str]:
     """A finding's numbers in words."""
-    return [f"{name.replace('_', ' ')} {NUMBERS.get(name, count)(value)}" for name, value in finding.numbers.items()]
+    return [
+        UNITS[name](value) if name in UNITS else f"{name.replace('_', ' ')}: {value:,.6g}"
+        for name, value in finding.numbers.items()
+    ]
 
 
 def _source(environment: Environment, name: str) -> str:

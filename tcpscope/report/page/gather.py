@@ -12,8 +12,8 @@ import numpy
 from tcpscope.capture.sources import Sources
 from tcpscope.diagnose import Collected, Finding, findings
 from tcpscope.diagnose.facts import MOST, Facts, odd_ones
-from tcpscope.report.page.listed import Listed
 from tcpscope.replay.layout import CLOSE_KINDS, CONNECTION, EVENT
+from tcpscope.report.page.listed import Listed
 from tcpscope.report.plots.whole import Whole
 from tcpscope.tables.analysis import DEFAULT_MSL, Analysis, Progress, check_usable, readable_once, stream
 from tcpscope.tables.pipeline import Ended
@@ -116,7 +116,7 @@ def readable_twice(found: Sources) -> tuple[Sources, list[Any]]:
 
 
 def _opener(path: str) -> Any:
-    return lambda: open(path, "rb", buffering=0)  # noqa: SIM115 - the reader closes it
+    return lambda: open(path, "rb", buffering=0)
 
 
 class _Keeper:

@@ -14,7 +14,8 @@ from xml.etree import ElementTree
 # what plots draw on white, and what stands for it on black; other colours are seen on both
 ON_BLACK = {
     "#222222": "#e6edf3", "#ffffff": "#0d1117", "#e6e6e6": "#2b313a", "#767676": "#9aa3ad", "#c8c8c8": "#565e68",
-    "#0072b2": "#4a94ff", "#56b4e9": "#93d6ff", "#6a3d9a": "#b392f0", "#7a4a00": "#b8862e", "#d55e00": "#f0762a", "#009e73": "#1fb88c",
+    "#0072b2": "#4a94ff", "#56b4e9": "#93d6ff", "#6a3d9a": "#b392f0", "#7a4a00": "#b8862e", "#d55e00": "#f0762a",
+    "#009e73": "#1fb88c",
 }  # fmt: skip
 FONT = "'DejaVu Sans'"
 FONTS = "'DejaVu Sans',Verdana,system-ui,sans-serif"

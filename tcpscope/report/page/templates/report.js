@@ -34,13 +34,16 @@
   });
 
   // printed, all is open
-  let shut = [];
+  let shut = [], printing = false, redraw = () => {};
   const paper = matchMedia("print");
   const unfold = (on) => {
-    if (on && !shut.length) {
+    if (on === printing) return;
+    printing = on;
+    redraw();
+    if (on) {
       shut = every.filter((it) => !it.open);
       shut.forEach((it) => { it.open = true; });
-    } else if (!on) {
+    } else {
       shut.forEach((it) => { it.open = false; });
       shut = [];
     }
@@ -112,8 +115,9 @@
     { head: "RTT", say: "Round trip of the handshake", right: true, key: (i) => data.rtt[i] ?? -1, text: (i) => span(data.rtt[i]) },
     { head: "Again", say: "Packets sent again", right: true, key: (i) => data.again[i], text: (i) => data.again[i] ? grouped(data.again[i]) : "" },
     { head: "Ended", key: ended, text: ended },
-    { head: "Findings", key: (i) => (findings.get(i) || []).length, text: (i) => names(i).join(", ") },
+    { head: "Findings", key: (i) => (findings.get(i) || []).length, css: "cut", text: (i) => names(i).join(", ") },
   ];
+  const PRINTED = 200;  // rows
   let texts = null;  // for the filter, made when it is first used
   let found = all, sorted = null, falling = false, page = 0;
 
@@ -145,7 +149,7 @@
     draw();
   }
   function draw() {
-    const many = Number($("size").value), pages = Math.max(1, Math.ceil(found.length / many));
+    const many = printing ? PRINTED : Number($("size").value), pages = Math.max(1, Math.ceil(found.length / many));
     page = Math.min(Math.max(page, 0), pages - 1);
     const rows = found.slice(page * many, page * many + many).map(row);
     if (!rows.length) {
@@ -161,6 +165,7 @@
     $("status").textContent = found.length === all.length
       ? grouped(all.length) + (all.length === 1 ? " connection" : " connections") + (sorted === null ? ", worst first" : "")
       : grouped(found.length) + " of " + grouped(all.length) + " connections";
+    if (printing && found.length > many) $("status").textContent += "; " + many + " of them are printed";
     $("place").textContent = "Page " + grouped(page + 1) + " of " + grouped(pages);
     for (const it of $("pager").querySelectorAll("button")) {
       it.disabled = ["first", "previous"].includes(it.dataset.page) ? page === 0 : page === pages - 1;
@@ -181,6 +186,7 @@
         cell.append(link);
       } else {
         cell.textContent = column.text(i);
+        if (column.css === "cut" && cell.textContent) cell.title = cell.textContent;
       }
       line.append(cell);
     }
@@ -253,6 +259,7 @@
     page = { first: 0, previous: page - 1, next: page + 1, last: Infinity }[to];
     draw();
   });
+  redraw = draw;
   show($("filters"));
   draw();
   follow();
