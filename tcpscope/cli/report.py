@@ -67,7 +67,8 @@ def command(files: tuple[str, ...], output: str | None, **options: Any) -> None:
     with progress(options["quiet"]) as show:
         gathered = gather(found, wanted, show)
     warn(gathered.result, options)
-    page = render(gathered)
+    with progress(options["quiet"]) as show:
+        page = render(gathered, show)
     if output is None and sys.stdout is not None and sys.stdout.isatty():
         from tcpscope.report.plots import stem
 

@@ -84,10 +84,11 @@ ROLE_EVIDENCE = {"syn": "the SYN", "syn_ack": "the SYN-ACK", "port": "the ports 
 
 @dataclass
 class Drawn:
-    """A drawing, as an element of the page."""
+    """A drawing, as an element of the page.  folded: large, and not the first thing to look at."""
 
     title: str
     markup: str
+    folded: bool = False
 
 
 @dataclass

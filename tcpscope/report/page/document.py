@@ -24,6 +24,7 @@ from tcpscope.report.page.inline import Plots
 from tcpscope.report.page.listed import columns
 from tcpscope.report.page.packets import Packets, read_again
 from tcpscope.report.text import clock, safe, size, span
+from tcpscope.tables.analysis import Progress
 from tcpscope.tables.overview import overview
 
 if TYPE_CHECKING:
@@ -32,17 +33,21 @@ if TYPE_CHECKING:
 BUDGET = 3_000_000  # characters of connections in detail; the page says which did not fit
 OVERVIEW = {"states": "Endpoints by state", "waterfall": "Connections over time", "retransmissions": "Sent again"}
 SIZES = {"states": (1000, 420), "retransmissions": (1000, 380)}
-ONE = 2  # connections, from which on the plots of all are worth their room
+SEVERAL, MANY = 2, 40  # connections, from which on a bar for each is worth its room, and is too high to stand open
 UNITS: dict[str, Callable[[float], str]] = {
     "milliseconds": lambda value: span(value / 1000), "seconds": span, "bytes": size,
     "share": lambda value: f"{value:.2%} of the data packets",
 }  # fmt: skip
 
 
-def render(gathered: Gathered, tell: Callable[[str], None] | None = None) -> str:
-    """The page.  tell: is told which connection is drawn.  UsageError if one asked for does not exist."""
+def render(gathered: Gathered, progress: Progress | None = None) -> str:
+    """The page; the captures are read again for it.  Once only: what `gathered` knows of the packets is given back.
+
+    progress: told how many segments were read.  UsageError if a connection asked for does not exist.
+    """
     numbers = chosen(gathered)
-    packets = read_again(gathered, numbers)
+    packets = read_again(gathered, numbers, progress)
+    gathered.result.engine = None  # some hundred bytes a connection
     plots = Plots()
     of = concerned(gathered.findings)
     whole = list(_overview(gathered, packets, plots))
@@ -53,8 +58,6 @@ def render(gathered: Gathered, tell: Callable[[str], None] | None = None) -> str
         if room < 0:
             left_out.append(number)
             continue
-        if tell is not None:
-            tell(f"connection {number}")
         details.append(detail(gathered, packets, number, of.get(number, []), plots))
         room -= sum(len(it.markup) for it in details[-1].drawings)
     return _page(gathered, plots, whole, details, left_out, of)
@@ -75,13 +78,14 @@ def _overview(gathered: Gathered, packets: Packets, plots: Plots) -> Iterator[Dr
         kinds.append(("states", states))
     if len(packets.again):
         kinds.append(("retransmissions", retransmissions))
-    if gathered.every_event is not None and len(gathered.all) >= ONE:
+    if gathered.every_event is not None and len(gathered.all) >= SEVERAL:
         kinds.append(("waterfall", waterfall))
     for kind, draw in kinds:
         figure = draw(whole)
         if any(len(it) for panel in figure.panels for it in panel.layers):
             label = ". ".join([figure.title, figure.subtitle, *figure.notes])
-            yield Drawn(OVERVIEW[kind], plots.inline(figure.svg(SIZES.get(kind)), label))
+            large = kind == "waterfall" and len(gathered.all) > MANY
+            yield Drawn(OVERVIEW[kind], plots.inline(figure.svg(SIZES.get(kind)), label), large)
 
 
 def _page(
@@ -140,7 +144,7 @@ def _environment(utc: bool) -> Environment:
     found.filters |= {
         "shown": lambda text: safe(str(text)), "sentence": sentence,
         "base": lambda name: safe(base_of(name)), "size": size, "span": span,
-        "count": count, "moment": lambda seconds: clock(seconds, utc), "times": times, "drawn": _drawn,
+        "count": count, "moment": lambda seconds: clock(seconds, utc), "times": times, "share": share, "drawn": _drawn,
     }  # fmt: skip
     return found
 
@@ -177,6 +181,11 @@ def name_of(names: list[str]) -> str:
     first = safe(base_of(names[0])) if names else "nothing"
     first = first if len(first) <= 60 else first[:59] + "…"
     return first if len(names) < 2 else f"{first} and {len(names) - 1} more"
+
+
+def share(part: int, whole: int) -> str:
+    """In per cent; what there is is never 0."""
+    return "< 0.1 %" if 0 < part < whole / 1000 else f"{100 * part / whole:.1f} %"
 
 
 def times(number: int, noun: str) -> str:

@@ -20,7 +20,7 @@ from tcpscope.tables.pipeline import Ended
 
 ROWS = 20_000  # of the table; a browser sorts them at once, and they take 1.5 MB
 DETAILED = 10  # connections shown with ladder and plots
-MOST_EVENTS = 2_000_000  # changes of state kept for the plots of the whole capture: 112 MB
+MOST_EVENTS = 1_200_000  # changes of state kept for the plots of the whole capture: 67 MB, and as much again to draw
 FIRST = 3  # connections shown in detail where nothing is odd
 
 # of each connection, what the plots of the whole capture and the counts need

@@ -11,7 +11,7 @@ import numpy
 from tcpscope.replay.layout import PACKET
 from tcpscope.report.page.gather import Gathered, repeated
 from tcpscope.report.plots.trace import has
-from tcpscope.tables.analysis import packets_again
+from tcpscope.tables.analysis import Progress, packets_again
 
 MOST_PACKETS = 50_000  # of a connection; a longer one is shown by its beginning
 
@@ -28,17 +28,21 @@ class Packets:
     again: Any = field(repr=False)
 
 
-def read_again(gathered: Gathered, numbers: Sequence[int]) -> Packets:
+def read_again(gathered: Gathered, numbers: Sequence[int], progress: Progress | None = None) -> Packets:
     """The packets of these connections; the captures are read only if there is anything to look for."""
     count = dict.fromkeys(numbers, 0)
     parts: dict[int, list[Any]] = {number: [] for number in numbers}
     again = [numpy.empty(0, _AGAIN)]
     dtype = PACKET.dtype()
+    seen = 0
     if numbers or repeated(gathered):
         wanted = gathered.wanted
         sought = numpy.array(numbers, dtype=numpy.int64)
         for chunk in packets_again(gathered.found, gathered.result, msl=wanted.msl, by_tunnel=wanted.by_tunnel):
             rows = numpy.frombuffer(chunk, dtype)
+            seen += len(rows)
+            if progress is not None:
+                progress(seen)
             marked = rows[has(rows["annotations"], "retransmission")]
             if len(marked):
                 slim = numpy.empty(len(marked), _AGAIN)
