@@ -12,7 +12,7 @@ from tcpscope.report.text import safe
 from tcpscope.tables.analysis import locate
 from tcpscope.tables.output import destination
 
-DETAILED, ROWS = 10, 20_000  # as in report.page.gather, which is not imported for a --help
+DETAILED, ROWS = 10, 20_000  # as in report.page.gathered, which is not imported for a --help
 
 
 @click.command("report")

@@ -7,7 +7,7 @@ from itertools import chain, zip_longest
 
 from tcpscope.diagnose import Finding
 from tcpscope.errors import UsageError
-from tcpscope.report.page.gather import FIRST, Gathered
+from tcpscope.report.page.gathered import FIRST, Gathered
 
 
 def chosen(gathered: Gathered) -> list[int]:

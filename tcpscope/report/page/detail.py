@@ -13,7 +13,7 @@ from tcpscope.errors import UsageError
 from tcpscope.report.ladder import COLUMNS, Options, ladder, words
 from tcpscope.report.ladder.model import Ladder
 from tcpscope.report.ladder.svg import Drawing, markup
-from tcpscope.report.page.gather import Gathered
+from tcpscope.report.page.gathered import Gathered
 from tcpscope.report.page.inline import Plots
 from tcpscope.report.page.packets import MOST_PACKETS, Packets
 from tcpscope.report.plots import CONNECTION_KINDS, trace

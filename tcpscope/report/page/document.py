@@ -19,7 +19,7 @@ from tcpscope.diagnose.finding import SEVERITIES
 from tcpscope.report.ladder.style import DARK, LIGHT, STYLE, variables
 from tcpscope.report.page.choose import chosen, concerned
 from tcpscope.report.page.detail import Detail, Drawn, count, detail
-from tcpscope.report.page.gather import AllOf, Gathered, endings, payload, repeated, unseen
+from tcpscope.report.page.gathered import AllOf, Gathered, endings, payload, repeated, unseen
 from tcpscope.report.page.inline import Plots
 from tcpscope.report.page.listed import columns
 from tcpscope.report.page.packets import Packets, read_again

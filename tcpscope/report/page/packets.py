@@ -9,7 +9,7 @@ from typing import Any
 import numpy
 
 from tcpscope.replay.layout import PACKET
-from tcpscope.report.page.gather import Gathered, repeated
+from tcpscope.report.page.gathered import Gathered, repeated
 from tcpscope.report.plots.trace import has
 from tcpscope.tables.analysis import Progress, packets_again
 
