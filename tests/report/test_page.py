@@ -89,6 +89,14 @@ def test_connections_asked_for():
     assert data_of(page_of(SAMPLES / "short_connections.pcap"))["detailed"] == [0, 1, 2], "where nothing is odd"
 
 
+def test_from_python(tmp_path):
+    path = tmp_path / "report.html"
+    tcpscope.read(SAMPLES / "short_connections.pcap", msl=60).report(path, connections=[2])
+    written = path.read_text(encoding="utf-8")
+    assert written == page_of(SAMPLES / "short_connections.pcap", connections=(2,), msl=60.0)
+    assert "TIME_WAIT lasts 2 min 0 s" in written
+
+
 def test_long_connections_are_shown_by_their_beginning(monkeypatch):
     monkeypatch.setattr("tcpscope.report.page.packets.MOST_PACKETS", 100)
     monkeypatch.setattr("tcpscope.report.page.detail.MOST_PACKETS", 100)

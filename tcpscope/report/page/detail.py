@@ -84,7 +84,7 @@ ROLE_EVIDENCE = {"syn": "the SYN", "syn_ack": "the SYN-ACK", "port": "the ports 
 
 @dataclass
 class Drawn:
-    """A drawing, as an element of the page.  folded: large, and not the first thing to look at."""
+    """A drawing, as an element of the page.  folded: not the first thing to look at."""
 
     title: str
     markup: str

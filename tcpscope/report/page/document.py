@@ -84,7 +84,7 @@ def _overview(gathered: Gathered, packets: Packets, plots: Plots) -> Iterator[Dr
         figure = draw(whole)
         if any(len(it) for panel in figure.panels for it in panel.layers):
             label = ". ".join([figure.title, figure.subtitle, *figure.notes])
-            large = kind == "waterfall" and len(gathered.all) > MANY
+            large = len(gathered.all) < SEVERAL or (kind == "waterfall" and len(gathered.all) > MANY)
             yield Drawn(OVERVIEW[kind], plots.inline(figure.svg(SIZES.get(kind)), label), large)
 
 

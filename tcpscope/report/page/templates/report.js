@@ -164,7 +164,7 @@
     table.tBodies[0].replaceChildren(...rows);
     $("status").textContent = found.length === all.length
       ? (data.total > all.length ? "The " + grouped(all.length) + " oddest of " : "") + grouped(data.total) +
-        (data.total === 1 ? " connection" : " connections") + (sorted === null ? ", worst first" : "")
+        (data.total === 1 ? " connection" : " connections") + (sorted === null && all.length > 1 ? ", worst first" : "")
       : grouped(found.length) + " of " + grouped(all.length) + " connections";
     if (printing && found.length > many) $("status").textContent += "; " + many + " of them are printed";
     $("place").textContent = "Page " + grouped(page + 1) + " of " + grouped(pages);
