@@ -24,6 +24,7 @@ COMMANDS = {
     "plot": "A connection or the whole capture as a picture: SVG, PNG, interactive HTML.",
     "follow": "The bytes each side of a connection sent, in order, gaps marked.",
     "extract": "Packets of chosen connections into a pcap or pcapng file.",
+    "report": "All that was found as one HTML file: findings, connections, ladders, plots.",
     "compare": "Agreement with Wireshark's own analysis, and the reasons for the differences.",
     "dissect": "One packet in full, through Wireshark.",
 }
