@@ -224,35 +224,6 @@ class Capture:
             return self._early
         return analysis.packets_again(self._found, self._result, **self._options)
 
-    def plot(self, kind: str, *, path: str | None = None) -> Figure:
-        """A plot of the whole capture, which shows itself in a notebook.
-
-        kind: states, waterfall or retransmissions.  path: also write it there (.svg, .png, .html, .json).
-        """
-        from tcpscope.report.plots import of_capture, whole
-
-        repeated = whole.repetitions(self._chunks()) if kind == "retransmissions" else None
-        result = self._result
-        return _saved(of_capture(kind, result.connections, result.events, repeated, result.names), path)
-
-    def _packet_rows(self, number: int) -> Iterator[dict[str, Any]]:
-        """One connection's rows for a ladder; files are read again, for that asks for no memory."""
-        from tcpscope.report.ladder import COLUMNS
-        from tcpscope.tables.one import belonging, packet_rows
-
-        if analysis.readable_once(self._found):
-            own = self.packets.loc[self.packets["connection"] == number, list(COLUMNS)]
-            known = own.astype(object)
-            yield from known.where(known.notna(), None).to_dict("records")  # type: ignore[misc]
-            return
-        chunks = analysis.packets_again(self._found, self._result, **self._options)
-        yield from packet_rows((belonging(PACKET, chunk, number) for chunk in chunks), COLUMNS)
-
-    def _event_rows(self, number: int) -> list[dict[str, Any]]:
-        from tcpscope.tables.one import belonging
-
-        return list(rows.rows("events", rows.by_time(belonging(EVENT, self._result.events, number))))
-
     def report(self, path: str, *, connections: Iterable[int] = (), limit: int = 10) -> None:
         """Write all that was found as one HTML file (docs/report.md); the captures are read again for it.
 
