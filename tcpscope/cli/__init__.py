@@ -25,6 +25,7 @@ COMMANDS = {
     "follow": "The bytes each side of a connection sent, in order, gaps marked.",
     "extract": "Packets of chosen connections into a pcap or pcapng file.",
     "report": "All that was found as one HTML file: findings, connections, ladders, plots.",
+    "explain": "What a finding means: the mechanism, the rule, the RFC, a ladder.",
     "compare": "Agreement with Wireshark's own analysis, and the reasons for the differences.",
     "dissect": "One packet in full, through Wireshark.",
 }

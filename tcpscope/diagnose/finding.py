@@ -6,14 +6,17 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 SEVERITIES = ("error", "warning", "note")
+CONFIDENCES = ("certain", "likely", "possible")
 
 
 @dataclass
 class Finding:
-    """id: stable name.  text: one plain sentence.  frames: that prove it, at most a few.
+    """id: stable name, an entry of the catalogue.  text: one plain sentence.  frames: that prove it, at most a few.
 
     connections: the numbers of those concerned (at most MANY kept), count: how many in all.
     side: which end to look at ("client", "server", "path", "capture").  numbers: the measure, by name.
+    confidence: "certain": the packets leave no other reading; "likely": another is possible, and rarer;
+    "possible": others are as good.  doubts: what makes it less than certain, a clause each.
     """
 
     id: str
@@ -25,9 +28,16 @@ class Finding:
     count: int = 0
     frames: list[int] = field(default_factory=list)
     numbers: dict[str, float] = field(default_factory=dict)
+    confidence: str = "certain"
+    doubts: list[str] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
+
+    def doubt(self, why: str, confidence: str = "likely") -> None:
+        """Less certain than it was, for this reason."""
+        self.doubts.append(why)
+        self.confidence = max(self.confidence, confidence, key=CONFIDENCES.index)
 
 
 def worst_first(findings: list[Finding]) -> list[Finding]:

@@ -139,12 +139,15 @@ def print_findings(out: Console, findings: list[Finding], most: int = 20) -> Non
     table.add_column()
     for f in findings[:most]:
         table.add_row(Text(f.severity, style=COLOURS[f.severity]), Text(safe(f.text)))
-        where = ""
+        where = f.id
         if f.connections:
             frames = "frame" if len(f.frames) == 1 else "frames"
-            where = f"connection {some(f.connections, f.count)}, {frames} {some(f.frames, len(f.frames))}: "
-        table.add_row("", Text(where + safe(f.advice), style="dim"))
+            where += f", connection {some(f.connections, f.count)}, {frames} {some(f.frames, len(f.frames))}"
+        if f.confidence != "certain":
+            where += f" ({f.confidence}: {safe('; '.join(f.doubts))})"
+        table.add_row("", Text(f"{where}: {safe(f.advice)}", style="dim"))
     out.print(table)
+    out.print(Text("tcpscope explain ID tells what a finding means", style="dim"))
     if len(findings) > most:
         out.print(f"… and {len(findings) - most} findings more (--format json has all)")
 

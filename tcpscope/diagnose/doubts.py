@@ -1,0 +1,28 @@
+"""How far what is wrong with the capture weakens what is found in it."""
+
+from __future__ import annotations
+
+from tcpscope.diagnose.finding import Finding
+
+# A finding about the capture: what it says of the others, how far it weakens them, and whether only those that share
+# a connection with it.
+WEAKENS: dict[str, tuple[str, str, bool]] = {
+    "dropped": ("packets were dropped while capturing", "likely", False),
+    "damaged": ("the file is damaged: what follows is not known", "likely", False),
+    "missed": ("the capture missed bytes of the same connections", "likely", True),
+    "one_direction": ("only one direction was captured", "possible", True),
+    "checksums": ("packets with wrong checksums may not have been taken", "likely", True),
+}
+# Findings that rest on packets that are not there.
+FROM_ABSENCE = frozenset(
+    {"retransmissions", "timeouts", "unanswered", "half_open", "vanished", "syn_lost", "close_wait", "reset"}
+)
+
+
+def doubt(findings: list[Finding]) -> None:
+    """Lower the confidence of findings that rest on absence, where the capture may have missed what is absent."""
+    for weak in [f for f in findings if f.id in WEAKENS]:
+        why, confidence, shared = WEAKENS[weak.id]
+        for f in findings:
+            if f.id in FROM_ABSENCE and (not shared or set(f.connections) & set(weak.connections)):
+                f.doubt(why, confidence)

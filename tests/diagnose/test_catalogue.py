@@ -1,0 +1,46 @@
+"""Every finding is explained, and what is written of it is up to date."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tcpscope.diagnose.catalogue import ENTRIES
+from tcpscope.diagnose.doubts import doubt
+from tcpscope.diagnose.finding import Finding
+from tests import findings
+
+ROOT = Path(__file__).parents[2]
+CODE = "\n".join(path.read_text() for path in (ROOT / "tcpscope/diagnose").glob("*.py"))
+EMITTED = set(re.findall(r'(?:about\(|Finding\()\s*(?:[\w.]+, )?"(\w+)"', CODE)) | {"syn_flood", "half_open"}
+
+
+def test_what_is_found_is_explained():
+    assert set(ENTRIES) == EMITTED
+
+
+@pytest.mark.parametrize("entry", ENTRIES.values(), ids=lambda it: it.id)
+def test_an_entry_is_whole(entry):
+    assert (
+        entry.mechanism.endswith(".")
+        and entry.rule.endswith(".")
+        and entry.unlike.endswith(".")
+        and entry.hint.endswith(".")
+    )
+    assert not entry.sample or (ROOT / "sample_pcaps" / entry.sample).is_file()
+
+
+def test_what_is_written_is_up_to_date():
+    """`python -m tests.findings` writes it again."""
+    stale = [path.name for path, text in findings.files().items() if not path.is_file() or path.read_text() != text]
+    assert stale == []
+
+
+def test_doubts_follow_the_capture():
+    """Loss is less certain where the capture dropped packets, or missed bytes of the same connection."""
+    loss, other, refused = (Finding(id, "warning", "", "", "path", [n]) for id, n in
+                            (("retransmissions", 1), ("timeouts", 2), ("refused", 1)))  # fmt: skip
+    doubt([loss, other, refused, Finding("missed", "note", "", "", "capture", [1])])
+    assert [f.confidence for f in (loss, other, refused)] == ["likely", "certain", "certain"]
+    doubt([loss, other, refused, Finding("dropped", "warning", "", "", "capture")])
+    assert [f.confidence for f in (loss, other, refused)] == ["likely", "likely", "certain"] and len(loss.doubts) == 2
