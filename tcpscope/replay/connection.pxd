@@ -43,13 +43,14 @@ cdef struct Saved:               # what a segment of an embryo says beside its a
     uint32_t ts_val
     uint32_t ts_ecr
     uint32_t ip_id
+    uint32_t length
+    uint32_t captured
     uint16_t flags
     uint16_t window
     uint16_t urgent
     uint16_t checksum
     uint16_t mss
     uint16_t file
-    uint16_t interface
     uint8_t window_scale
     uint8_t checksum_state
     uint8_t ttl
@@ -62,8 +63,11 @@ cdef struct Saved:               # what a segment of an embryo says beside its a
 
 cdef struct Flow:                # what the table looks up
     Flow *next_in_slot
-    Connection *body             # NULL: an embryo, nothing but SYNs and SYN-ACKs so far (embryo.pyx)
+    Connection *body             # NULL: an embryo, of which few segments have been seen (embryo.pyx)
     Saved *saved                 # these
+    Flow *before_lingering       # the list of closed ones, waiting for 2 MSL to pass
+    Flow *after_lingering
+    int64_t linger_until_ns
     uint32_t hash
     uint32_t outer
     uint32_t number
@@ -73,6 +77,9 @@ cdef struct Flow:                # what the table looks up
     uint8_t n_saved
     uint8_t saved_room
     uint8_t reused               # the four-tuple had a connection before
+    uint8_t lingering            # in the list of closed ones; an embryo: it may be closed
+    uint8_t fins                 # of an embryo: 1 the client has sent a FIN, 2 the server
+    uint8_t past_handshake       # of an embryo: not only SYNs and SYN-ACKs
 
 cdef struct Connection:
     Flow *flow
@@ -82,7 +89,6 @@ cdef struct Connection:
     int64_t ack_ns               # first acknowledgment of the SYN-ACK
     int64_t syn_ns[2]            # first SYN (client), first SYN-ACK (server); -1: none
     uint32_t copies              # packets captured or duplicated twice
-    uint8_t lingering            # in the list of closed ones
     uint8_t reset                # a RST was seen
     uint8_t fins                 # 1: the client's FIN was acknowledged, 2: the server's
     uint8_t fin_seen
@@ -101,9 +107,6 @@ cdef struct Connection:
     Zeek zeek
     Traffic traffic[2]
     Turns turns
-    Connection *before_lingering     # the list of closed ones, waiting for 2 MSL to pass
-    Connection *after_lingering
-    int64_t linger_until_ns
     int64_t start_ns
     uint64_t first_frame
     int64_t last_syn_ns

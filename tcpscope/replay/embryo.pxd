@@ -1,11 +1,13 @@
-"""Flows of which nothing but SYNs and SYN-ACKs has been seen: kept as these segments, for a tenth of the memory."""
-from libc.stdint cimport uint64_t
+"""Flows of which few segments have been seen: kept as these segments, for a part of the memory and of the work."""
+from libc.stdint cimport int64_t, uint64_t
 
 from tcpscope.replay.connection cimport Flow, Saved
 from tcpscope.wire.segment cimport Segment
 
 cdef bint embryo_may_begin(const Segment *s) noexcept nogil
-cdef bint embryo_takes(const Flow *f, const Segment *s, int sender) noexcept nogil
+cdef bint embryo_takes(const Flow *f, const Segment *s, int sender, bint prompt) noexcept nogil
 cdef int embryo_keep(Flow *f, const Segment *s, int sender, uint64_t order, bint stepped_back) noexcept nogil
+cdef bint embryo_may_be_closed(const Flow *f) noexcept nogil
+cdef int64_t embryo_last_ns(const Flow *f) noexcept nogil
 cdef void embryo_segment(const Flow *f, const Saved *k, Segment *s) noexcept nogil
 cdef void embryo_free(Flow *f) noexcept nogil

@@ -1,11 +1,12 @@
 # cython: wraparound=False, freethreading_compatible=True
-"""Flows of which nothing but SYNs and SYN-ACKs has been seen.
+"""Flows of which few segments have been seen.
 
-A SYN flood, a scan, an unanswered client: many flows never get further.  They are kept as their few
-segments, and a connection is made of them when there is more to say, by replaying them: the
-result is the same, at a fraction of the memory and of the work.
+A SYN flood, a scan, a short request and its answer: many flows never get further.  They are kept as their few
+segments, and a connection is made of them when there is more to say, by replaying them at one go: the
+result is the same, at a fraction of the memory; and with many flows most of the work is to bring a connection's
+memory near, here once and not for every segment.
 """
-from libc.stdint cimport uint64_t
+from libc.stdint cimport int64_t, uint64_t
 from libc.stdlib cimport free, realloc
 from libc.string cimport memcpy, memset
 
@@ -13,16 +14,22 @@ from tcpscope.replay.connection cimport Flow, Saved
 from tcpscope.wire.segment cimport ACK, FIN, RST, SYN, Segment
 
 cdef enum:
-    MOST = 8                     # segments; Linux repeats a SYN-ACK five times, a SYN six times
+    MOST = 16                    # segments; a short connection has some twelve
+    FEW = 4                      # rooms double up to here, then grow by it
+    BOTH = 3                     # Flow.fins
 
 
 cdef bint embryo_may_begin(const Segment *s) noexcept nogil:
     return s.flags & (SYN | ACK | FIN | RST) == SYN and s.length == 0 and s.n_sack == 0
 
 
-cdef bint embryo_takes(const Flow *f, const Segment *s, int sender) noexcept nogil:
-    """s is one more SYN of the client, the same as before, or a SYN-ACK of the server."""
-    if f.n_saved == MOST or s.flags & (SYN | FIN | RST) != SYN or s.length or s.n_sack:
+cdef bint embryo_takes(const Flow *f, const Segment *s, int sender, bint prompt) noexcept nogil:
+    """s may be kept; prompt: no more than one more SYN of the client, the same as before, or a SYN-ACK of the server."""
+    if f.n_saved == MOST or s.n_sack:
+        return False
+    if s.flags & (SYN | FIN | RST) != SYN:
+        return not prompt
+    if s.length or f.past_handshake:
         return False
     return sender == 1 if s.flags & ACK else sender == 0 and s.seq == f.saved[0].seq
 
@@ -32,7 +39,7 @@ cdef int embryo_keep(Flow *f, const Segment *s, int sender, uint64_t order, bint
     cdef Saved *k
     cdef int room
     if f.n_saved == f.saved_room:
-        room = f.saved_room * 2 if f.saved_room else 1
+        room = f.saved_room + (min(f.saved_room, FEW) if f.saved_room else 1)
         k = <Saved *>realloc(f.saved, room * sizeof(Saved))
         if k == NULL:
             return -1
@@ -41,11 +48,28 @@ cdef int embryo_keep(Flow *f, const Segment *s, int sender, uint64_t order, bint
     f.n_saved += 1
     k.time_ns, k.frame, k.payload_at, k.order = s.time_ns, s.frame, s.payload_at, order
     k.seq, k.ack, k.options, k.ts_val, k.ts_ecr, k.ip_id = s.seq, s.ack, s.options, s.ts_val, s.ts_ecr, s.ip_id
-    k.flags, k.window, k.urgent, k.checksum, k.mss = s.flags, s.window, s.urgent, s.checksum, s.mss
-    k.file, k.interface, k.window_scale, k.checksum_state = s.file, s.interface, s.window_scale, s.checksum_state
+    k.length, k.flags, k.window, k.urgent, k.checksum, k.mss = s.length, s.flags, s.window, s.urgent, s.checksum, s.mss
+    k.file, k.window_scale, k.checksum_state = s.file, s.window_scale, s.checksum_state
     k.ttl, k.tos, k.notes, k.header_length = s.ttl, s.tos, s.notes, s.header_length
+    k.captured = s.captured
     k.cookie_length, k.sender, k.stepped_back = s.cookie_length, <unsigned char>sender, stepped_back
+    if not s.flags & SYN:
+        f.past_handshake = True
+    if s.flags & FIN:
+        f.fins |= <unsigned char>(1 + sender)
+    if s.flags & RST:
+        f.fins = BOTH
     return 0
+
+
+cdef bint embryo_may_be_closed(const Flow *f) noexcept nogil:
+    """Both ends have sent FIN, or one has sent RST; whether they were closed by it the replay tells."""
+    return f.fins == BOTH
+
+
+cdef int64_t embryo_last_ns(const Flow *f) noexcept nogil:
+    """Time of its latest segment."""
+    return f.saved[f.n_saved - 1].time_ns
 
 
 cdef void embryo_segment(const Flow *f, const Saved *k, Segment *s) noexcept nogil:
@@ -57,10 +81,10 @@ cdef void embryo_segment(const Flow *f, const Saved *k, Segment *s) noexcept nog
     s.flow, s.outer, s.ip_version = f.hash, f.outer, f.ip_version
     s.time_ns, s.frame, s.payload_at = k.time_ns, k.frame, k.payload_at
     s.seq, s.ack, s.options, s.ts_val, s.ts_ecr, s.ip_id = k.seq, k.ack, k.options, k.ts_val, k.ts_ecr, k.ip_id
-    s.flags, s.window, s.urgent, s.checksum, s.mss = k.flags, k.window, k.urgent, k.checksum, k.mss
-    s.file, s.interface, s.window_scale, s.checksum_state = k.file, k.interface, k.window_scale, k.checksum_state
+    s.length, s.flags, s.window, s.urgent, s.checksum, s.mss = k.length, k.flags, k.window, k.urgent, k.checksum, k.mss
+    s.file, s.window_scale, s.checksum_state = k.file, k.window_scale, k.checksum_state
     s.ttl, s.tos, s.notes, s.header_length = k.ttl, k.tos, k.notes, k.header_length
-    s.cookie_length = k.cookie_length
+    s.captured, s.cookie_length = k.captured, k.cookie_length
 
 
 cdef void embryo_free(Flow *f) noexcept nogil:

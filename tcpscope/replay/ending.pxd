@@ -9,6 +9,7 @@ cdef int end(Replay *r, Connection *c, int64_t now) noexcept nogil
 cdef void shed_body(Replay *r, Flow *flow) noexcept nogil
 cdef void release(Replay *r, Connection *c) noexcept nogil
 cdef int remember_past(Replay *r, const Connection *c, const Told *told) noexcept nogil
-cdef void linger(Replay *r, Connection *c) noexcept nogil
-cdef void unlink(Replay *r, Connection *c) noexcept nogil
-cdef int retire(Replay *r) noexcept nogil
+cdef int64_t last_ns(const Flow *f) noexcept nogil
+cdef void linger(Replay *r, Flow *f) noexcept nogil
+cdef void unlink(Replay *r, Flow *f) noexcept nogil
+cdef bint overdue(const Replay *r, const Flow *f) noexcept nogil

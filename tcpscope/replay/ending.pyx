@@ -7,6 +7,7 @@ from libc.stdint cimport int64_t, uint8_t, uint64_t
 from libc.string cimport memcpy, memset
 
 from tcpscope.replay.connection cimport Connection, Flow
+from tcpscope.replay.embryo cimport embryo_last_ns
 from tcpscope.replay.evidence cimport Proof, evidence_free
 from tcpscope.replay.flight cimport flight_free
 from tcpscope.replay.flows cimport bodies_give, flows_free
@@ -117,41 +118,35 @@ cdef int write_evidence(Replay *r, const Connection *c, const Proof *proof) noex
 
 # ---------------------------------------------------------------- the list of closed ones
 
-cdef void linger(Replay *r, Connection *c) noexcept nogil:
-    """Both ends have closed: c is done 2 MSL after its last segment."""
-    c.lingering = True
-    c.linger_until_ns = c.last_ns + 2 * r.msl_ns
-    c.after_lingering, c.before_lingering = NULL, r.closed_last
+cdef int64_t last_ns(const Flow *f) noexcept nogil:
+    return f.body.last_ns if f.body != NULL else embryo_last_ns(f)
+
+
+cdef void linger(Replay *r, Flow *f) noexcept nogil:
+    """Both ends have closed: f is done 2 MSL after its last segment."""
+    f.lingering = True
+    f.linger_until_ns = last_ns(f) + 2 * r.msl_ns
+    f.after_lingering, f.before_lingering = NULL, r.closed_last
     if r.closed_last == NULL:
-        r.closed_first = c
+        r.closed_first = f
     else:
-        r.closed_last.after_lingering = c
-    r.closed_last = c
+        r.closed_last.after_lingering = f
+    r.closed_last = f
 
 
-cdef void unlink(Replay *r, Connection *c) noexcept nogil:
-    """Take c out of the list."""
-    if c.before_lingering == NULL:
-        r.closed_first = c.after_lingering
+cdef void unlink(Replay *r, Flow *f) noexcept nogil:
+    """Take f out of the list."""
+    if f.before_lingering == NULL:
+        r.closed_first = f.after_lingering
     else:
-        c.before_lingering.after_lingering = c.after_lingering
-    if c.after_lingering == NULL:
-        r.closed_last = c.before_lingering
+        f.before_lingering.after_lingering = f.after_lingering
+    if f.after_lingering == NULL:
+        r.closed_last = f.before_lingering
     else:
-        c.after_lingering.before_lingering = c.before_lingering
-    c.lingering = False
+        f.after_lingering.before_lingering = f.before_lingering
+    f.lingering = False
 
 
-cdef int retire(Replay *r) noexcept nogil:
-    """End the closed connections whose time has come: as they are then, whenever it is noticed."""
-    cdef Connection *c
-    cdef int64_t due
-    while r.closed_first != NULL and r.closed_first.linger_until_ns < r.now_ns:
-        c = r.closed_first
-        unlink(r, c)
-        due = c.last_ns + 2 * r.msl_ns
-        if due >= r.now_ns:
-            linger(r, c)
-        elif end(r, c, due) < 0:
-            return -1
-    return 0
+cdef bint overdue(const Replay *r, const Flow *f) noexcept nogil:
+    """2 MSL have passed since the last segment of f, which lingers."""
+    return last_ns(f) + 2 * r.msl_ns < r.now_ns

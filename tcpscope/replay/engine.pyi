@@ -12,13 +12,15 @@ class Engine:
         msl_ns: int = 30_000_000_000,
         flow_by_tunnel: bool = False,
         keep_past: bool = True,
+        prompt: bool = False,
         share: int = 0,
         shares: int = 1,
     ) -> None:
         """packets: make a record of every segment.  msl_ns: TIME_WAIT lasts twice as long.
 
         flow_by_tunnel: VLAN and tunnel identifiers tell flows apart.  keep_past: remember
-        what `settle` needs (some dozen bytes a connection).  share, shares: take only one share
+        what `settle` needs (some dozen bytes a connection).  prompt: what is known of a connection is known at
+        once, not only when its first few segments have been kept.  share, shares: take only one share
         of the flows, from 0; every share's engine is shown every batch, divided by a Divider.
         """
 

@@ -13,15 +13,18 @@ from libc.string cimport memcpy, memset
 
 from tcpscope.replay import layout
 from tcpscope.replay.connection cimport Connection, Flow
-from tcpscope.replay.embryo cimport embryo_free, embryo_keep, embryo_may_begin, embryo_segment, embryo_takes
-from tcpscope.replay.ending cimport end, release, remember_past, retire, shed_body, unlink
+from tcpscope.replay.embryo cimport embryo_free, embryo_may_begin, embryo_takes
+from tcpscope.replay.ending cimport end, overdue, release, remember_past, shed_body, unlink
 from tcpscope.replay.flight cimport Flight
 from tcpscope.replay.flows cimport (
-    bodies_take, flows_add, flows_close, flows_find, flows_known, flows_open, flows_unlink, prefetch,
+    flows_add, flows_close, flows_find, flows_known, flows_open, flows_unlink, prefetch,
     slot_of,
 )
+from tcpscope.replay.growing cimport (
+    end_flow, give_body, grow_up, leave_embryo, retire, retire_flow, stay_embryo,
+)
 from tcpscope.replay.marks cimport MARK_REUSE, marks_keep
-from tcpscope.replay.observe cimport begin, observe, quote
+from tcpscope.replay.observe cimport observe, quote
 from tcpscope.replay.roles cimport role_of_first
 from tcpscope.replay.rows cimport ConnectionRow, EventRow, EvidenceRow, PacketRow
 from tcpscope.replay.run cimport Replay
@@ -82,60 +85,6 @@ cdef Flow *add_flow(Replay *r, const Segment *s, bint reused, uint64_t order) no
     return f
 
 
-cdef Connection *give_body(Replay *r, Flow *f, const Segment *first) noexcept nogil:
-    """A connection for f; NULL when memory runs out."""
-    cdef Connection *c = bodies_take(&r.flows)
-    if c == NULL:
-        return NULL
-    c.flow = f
-    f.body = c
-    begin(c, first)
-    return c
-
-
-cdef Connection *grow_up(Replay *r, Flow *f) noexcept nogil:
-    """The connection that an embryo's segments make; NULL when memory runs out.  They are still kept."""
-    cdef Connection *c
-    cdef Segment s
-    cdef int i
-    embryo_segment(f, &f.saved[0], &s)
-    c = give_body(r, f, &s)
-    for i in range(f.n_saved if c != NULL else 0):
-        embryo_segment(f, &f.saved[i], &s)
-        if observe(r, c, &s, f.saved[i].sender, f.saved[i].order, f.saved[i].stepped_back, False) < 0:
-            return NULL
-    return c
-
-
-cdef Connection *leave_embryo(Replay *r, Flow *f) noexcept nogil:
-    """From now on f is a connection."""
-    cdef Connection *c = grow_up(r, f)
-    embryo_free(f)
-    return c
-
-
-cdef int end_flow(Replay *r, Flow *f) noexcept nogil:
-    cdef Connection *c = f.body if f.body != NULL else leave_embryo(r, f)
-    return -1 if c == NULL else end(r, c, r.now_ns)
-
-
-cdef int stay_embryo(Replay *r, Flow *f, const Segment *s, int d, uint64_t order) noexcept nogil:
-    """Keep one more segment of an embryo; where its packet record is wanted, of a connection made for the moment."""
-    cdef Connection *c
-    if r.want_packets:
-        if f.n_saved:
-            c = grow_up(r, f)
-        else:
-            c = give_body(r, f, s)
-        if c == NULL or observe(r, c, s, d, order, stepped_back(r, s), True) < 0:
-            return -1
-    if embryo_keep(f, s, d, order, stepped_back(r, s)) < 0:
-        return -1
-    if r.want_packets:
-        shed_body(r, f)
-    return 0
-
-
 # ---------------------------------------------------------------- one segment
 
 cdef int take(Replay *r, const Segment *s, uint64_t order) noexcept nogil:
@@ -148,9 +97,13 @@ cdef int take(Replay *r, const Segment *s, uint64_t order) noexcept nogil:
 
     r.segments += 1
     f = flows_find(&r.flows, s, &d)
+    if f != NULL and f.lingering and overdue(r, f):
+        if retire_flow(r, f) < 0:
+            return -1
+        f = flows_find(&r.flows, s, &d)
     if f != NULL and f.body == NULL:
-        if embryo_takes(f, s, d):
-            return stay_embryo(r, f, s, d, order)
+        if embryo_takes(f, s, d, r.prompt):
+            return stay_embryo(r, f, s, d, order, stepped_back(r, s))
         if leave_embryo(r, f) == NULL:
             return -1
     if f != NULL:
@@ -159,8 +112,8 @@ cdef int take(Replay *r, const Segment *s, uint64_t order) noexcept nogil:
             c.reused_ns, c.reused_frame, c.reused_order = s.time_ns, s.frame, order
             if marks_keep(&c.marks, s, d, order, MARK_REUSE) < 0:
                 return -1
-            if c.lingering:
-                unlink(r, c)
+            if f.lingering:
+                unlink(r, f)
                 if end(r, c, r.now_ns) < 0:
                     return -1
             else:
@@ -174,7 +127,7 @@ cdef int take(Replay *r, const Segment *s, uint64_t order) noexcept nogil:
             return -1
         d = role_of_first(s)
         if older == NULL and embryo_may_begin(s):
-            return stay_embryo(r, f, s, d, order)
+            return stay_embryo(r, f, s, d, order, stepped_back(r, s))
         c = give_body(r, f, s)
         if c == NULL:
             return -1
@@ -213,6 +166,9 @@ cdef inline void fetch(Replay *r, const Segment *items, const uint32_t *index, u
             body = <const char *>f.body
             for line in range(LINES):
                 prefetch(body + line * LINE)
+        elif f != NULL and f.n_saved < f.saved_room:
+            prefetch(&f.saved[f.n_saved])
+            prefetch(<const char *>&f.saved[f.n_saved] + LINE)
     if left > FETCH_RINGS:
         f = r.flows.slots[slot_of(&r.flows, &items[index[FETCH_RINGS]])]
         if f != NULL and f.body != NULL:
@@ -298,7 +254,7 @@ cdef bytes taken(Store *s):
 
 cdef class Engine:
     def __cinit__(self, *, bint packets=False, int64_t msl_ns=30_000_000_000, bint flow_by_tunnel=False,
-                  bint keep_past=True, int share=0, int shares=1):
+                  bint keep_past=True, bint prompt=False, int share=0, int shares=1):
         memset(&self.r, 0, sizeof(Replay))
         memset(&self.open_ones, 0, sizeof(Store))
         if not 0 <= share < shares <= MOST_SHARES:
@@ -308,6 +264,7 @@ cdef class Engine:
         self.r.msl_ns = msl_ns
         self.r.want_packets = packets
         self.r.keep_past = keep_past
+        self.r.prompt = prompt or packets
         self.r.share, self.r.shares = share, shares
 
     def __dealloc__(self):
@@ -347,7 +304,6 @@ cdef class Engine:
             self.finishing = True
             if list_open(&self.r, &self.open_ones) < 0:
                 raise MemoryError()
-            self.r.closed_first = self.r.closed_last = NULL
         found = <Open *>self.open_ones.data
         n = min(self.open_ones.size // <Py_ssize_t>sizeof(Open) - self.at, most)
         with nogil:

@@ -5,6 +5,7 @@ from tcpscope.replay.connection cimport Connection
 from tcpscope.replay.run cimport Replay
 from tcpscope.wire.segment cimport Segment
 
+cdef bint closed(const Connection *c) noexcept nogil
 cdef void begin(Connection *c, const Segment *s) noexcept nogil
 cdef int observe(Replay *r, Connection *c, const Segment *s, int d, uint64_t order, bint stepped_back,
                  bint write) noexcept nogil

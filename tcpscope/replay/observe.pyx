@@ -67,6 +67,11 @@ cdef inline void handshake(Connection *c, const Segment *s, int d) noexcept nogi
         c.ack_rtt_ns = s.time_ns - c.syn_ns[1]
 
 
+cdef bint closed(const Connection *c) noexcept nogil:
+    """Both ends are done with it, as far as the capture shows."""
+    return c.reset or c.fins == 3
+
+
 cdef inline void closing(Replay *r, Connection *c, const Segment *s, int d) noexcept nogil:
     """Notice when both ends are done, so that the connection can be let go in time."""
     cdef Flight *mine = &c.flight[d]
@@ -82,8 +87,8 @@ cdef inline void closing(Replay *r, Connection *c, const Segment *s, int d) noex
         c.fins |= <uint8_t>(2 - d)            # bit of the other side: 1 client, 2 server
     if mine.fin_sent and mine.live == 0:
         c.fins |= <uint8_t>(1 + d)
-    if not c.lingering and (c.reset or c.fins == 3):
-        linger(r, c)
+    if not c.flow.lingering and closed(c):
+        linger(r, c.flow)
 
 
 cdef inline bint damaged(const Connection *c, const Segment *s, int d) noexcept nogil:

@@ -1,7 +1,7 @@
 """One run of the replay: what the engine's modules share."""
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
-from tcpscope.replay.connection cimport Connection, Flow
+from tcpscope.replay.connection cimport Flow
 from tcpscope.replay.flows cimport Flows
 from tcpscope.replay.store cimport Store
 
@@ -15,8 +15,8 @@ cdef struct Replay:
     Store steps                  # lifecycle.Step, client's then server's, a connection after another
     Store pasts                  # Past, by connection number
     Store patches                # Patch
-    Connection *closed_first     # lingering: both ends closed, 2 MSL not yet over
-    Connection *closed_last
+    Flow *closed_first           # lingering: both ends closed, 2 MSL not yet over
+    Flow *closed_last
     int64_t msl_ns
     int64_t now_ns               # latest time seen
     uint64_t order               # segments and quotes so far, those of other shares too
@@ -28,4 +28,5 @@ cdef struct Replay:
     int share                    # of the flows, that this run takes
     int shares
     bint want_packets
+    bint prompt                  # replay each segment as it comes, once a handshake is over
     bint keep_past               # remember steps and patches for the settling of packet records

@@ -1,0 +1,98 @@
+# cython: wraparound=False, freethreading_compatible=True
+"""From a flow's kept segments to a connection, and the end of those that have closed."""
+from libc.stdint cimport int64_t, uint64_t
+
+from tcpscope.replay.connection cimport Connection, Flow
+from tcpscope.replay.embryo cimport embryo_free, embryo_keep, embryo_may_be_closed, embryo_segment
+from tcpscope.replay.ending cimport end, last_ns, linger, overdue, shed_body, unlink
+from tcpscope.replay.flows cimport bodies_take
+from tcpscope.replay.observe cimport begin, closed, observe
+from tcpscope.replay.run cimport Replay
+from tcpscope.wire.segment cimport Segment
+
+
+cdef Connection *give_body(Replay *r, Flow *f, const Segment *first) noexcept nogil:
+    """A connection for f; NULL when memory runs out."""
+    cdef Connection *c = bodies_take(&r.flows)
+    if c == NULL:
+        return NULL
+    c.flow = f
+    f.body = c
+    begin(c, first)
+    return c
+
+
+cdef Connection *grow_up(Replay *r, Flow *f) noexcept nogil:
+    """The connection that an embryo's segments make; NULL when memory runs out.  They are still kept."""
+    cdef Connection *c
+    cdef Segment s
+    cdef int i
+    embryo_segment(f, &f.saved[0], &s)
+    c = give_body(r, f, &s)
+    for i in range(f.n_saved if c != NULL else 0):
+        embryo_segment(f, &f.saved[i], &s)
+        if observe(r, c, &s, f.saved[i].sender, f.saved[i].order, f.saved[i].stepped_back, False) < 0:
+            return NULL
+    return c
+
+
+cdef Connection *leave_embryo(Replay *r, Flow *f) noexcept nogil:
+    """From now on f is a connection."""
+    cdef Connection *c = grow_up(r, f)
+    embryo_free(f)
+    if c != NULL and f.lingering and not closed(c):
+        unlink(r, f)
+    return c
+
+
+cdef int stay_embryo(Replay *r, Flow *f, const Segment *s, int d, uint64_t order, bint stepped_back) noexcept nogil:
+    """Keep one more segment of an embryo; where its packet record is wanted, of a connection made for the moment."""
+    cdef Connection *c
+    if r.want_packets:
+        if f.n_saved:
+            c = grow_up(r, f)
+        else:
+            c = give_body(r, f, s)
+        if c == NULL or observe(r, c, s, d, order, stepped_back, True) < 0:
+            return -1
+    if embryo_keep(f, s, d, order, stepped_back) < 0:
+        return -1
+    if r.want_packets:
+        shed_body(r, f)
+    if not f.lingering and embryo_may_be_closed(f):
+        linger(r, f)
+    return 0
+
+
+cdef int end_flow(Replay *r, Flow *f) noexcept nogil:
+    """As it is now."""
+    cdef Connection *c = f.body if f.body != NULL else leave_embryo(r, f)
+    if f.lingering:
+        unlink(r, f)
+    return -1 if c == NULL else end(r, c, r.now_ns)
+
+
+cdef int retire_flow(Replay *r, Flow *f) noexcept nogil:
+    """End f, which lingers and is overdue, as it was when it was due; if it was closed at all."""
+    cdef int64_t due = last_ns(f) + 2 * r.msl_ns
+    cdef Connection *c = f.body if f.body != NULL else leave_embryo(r, f)
+    if c == NULL:
+        return -1
+    if not f.lingering:
+        return 0
+    unlink(r, f)
+    return end(r, c, due)
+
+
+cdef int retire(Replay *r) noexcept nogil:
+    """End the closed connections whose time has come: as they are then, whenever it is noticed."""
+    cdef Flow *f
+    while r.closed_first != NULL and r.closed_first.linger_until_ns < r.now_ns:
+        f = r.closed_first
+        if overdue(r, f):
+            if retire_flow(r, f) < 0:
+                return -1
+        else:
+            unlink(r, f)
+            linger(r, f)
+    return 0
