@@ -1,4 +1,4 @@
-"""Half-open flows are kept as their segments: nothing changes but the memory."""
+"""Flows of few segments are kept as these: nothing changes but the memory."""
 
 import subprocess
 import sys
@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.replay.segments import ACK, FIN, RST, SYN, Replayed, segment
+from tests.replay.segments import ACK, FIN, PSH, RST, SYN, Replayed, segment
 
 FLOOD = """
 import resource, sys
@@ -65,3 +65,65 @@ def test_with_and_without_packet_records_it_is_the_same(syns, later):
     assert with_rows.connections == without.connections
     assert with_rows.events == without.events
     assert len(with_rows.packets) == len(made)
+
+
+FLAGS = [SYN, SYN | ACK, ACK, ACK, ACK, PSH | ACK, FIN | ACK, RST, RST | ACK]
+ANY = st.lists(
+    st.tuples(
+        st.integers(0, 1),
+        st.sampled_from(FLAGS),
+        st.integers(0, 3),
+        st.integers(0, 3),
+        st.sampled_from([0, 0, 1, 100]),
+        st.sampled_from([0, 0.001, 0.3, 20, 70, -2]),
+        st.sampled_from([40000, 40000, 40001]),
+    ),
+    min_size=1,
+    max_size=60,
+)
+
+
+@given(ANY)
+def test_replayed_late_or_at_once_it_is_the_same(drawn):
+    """Whatever a short flow's segments are, and whenever 2 MSL end between them."""
+    made, now = [], 100.0
+    for sender, flags, seq, ack, length, pause, port in drawn:
+        now += pause
+        ends = {"sport" if sender == 0 else "dport": port}
+        number = (0 if flags & SYN else 1) + 100 * seq
+        made.append(
+            segment(len(made) + 1, sender, flags, number, 1 + 100 * ack, length, time_ns=int(now * 1e9), **ends)
+        )
+    late, prompt, rows = (Replayed(made, packets=wanted, prompt=at_once)
+                          for wanted, at_once in ((False, False), (False, True), (True, False)))  # fmt: skip
+    assert late.connections == prompt.connections == rows.connections
+    assert late.events == prompt.events == rows.events
+
+
+def test_a_short_connection_that_has_closed_waits_in_little_memory():
+    done = subprocess.run([sys.executable, "-c", CLOSED, "50000"], capture_output=True, text=True, check=True)
+    assert float(done.stdout) < 1600
+
+
+CLOSED = """
+import resource, sys
+from tcpscope.replay.engine import Engine
+from tcpscope.wire.batch import SegmentBatch
+from tests.replay.segments import ACK, FIN, SYN, segment
+
+engine, batch, before = Engine(keep_past=False), SegmentBatch(10_000), None
+for at in range(0, int(sys.argv[1]), 1000):
+    made = []
+    for n in range(at, at + 1000):
+        def say(sender, flags, seq, ack=0, length=0):
+            port, address = ("sport", "src") if sender == 0 else ("dport", "dst")
+            ends = {port: n % 60000 + 1, address: bytes([n // 60000])}
+            made.append(segment(1 + n, sender, flags, seq, ack, length, time_ns=n * 1000, **ends))
+        say(0, SYN, 0), say(1, SYN | ACK, 0, 1), say(0, ACK, 1, 1), say(0, ACK, 1, 1, 100), say(1, ACK, 1, 101, 300)
+        say(0, ACK, 101, 301), say(0, FIN | ACK, 101, 301), say(1, FIN | ACK, 301, 102), say(0, ACK, 102, 302)
+    batch.load(b"".join(made))
+    engine.replay(batch)
+    before = before or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+assert engine.counters()["open"] == int(sys.argv[1])
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024 / int(sys.argv[1]))
+"""
