@@ -24,7 +24,7 @@ cdef bint embryo_may_begin(const Segment *s) noexcept nogil:
 
 
 cdef bint embryo_takes(const Flow *f, const Segment *s, int sender, bint prompt) noexcept nogil:
-    """s may be kept; prompt: no more than one more SYN of the client, the same as before, or a SYN-ACK of the server."""
+    """s may be kept; prompt: nothing but one more SYN of the client, the same as before, or a SYN-ACK of the server."""
     if f.n_saved == MOST or s.n_sack:
         return False
     if s.flags & (SYN | FIN | RST) != SYN:
