@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from tcpscope.cli.common import common, emit_ended, ended, files, format_option, warn
+from tcpscope.cli.common import bounded, common, emit_ended, ended, files, format_option, warn
 from tcpscope.diagnose import Collected, findings
 from tcpscope.report.oddest import Oddest
 from tcpscope.tables.analysis import locate
@@ -16,6 +16,7 @@ from tcpscope.tables.analysis import locate
 @click.command("analyze")
 @files
 @format_option()
+@bounded
 @common
 def command(files: tuple[str, ...], **options: Any) -> None:
     """What happened: an overview, the connections, and what is odd, worst first.

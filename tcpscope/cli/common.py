@@ -67,6 +67,11 @@ common = stack(
     click.option("-v", "--verbose", is_flag=True, help="Say on stderr what was read."),
 )  # fmt: skip
 
+bounded = click.option(
+    "--max-connections", type=click.IntRange(min=0), default=0, metavar="N",
+    help="Open at once; where there are more, half-open and silent ones are ended, and counted.  [default: any number]",
+)  # fmt: skip
+
 
 class Words(click.ParamType):  # type: ignore[type-arg, unused-ignore]  # generic since click 8.3
     """A word out of a list, in any case and with - for _; completed by the shell, judged by `tables.filters`."""
@@ -125,7 +130,7 @@ def ended(found: Sources, options: dict[str, Any]) -> tuple[Analysis, Iterator[E
     shown = {"tell": lambda segments: None}
     result, chunks = stream(
         found, msl=options["msl"], by_tunnel=options["by_tunnel"], threads=options["threads"],
-        progress=lambda segments: shown["tell"](segments),
+        progress=lambda segments: shown["tell"](segments), max_connections=options.get("max_connections", 0),
     )  # fmt: skip
 
     def run() -> Iterator[Ended]:
@@ -167,6 +172,7 @@ def read(found: Sources, options: dict[str, Any]) -> Analysis:
         result = analyse(
             found, msl=options["msl"], by_tunnel=options["by_tunnel"], threads=options["threads"], progress=show,
             keep_past=bool(options.get("annotations")),  # a second reading will follow
+            max_connections=options.get("max_connections", 0),
         )  # fmt: skip
     warn(result, options)
     return result

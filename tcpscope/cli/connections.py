@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from tcpscope.cli.common import common, emit, emit_ended, files, filters, format_option, read, wanted
+from tcpscope.cli.common import bounded, common, emit, emit_ended, files, filters, format_option, read, wanted
 from tcpscope.tables.analysis import locate
 
 WIDTHS = {"connection": -10, "client_ip": 15, "client_port": -11, "server_ip": 15, "server_port": -11,
@@ -19,6 +19,7 @@ WIDTHS = {"connection": -10, "client_ip": 15, "client_port": -11, "server_ip": 1
 @files
 @format_option()
 @filters
+@bounded
 @common
 def command(files: tuple[str, ...], **options: Any) -> None:
     """The table of connections: final states, statistics of both directions, how each closed.

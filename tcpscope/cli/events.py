@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from tcpscope.cli.common import common, emit_ended, files, format_option
+from tcpscope.cli.common import bounded, common, emit_ended, files, format_option
 from tcpscope.tables.analysis import locate
 
 WIDTHS = {"time": 26, "frame": -7, "connection": -10, "endpoint": 8, "ip": 15, "port": -5, "old": 12, "new": 12,
@@ -17,6 +17,7 @@ WIDTHS = {"time": 26, "frame": -7, "connection": -10, "endpoint": 8, "ip": 15, "
 @files
 @format_option()
 @click.option("-c", "--connection", "connections", multiple=True, type=int, metavar="N", help="This connection.")
+@bounded
 @common
 def command(files: tuple[str, ...], connections: tuple[int, ...], **options: Any) -> None:
     """Every change of state of every endpoint, in order of time, with the frame that shows it.

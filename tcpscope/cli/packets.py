@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tcpscope.cli.common import (
+    bounded,
     common,
     emit,
     files,
@@ -32,6 +33,7 @@ WIDTHS = {"frame": -7, "time": 26, "connection": -10, "sender": 6, "flags": 11, 
 @files
 @format_option()
 @filters
+@bounded
 @common
 def command(files: tuple[str, ...], **options: Any) -> None:
     """The table of packets: both endpoints' states after each, annotations, what Wireshark would mark.
@@ -51,7 +53,12 @@ def command(files: tuple[str, ...], **options: Any) -> None:
     asked = wanted(found, options)
     with progress(options["quiet"]) as show:
         result, chunks = read_packets(
-            found, msl=options["msl"], by_tunnel=options["by_tunnel"], threads=options["threads"], progress=show
+            found,
+            msl=options["msl"],
+            by_tunnel=options["by_tunnel"],
+            threads=options["threads"],
+            progress=show,
+            max_connections=options["max_connections"],
         )
         once = not result.files  # standard input: what is wrong with it is known only at its end
         if not once:

@@ -27,9 +27,9 @@ cdef bint embryo_takes(const Flow *f, const Segment *s, int sender, bint prompt)
     """s may be kept; prompt: nothing but one more SYN of the client, the same as before, or a SYN-ACK of the server."""
     if f.n_saved == MOST or s.n_sack:
         return False
-    if s.flags & (SYN | FIN | RST) != SYN:
+    if not s.flags & SYN:
         return not prompt
-    if s.length or f.past_handshake:
+    if s.flags & (FIN | RST) or s.length or f.past_handshake:
         return False
     return sender == 1 if s.flags & ACK else sender == 0 and s.seq == f.saved[0].seq
 

@@ -13,6 +13,7 @@ class Engine:
         flow_by_tunnel: bool = False,
         keep_past: bool = True,
         prompt: bool = False,
+        max_connections: int = 0,
         share: int = 0,
         shares: int = 1,
     ) -> None:
@@ -20,8 +21,9 @@ class Engine:
 
         flow_by_tunnel: VLAN and tunnel identifiers tell flows apart.  keep_past: remember
         what `settle` needs (some dozen bytes a connection).  prompt: what is known of a connection is known at
-        once, not only when its first few segments have been kept.  share, shares: take only one share
-        of the flows, from 0; every share's engine is shown every batch, divided by a Divider.
+        once, not only when its first few segments have been kept.  max_connections: where more
+        are open, some are ended before their time (replay/limit.pyx), and counted; 0: any number.  share, shares:
+        take only one share of the flows, from 0; every share's engine is shown every batch, divided by a Divider.
         """
 
     def replay(self, batch: SegmentBatch) -> None: ...

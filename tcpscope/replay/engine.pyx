@@ -23,11 +23,12 @@ from tcpscope.replay.flows cimport (
 from tcpscope.replay.growing cimport (
     end_flow, give_body, grow_up, leave_embryo, retire, retire_flow, stay_embryo,
 )
+from tcpscope.replay.limit cimport make_room
 from tcpscope.replay.marks cimport MARK_REUSE, marks_keep
 from tcpscope.replay.observe cimport observe, quote
 from tcpscope.replay.roles cimport role_of_first
 from tcpscope.replay.rows cimport ConnectionRow, EventRow, EvidenceRow, PacketRow
-from tcpscope.replay.run cimport Replay
+from tcpscope.replay.run cimport CLOSED_ONES, HALF_OPEN, IDLE, Replay
 from tcpscope.replay.settle cimport settle_patches, settle_states
 from tcpscope.replay.store cimport Store, drop, more
 from tcpscope.replay.summary cimport Told, tell
@@ -66,9 +67,12 @@ cdef inline bint stepped_back(const Replay *r, const Segment *s) noexcept nogil:
 
 cdef Flow *add_flow(Replay *r, const Segment *s, bint reused, uint64_t order) noexcept nogil:
     """A new flow from its first segment; NULL when memory runs out."""
-    cdef Flow *f = flows_add(&r.flows, s)
+    cdef Flow *f
     cdef int client = role_of_first(s)                 # 0: its sender
     cdef uint64_t *place
+    if r.most_open and r.flows.used >= r.most_open and make_room(r) < 0:
+        return NULL
+    f = flows_add(&r.flows, s)
     if f == NULL:
         return NULL
     f.number = r.n_connections
@@ -254,7 +258,8 @@ cdef bytes taken(Store *s):
 
 cdef class Engine:
     def __cinit__(self, *, bint packets=False, int64_t msl_ns=30_000_000_000, bint flow_by_tunnel=False,
-                  bint keep_past=True, bint prompt=False, int share=0, int shares=1):
+                  bint keep_past=True, bint prompt=False, uint64_t max_connections=0, int share=0,
+                  int shares=1):
         memset(&self.r, 0, sizeof(Replay))
         memset(&self.open_ones, 0, sizeof(Store))
         if not 0 <= share < shares <= MOST_SHARES:
@@ -264,8 +269,9 @@ cdef class Engine:
         self.r.msl_ns = msl_ns
         self.r.want_packets = packets
         self.r.keep_past = keep_past
-        self.r.prompt = prompt or packets
+        self.r.prompt = prompt or packets or max_connections > 0    # who is retired must not depend on it
         self.r.share, self.r.shares = share, shares
+        self.r.most_open = (max_connections + shares - 1) // shares
 
     def __dealloc__(self):
         if self.r.flows.slots != NULL:
@@ -384,5 +390,6 @@ cdef class Engine:
         return {
             "segments": self.r.segments, "connections": self.r.n_connections, "open": self.r.flows.used,
             "icmp_quotes": self.r.quotes, "icmp_quotes_unmatched": self.r.unmatched_quotes,
-            "clock_steps": self.r.clock_steps,
+            "clock_steps": self.r.clock_steps, "retired_half_open": self.r.retired[HALF_OPEN],
+            "retired_closed": self.r.retired[CLOSED_ONES], "retired_idle": self.r.retired[IDLE],
         }

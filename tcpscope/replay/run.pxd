@@ -5,6 +5,10 @@ from tcpscope.replay.connection cimport Flow
 from tcpscope.replay.flows cimport Flows
 from tcpscope.replay.store cimport Store
 
+cdef enum:                       # Replay.retired: what was ended before its time
+    HALF_OPEN, CLOSED_ONES, IDLE
+    KINDS
+
 cdef struct Replay:
     Flows flows
     Store connections            # ConnectionRow
@@ -24,6 +28,8 @@ cdef struct Replay:
     uint64_t quotes              # ICMP errors that quote a segment
     uint64_t unmatched_quotes    # ... of no connection seen
     uint64_t clock_steps
+    uint64_t most_open           # connections at a time; 0: any number
+    uint64_t retired[KINDS]      # ended because there were more
     uint32_t n_connections
     int share                    # of the flows, that this run takes
     int shares

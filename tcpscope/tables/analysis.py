@@ -39,15 +39,27 @@ class Analysis:
     events: bytes = b""
     evidence: bytes = b""
     engine: Engine | None = None
+    max_connections: int = 0
+
+    @property
+    def retired(self) -> int:
+        """Connections ended before their time, because more than `max_connections` were open."""
+        return sum(self.counters.get(f"retired_{kind}", 0) for kind in ("half_open", "closed", "idle"))
 
     @property
     def warnings(self) -> list[str]:
-        """One line for each damaged file."""
-        return [
+        """One line for each damaged file, and one where connections were retired."""
+        found = [
             f"{name}: {file['damage']}"
             for name, file in zip(self.names, self.files, strict=False)
             if file and file["damage"]
         ]
+        if self.retired:
+            found.append(
+                f"{self.retired:,} connections were ended before their time, {self.counters['retired_half_open']:,} of "
+                f"them half-open: more than {self.max_connections:,} were open at once (--max-connections)"
+            )
+        return found
 
 
 def locate(paths: Paths | str | os.PathLike[str]) -> Sources:
@@ -86,14 +98,18 @@ def stream(
     threads: int | None = None,
     progress: Progress | None = None,
     keep_past: bool = False,
+    max_connections: int = 0,
 ) -> tuple[Analysis, Iterator[Ended]]:
     """Replay the captures; what has ended, a stretch at a time, and what is known of the files (complete at the end).
 
     msl in seconds.  threads: engines that share the flows; None: as many as there are cores.
     keep_past: remember what packet records need to be settled; without it `packets_again` cannot follow.
+    max_connections: that may be open at once, the half-open and the silent are ended first; 0: any number.
     """
-    result = Analysis([source.name for source in found.captures], found.skipped)
+    result = Analysis([source.name for source in found.captures], found.skipped, max_connections=max_connections)
     settings = {"msl_ns": round(msl * 1e9), "flow_by_tunnel": by_tunnel, "keep_past": keep_past}
+    if max_connections:
+        settings["max_connections"], threads = max_connections, 1  # who is ended must not depend on the threads
 
     def run() -> Iterator[Ended]:
         with MergedReader(found.captures) as reader:
@@ -128,11 +144,13 @@ def analyse(
     threads: int | None = None,
     progress: Progress | None = None,
     keep_past: bool = True,
+    max_connections: int = 0,
 ) -> Analysis:
     """As `stream`, keeping all records: memory grows with the number of connections."""
     result, chunks = stream(
-        found, msl=msl, by_tunnel=by_tunnel, threads=threads, progress=progress, keep_past=keep_past
-    )
+        found, msl=msl, by_tunnel=by_tunnel, threads=threads, progress=progress, keep_past=keep_past,
+        max_connections=max_connections,
+    )  # fmt: skip
     kept = list(chunks)
     result.connections = b"".join(it.connections for it in kept)
     result.events = b"".join(it.events for it in kept)
@@ -147,6 +165,7 @@ def packets(
     by_tunnel: bool = False,
     threads: int | None = None,
     progress: Progress | None = None,
+    max_connections: int = 0,
 ) -> tuple[Analysis, Iterator[bytearray]]:
     """Packet records, settled, a chunk at a time, and what is known of the files (complete at the end).
 
@@ -155,15 +174,20 @@ def packets(
     records are kept until its end, or, past KEEP_ROWS of them, settled by what is known then.
     """
     if readable_once(found):
-        result = Analysis([source.name for source in found.captures], found.skipped)
+        result = Analysis([source.name for source in found.captures], found.skipped, max_connections=max_connections)
         return result, _packets_once(found, result, round(msl * 1e9), by_tunnel, progress)
-    result = analyse(found, msl=msl, by_tunnel=by_tunnel, threads=threads, progress=progress)
+    result = analyse(
+        found, msl=msl, by_tunnel=by_tunnel, threads=threads, progress=progress, max_connections=max_connections
+    )
     return result, packets_again(found, result, msl=msl, by_tunnel=by_tunnel)
 
 
 def packets_again(found: Sources, result: Analysis, *, msl: float, by_tunnel: bool) -> Iterator[bytearray]:
     """The packet records of captures analysed before (with the same options), settled, a chunk at a time."""
-    engine = Engine(packets=True, keep_past=False, msl_ns=round(msl * 1e9), flow_by_tunnel=by_tunnel)
+    engine = Engine(
+        packets=True, keep_past=False, msl_ns=round(msl * 1e9), flow_by_tunnel=by_tunnel,
+        max_connections=result.max_connections,
+    )  # fmt: skip
     assert result.engine is not None
     with MergedReader(found.captures) as reader:
         for rows in recorded(reader, engine):
@@ -175,7 +199,7 @@ def packets_again(found: Sources, result: Analysis, *, msl: float, by_tunnel: bo
 def _packets_once(
     found: Sources, result: Analysis, msl_ns: int, by_tunnel: bool, progress: Progress | None
 ) -> Iterator[bytearray]:
-    engine = Engine(packets=True, msl_ns=msl_ns, flow_by_tunnel=by_tunnel)
+    engine = Engine(packets=True, msl_ns=msl_ns, flow_by_tunnel=by_tunnel, max_connections=result.max_connections)
     kept: list[bytearray] = []
     held = 0
     with MergedReader(found.captures) as reader:
