@@ -127,6 +127,8 @@ cdef bint contradicted(const Marks *m, const Surroundings *w, int copy, int answ
             continue
         if k.time_ns - c.time_ns > patience:
             return True
+        if c.length and covers(k, end_of(c)):
+            return True                     # it was taken in, and a hole remained
     return False
 
 
