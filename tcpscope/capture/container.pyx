@@ -419,8 +419,15 @@ cdef bint is_numbered(uint32_t kind) noexcept nogil:
             or kind == 0x208 or kind == 0x216 or kind == 0x217 or kind == 0x221 or kind == 0x222)
 
 
+cdef int64_t K_EARLIEST_NS = -(<int64_t>1 << 60)       # 1933
+cdef int64_t K_LATEST_NS = <int64_t>1 << 62             # 2116; pcap's seconds end in 2106
+
+
 cdef int64_t time_of(Interface *one, uint64_t ticks) noexcept nogil:
-    """Nanoseconds since the epoch.  Absurd resolutions give absurd times, never undefined ones."""
+    """Nanoseconds since the epoch.
+
+    Absurd ticks, resolutions and offsets give absurd times, yet within bounds: the difference of any two fits 64 bits.
+    """
     cdef uint64_t ns, unit = 1
     cdef int exponent = one.exponent, _
     if one.binary:
@@ -441,4 +448,4 @@ cdef int64_t time_of(Interface *one, uint64_t ticks) noexcept nogil:
                 break
             unit *= 10
         ns = ticks // unit
-    return <int64_t>(ns + <uint64_t>one.offset_s * <uint64_t>1000000000)
+    return min(max(<int64_t>(ns + <uint64_t>one.offset_s * <uint64_t>1000000000), K_EARLIEST_NS), K_LATEST_NS)

@@ -232,7 +232,8 @@ cdef int list_open(Replay *r, Store *found) noexcept nogil:
                 return -1
             place.number, place.flow = f.number, f
             f = f.next_in_slot
-    qsort(found.data, found.size // sizeof(Open), sizeof(Open), by_number)
+    if found.size:
+        qsort(found.data, found.size // sizeof(Open), sizeof(Open), by_number)
     return 0
 
 

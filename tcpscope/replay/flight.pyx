@@ -47,6 +47,8 @@ cdef enum:
     DELAYED_LEAST = 35_000_000   # Linux delays acknowledgments by 40 ms and more
     NO_ID = 0x10000
 
+cdef int64_t K_MOST_RTT_NS = <int64_t>1 << 55          # a year: no round trip, and sums of its multiples fit
+
 
 cdef void flight_free(Flight *f) noexcept nogil:
     free(f.ring)
@@ -139,8 +141,7 @@ cdef int insert(Flight *f, uint32_t at, const Segment *s, uint32_t end, uint64_t
 cdef inline void sample(Flight *f, int64_t rtt) noexcept nogil:
     """RFC 6298, 2: the smoothed round trip and its variation."""
     cdef int64_t off
-    if rtt <= 0:
-        rtt = 1
+    rtt = min(max(rtt, 1), K_MOST_RTT_NS)
     if f.rtt_min_ns == 0 or rtt < f.rtt_min_ns:
         f.rtt_min_ns = rtt
     if f.srtt_ns == 0:

@@ -66,9 +66,9 @@ cdef uint8_t capture_point(const Connection *c) noexcept nogil:
     if client != server and c.side[0].ttl and c.side[1].ttl:
         return POINT_CLIENT if client else POINT_SERVER
     if to_server > 0 and to_client > 0:
-        if to_client * 8 < to_server:
+        if to_client <= (to_server - 1) >> 3:              # eight times and more, without an overflow
             return POINT_CLIENT
-        if to_server * 8 < to_client:
+        if to_server <= (to_client - 1) >> 3:
             return POINT_SERVER
         if not client and not server:
             return POINT_MIDDLE

@@ -1,0 +1,1 @@
+"""Fuzzing of the compiled core under AddressSanitizer and UndefinedBehaviorSanitizer: `python -m tests.fuzz`."""
