@@ -61,6 +61,20 @@ cdef struct Saved:               # what a segment of an embryo says beside its a
     uint8_t sender               # 0 client, 1 server
     uint8_t stepped_back         # the capture's clock had gone back
 
+cdef struct Key:                 # a step that has been told
+    uint64_t frame
+    uint8_t old
+    uint8_t new
+    uint8_t event
+
+cdef struct Announced:           # what has been told of a flow's states (announce.pyx)
+    uint32_t due                 # place in the list of those to look at again, from 1; 0: not in it
+    uint8_t counts[2]            # steps of the client, of the server
+    uint8_t states[2]
+    uint8_t tallied              # stands in Replay.tally
+    uint8_t room
+    Key keys[1]                  # `room` of them: the client's steps, then the server's
+
 cdef struct Flow:                # what the table looks up
     Flow *next_in_slot
     Connection *body             # NULL: an embryo, of which few segments have been seen (embryo.pyx)
@@ -68,6 +82,7 @@ cdef struct Flow:                # what the table looks up
     Flow *before_lingering       # the list of closed ones, waiting for 2 MSL to pass
     Flow *after_lingering
     int64_t linger_until_ns
+    Announced *announced         # what has been told of it while it is open; only live
     uint32_t hash
     uint32_t outer
     uint32_t number

@@ -3,9 +3,10 @@
 
 A connection that both ends have closed waits for 2 MSL to pass (RFC 9293, 3.6.1) before it is let go.
 """
-from libc.stdint cimport int64_t, uint8_t, uint64_t
+from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memcpy, memset
 
+from tcpscope.replay.announce cimport announce, forget, write_step
 from tcpscope.replay.connection cimport Connection, Flow
 from tcpscope.replay.embryo cimport embryo_last_ns
 from tcpscope.replay.evidence cimport Proof, evidence_free
@@ -13,10 +14,10 @@ from tcpscope.replay.flight cimport flight_free
 from tcpscope.replay.flows cimport bodies_give, flows_free
 from tcpscope.replay.lifecycle cimport Step
 from tcpscope.replay.marks cimport marks_free
-from tcpscope.replay.rows cimport ConnectionRow, EventRow, EvidenceRow
+from tcpscope.replay.rows cimport ConnectionRow, EvidenceRow
 from tcpscope.replay.run cimport Replay
 from tcpscope.replay.settle cimport Past
-from tcpscope.replay.store cimport more
+from tcpscope.replay.store cimport Store, more
 from tcpscope.replay.summary cimport Told, summarize, tell
 from tcpscope.replay.traffic cimport traffic_free
 from tcpscope.replay.wireshark cimport wireshark_free
@@ -36,12 +37,16 @@ cdef int end(Replay *r, Connection *c, int64_t now) noexcept nogil:
         return -1
     summarize(c, &told, now, r.msl_ns, row)
     for i in range(c.evidence.count):
-        if write_evidence(r, c, &c.evidence.items[i]) < 0:
+        if write_evidence(&r.evidence, c, &c.evidence.items[i]) < 0:
             return -1
-    for side in range(2):
-        for i in range(told.lives[side].count):
-            if write_event(r, c, side, &told.lives[side].steps[i]) < 0:
-                return -1
+    if r.live:
+        if announce(r, c, &told) < 0:
+            return -1
+    else:
+        for side in range(2):
+            for i in range(told.lives[side].count):
+                if write_step(r, c, side, &told.lives[side].steps[i]) < 0:
+                    return -1
     if r.keep_past and remember_past(r, c, &told) < 0:
         return -1
     release(r, c)
@@ -91,24 +96,12 @@ cdef void release(Replay *r, Connection *c) noexcept nogil:
     if c.older != NULL:
         release(r, c.older)
     shed_body(r, flow)
+    forget(r, flow)
     flows_free(&r.flows, flow)
 
 
-cdef int write_event(Replay *r, Connection *c, int side, const Step *step) noexcept nogil:
-    cdef EventRow *e = <EventRow *>more(&r.events, sizeof(EventRow))
-    if e == NULL:
-        return -1
-    memset(e, 0, sizeof(EventRow))
-    e.time_ns, e.frame, e.order = step.time_ns, step.frame, step.order
-    e.connection, e.port, e.file = c.flow.number, c.flow.port[side], c.file
-    memcpy(e.ip, c.flow.addr[side], 16)
-    e.ip_version, e.endpoint = c.flow.ip_version, <uint8_t>side
-    e.old, e.new, e.event, e.inferred = step.old, step.new, step.event, step.inferred
-    return 0
-
-
-cdef int write_evidence(Replay *r, const Connection *c, const Proof *proof) noexcept nogil:
-    cdef EvidenceRow *e = <EvidenceRow *>more(&r.evidence, sizeof(EvidenceRow))
+cdef int write_evidence(Store *evidence, const Connection *c, const Proof *proof) noexcept nogil:
+    cdef EvidenceRow *e = <EvidenceRow *>more(evidence, sizeof(EvidenceRow))
     if e == NULL:
         return -1
     e.frame, e.time_ns, e.connection, e.file = proof.frame, proof.time_ns, c.flow.number, c.file

@@ -12,6 +12,7 @@ from libc.stdlib cimport qsort
 from libc.string cimport memcpy, memset
 
 from tcpscope.replay import layout
+from tcpscope.replay.announce cimport forget, touch
 from tcpscope.replay.connection cimport Connection, Flow
 from tcpscope.replay.embryo cimport embryo_free, embryo_may_begin, embryo_takes
 from tcpscope.replay.ending cimport end, overdue, release, remember_past, shed_body, unlink
@@ -26,8 +27,9 @@ from tcpscope.replay.growing cimport (
 from tcpscope.replay.limit cimport make_room
 from tcpscope.replay.marks cimport MARK_REUSE, marks_keep
 from tcpscope.replay.observe cimport observe, quote
+from tcpscope.replay.open cimport announce_due, show_open
 from tcpscope.replay.roles cimport role_of_first
-from tcpscope.replay.rows cimport ConnectionRow, EventRow, EvidenceRow, PacketRow
+from tcpscope.replay.rows cimport N_STATES, ConnectionRow, EventRow, EvidenceRow, PacketRow
 from tcpscope.replay.run cimport CLOSED_ONES, HALF_OPEN, IDLE, Replay
 from tcpscope.replay.settle cimport settle_patches, settle_states
 from tcpscope.replay.store cimport Store, drop, more
@@ -114,7 +116,7 @@ cdef int take(Replay *r, const Segment *s, uint64_t order) noexcept nogil:
         c = f.body
         if wireshark_new_stream(&c.wireshark, s, d):
             c.reused_ns, c.reused_frame, c.reused_order = s.time_ns, s.frame, order
-            if marks_keep(&c.marks, s, d, order, MARK_REUSE) < 0:
+            if marks_keep(&c.marks, s, d, order, MARK_REUSE) < 0 or r.live and touch(r, f) < 0:
                 return -1
             if f.lingering:
                 unlink(r, f)
@@ -149,7 +151,7 @@ cdef int take_quote(Replay *r, const Segment *s, uint64_t order) noexcept nogil:
         return 0
     if f.body == NULL and leave_embryo(r, f) == NULL:
         return -1
-    return quote(f.body, s, d, order)
+    return -1 if quote(f.body, s, d, order) < 0 or r.live and touch(r, f) < 0 else 0
 
 
 cdef inline void fetch(Replay *r, const Segment *items, const uint32_t *index, uint32_t left) noexcept nogil:
@@ -247,6 +249,7 @@ cdef void give_all_back(Replay *r) noexcept nogil:
             if f.body != NULL:
                 release(r, f.body)
             else:
+                forget(r, f)
                 r.flows.slots[i] = f.next_in_slot
     flows_close(&r.flows)
 
@@ -259,8 +262,8 @@ cdef bytes taken(Store *s):
 
 cdef class Engine:
     def __cinit__(self, *, bint packets=False, int64_t msl_ns=30_000_000_000, bint flow_by_tunnel=False,
-                  bint keep_past=True, bint prompt=False, uint64_t max_connections=0, int share=0,
-                  int shares=1):
+                  bint keep_past=True, bint prompt=False, bint live=False, uint64_t max_connections=0,
+                  int share=0, int shares=1):
         memset(&self.r, 0, sizeof(Replay))
         memset(&self.open_ones, 0, sizeof(Store))
         if not 0 <= share < shares <= MOST_SHARES:
@@ -270,7 +273,8 @@ cdef class Engine:
         self.r.msl_ns = msl_ns
         self.r.want_packets = packets
         self.r.keep_past = keep_past
-        self.r.prompt = prompt or packets or max_connections > 0    # who is retired must not depend on it
+        self.r.prompt = prompt or packets or live or max_connections > 0    # who is retired must not depend on it
+        self.r.live = live
         self.r.share, self.r.shares = share, shares
         self.r.most_open = (max_connections + shares - 1) // shares
 
@@ -286,6 +290,7 @@ cdef class Engine:
         drop(&self.r.steps)
         drop(&self.r.pasts)
         drop(&self.r.patches)
+        drop(&self.r.due)
 
     def replay(self, SegmentBatch batch not None):
         """Take in a batch of segments, in time order.  With shares, a Divider must have divided it."""
@@ -346,6 +351,39 @@ cdef class Engine:
                 if embryo:
                     shed_body(r, f)
                 f = f.next_in_slot
+
+    def announce(self):
+        """Live: write events of the changes of state known by now, and corrections of those told too early."""
+        cdef int failed
+        with nogil:
+            failed = announce_due(&self.r)
+        if failed < 0:
+            raise MemoryError("out of memory while replaying")
+
+    def tally(self):
+        """Live: how many open connections are in which states: {(client's, server's): count}, by layout.STATES."""
+        cdef int i, j
+        return {(i, j): self.r.tally[i][j] for i in range(N_STATES) for j in range(N_STATES) if self.r.tally[i][j]}
+
+    def open_connections(self, uint64_t most=1 << 62, str by="latest"):
+        """Records (layout.CONNECTION) of the open connections as they are now, and their evidence (layout.EVIDENCE).
+
+        Of more than `most` those come that lead by: latest (to send), begin, bytes, repeated.
+        """
+        cdef Store connections, evidence
+        cdef int failed, order = ("latest", "begin", "bytes", "repeated").index(by)
+        memset(&connections, 0, sizeof(Store))
+        memset(&evidence, 0, sizeof(Store))
+        with nogil:
+            failed = show_open(&self.r, most, order, &connections, &evidence)
+        try:
+            if failed < 0:
+                raise MemoryError("out of memory while replaying")
+            return PyBytes_FromStringAndSize(connections.data, connections.size), PyBytes_FromStringAndSize(
+                evidence.data, evidence.size)
+        finally:
+            drop(&connections)
+            drop(&evidence)
 
     def take_connections(self):
         """Records (layout.CONNECTION) of the connections that ended since the last call."""

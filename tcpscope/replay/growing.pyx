@@ -2,6 +2,7 @@
 """From a flow's kept segments to a connection, and the end of those that have closed."""
 from libc.stdint cimport int64_t, uint64_t
 
+from tcpscope.replay.announce cimport touch
 from tcpscope.replay.connection cimport Connection, Flow
 from tcpscope.replay.embryo cimport embryo_free, embryo_keep, embryo_may_be_closed, embryo_segment
 from tcpscope.replay.ending cimport end, last_ns, linger, overdue, shed_body, unlink
@@ -55,7 +56,7 @@ cdef int stay_embryo(Replay *r, Flow *f, const Segment *s, int d, uint64_t order
             c = give_body(r, f, s)
         if c == NULL or observe(r, c, s, d, order, stepped_back, True) < 0:
             return -1
-    if embryo_keep(f, s, d, order, stepped_back) < 0:
+    if embryo_keep(f, s, d, order, stepped_back) < 0 or r.live and touch(r, f) < 0:
         return -1
     if r.want_packets:
         shed_body(r, f)

@@ -7,6 +7,7 @@ history; and the marks from which the states are told when the connection ends o
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy, memset
 
+from tcpscope.replay.announce cimport touch
 from tcpscope.replay.annotate cimport annotate, count_annotations
 from tcpscope.replay.annotations cimport (
     A_DUPLICATE_CAPTURE, A_KEEP_ALIVE, A_NETWORK_DUPLICATE, A_OUT_OF_ORDER, A_RETRANSMISSION, A_ZERO_WINDOW_PROBE, bit,
@@ -122,7 +123,9 @@ cdef int hand_down(Replay *r, Connection *c, const Segment *s, int d, uint64_t o
         return 0
     if s.flags & RST and not old.reset:
         old.reset, old.reset_ns, old.reset_by = True, s.time_ns, <uint8_t>side
-    return marks_keep(&old.marks, s, side, order, mark_bits(old, s, side))
+    if marks_keep(&old.marks, s, side, order, mark_bits(old, s, side)) < 0:
+        return -1
+    return touch(r, old.flow) if r.live else 0
 
 
 cdef int observe(Replay *r, Connection *c, const Segment *s, int d, uint64_t order, bint stepped_back,
@@ -161,7 +164,7 @@ cdef int observe(Replay *r, Connection *c, const Segment *s, int d, uint64_t ord
         return -1
     zeek_observe(&c.zeek, s, d)
     if marks_want(&c.marks, s, d) and not copy:
-        if marks_keep(&c.marks, s, d, order, mark_bits(c, s, d)) < 0:
+        if marks_keep(&c.marks, s, d, order, mark_bits(c, s, d)) < 0 or r.live and touch(r, c.flow) < 0:
             return -1
     if c.older != NULL and not fresh and hand_down(r, c, s, d, order) < 0:
         return -1

@@ -3,6 +3,7 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from tcpscope.replay.connection cimport Flow
 from tcpscope.replay.flows cimport Flows
+from tcpscope.replay.rows cimport N_STATES
 from tcpscope.replay.store cimport Store
 
 cdef enum:                       # Replay.retired: what was ended before its time
@@ -19,6 +20,7 @@ cdef struct Replay:
     Store steps                  # lifecycle.Step, client's then server's, a connection after another
     Store pasts                  # Past, by connection number
     Store patches                # Patch
+    Store due                    # Flow *: whose states may have changed; only live
     Flow *closed_first           # lingering: both ends closed, 2 MSL not yet over
     Flow *closed_last
     int64_t msl_ns
@@ -33,6 +35,8 @@ cdef struct Replay:
     uint32_t n_connections
     int share                    # of the flows, that this run takes
     int shares
+    uint32_t tally[N_STATES][N_STATES]   # open connections by the states told, client's and server's; only live
+    bint live                    # tell states as they become known
     bint want_packets
     bint prompt                  # replay each segment as it comes, once a handshake is over
     bint keep_past               # remember steps and patches for the settling of packet records

@@ -42,7 +42,7 @@ class Column:
 
 
 SIDES = tuple(layout.CLOSED_BY.values())
-EVENT_KINDS = ("state",)
+EVENT_KINDS = ("state", "correction")
 EVENT_NAMES = tuple(event.name for event in Event)
 CHECKSUMS = ("unverifiable", "good", "bad", "offloaded")
 OPTIONS = ("mss", "window_scale", "sack_permitted", "sack", "timestamps", "fast_open", "mptcp", "md5", "ao", "uto",
@@ -98,7 +98,7 @@ EVENTS = (
     Column("endpoint", "str", "", "client or server", Word("endpoint", layout.ROLES)),
     Column("ip", "str", "", "the endpoint's address", Ip("ip")),
     Column("port", "int", "", "the endpoint's port", Same("port")),
-    Column("kind", "str", "", "state: a change of state", Word("kind", EVENT_KINDS)),
+    Column("kind", "str", "", "state: a change of state; correction (live): what was told is taken back, as later packets show", Word("kind", EVENT_KINDS)),
     Column("old", "str", "", "state before", Word("old", layout.STATES)),
     Column("new", "str", "", "state after", Word("new", layout.STATES)),
     Column("event", "str", "", "what moved it: a row of replay/states.py", Word("event", EVENT_NAMES)),
