@@ -5,6 +5,7 @@ from tcpscope.replay.evidence cimport Evidence
 from tcpscope.replay.flight cimport Flight
 from tcpscope.replay.marks cimport Marks
 from tcpscope.replay.rows cimport SideRow
+from tcpscope.replay.services cimport Saids
 from tcpscope.replay.traffic cimport Traffic
 from tcpscope.replay.turns cimport Turns
 from tcpscope.replay.wireshark cimport Wireshark
@@ -101,6 +102,7 @@ cdef struct Connection:
     Zeek zeek
     Traffic traffic[2]
     Turns turns
+    Saids saids
     Connection *before_lingering     # the list of closed ones, waiting for 2 MSL to pass
     Connection *after_lingering
     int64_t linger_until_ns

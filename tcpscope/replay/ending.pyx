@@ -14,6 +14,7 @@ from tcpscope.replay.lifecycle cimport Step
 from tcpscope.replay.marks cimport marks_free
 from tcpscope.replay.rows cimport ConnectionRow, EventRow, EvidenceRow
 from tcpscope.replay.run cimport Replay
+from tcpscope.replay.services cimport said_free
 from tcpscope.replay.settle cimport Past
 from tcpscope.replay.store cimport more
 from tcpscope.replay.summary cimport Told, summarize, tell
@@ -77,6 +78,7 @@ cdef void shed_body(Replay *r, Flow *flow) noexcept nogil:
     wireshark_free(&c.wireshark)
     marks_free(&c.marks)
     evidence_free(&c.evidence)
+    said_free(&c.saids)
     for side in range(2):
         flight_free(&c.flight[side])
         traffic_free(&c.traffic[side])

@@ -331,6 +331,7 @@ cdef class Engine:
             batch.divide(1, self.r.now_ns, self.r.order)
         with nogil:
             start = batch.begin[self.r.share]
+            self.r.hints = batch.hints
             failed = run(&self.r, batch.items, batch.index + start, batch.begin[self.r.share + 1] - start, batch.clock,
                          batch.order) < 0
             self.r.now_ns = batch.now_ns

@@ -4,6 +4,7 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 from tcpscope.replay.connection cimport Connection, Flow
 from tcpscope.replay.flows cimport Flows
 from tcpscope.replay.store cimport Store
+from tcpscope.wire.hints cimport Hint
 
 cdef struct Replay:
     Flows flows
@@ -17,6 +18,7 @@ cdef struct Replay:
     Store patches                # Patch
     Connection *closed_first     # lingering: both ends closed, 2 MSL not yet over
     Connection *closed_last
+    const Hint *hints            # of the batch at work
     int64_t msl_ns
     int64_t now_ns               # latest time seen
     uint64_t order               # segments and quotes so far, those of other shares too

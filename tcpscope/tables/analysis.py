@@ -96,7 +96,7 @@ def stream(
     settings = {"msl_ns": round(msl * 1e9), "flow_by_tunnel": by_tunnel, "keep_past": keep_past}
 
     def run() -> Iterator[Ended]:
-        with MergedReader(found.captures) as reader:
+        with MergedReader(found.captures, hints=True) as reader:
             for ended in replayed(reader, threads or cores(), **settings):
                 if isinstance(ended, list):
                     result.engine, result.counters = ended[0], _counters(ended)
@@ -178,7 +178,7 @@ def _packets_once(
     engine = Engine(packets=True, msl_ns=msl_ns, flow_by_tunnel=by_tunnel)
     kept: list[bytearray] = []
     held = 0
-    with MergedReader(found.captures) as reader:
+    with MergedReader(found.captures, hints=True) as reader:
         for batch in batches(reader):
             engine.replay(batch)
             kept.append(bytearray(engine.take_packets()))
