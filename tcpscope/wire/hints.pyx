@@ -7,9 +7,10 @@ at most the first few segments, and never a connection: who keeps the hint knows
 from libc.stdint cimport uint8_t
 
 from tcpscope.capture.frame cimport Frame
+from tcpscope.wire.binary_services cimport binary
 from tcpscope.wire.http cimport http2, http_request, http_response
 from tcpscope.wire.layout import SERVICES, TLS_VERSIONS
-from tcpscope.wire.text_services cimport ssh
+from tcpscope.wire.text_services cimport lines, ssh
 from tcpscope.wire.tls cimport tls
 
 if len(SERVICES) != N_SERVICES - 1:
@@ -38,7 +39,11 @@ cdef bint hint_of(const uint8_t *data, Py_ssize_t size, int peer, Hint *out) noe
             return True
     elif first == 0 and http2(&f, out):
         return True
-    return False
+    if 0x20 <= first < 0x7F and lines(&f, first, peer, out):
+        return True
+    out.service = out.flags = 0                   # of those that looked at it in vain
+    f.short = False
+    return binary(&f, first, peer, out)
 
 
 def hint(bytes data, peer=None):
