@@ -23,6 +23,7 @@ COMMANDS = {
     "diagram": "The ladder of one connection, with both state columns.",
     "plot": "A connection or the whole capture as a picture: SVG, PNG, interactive HTML.",
     "follow": "The bytes each side of a connection sent, in order, gaps marked.",
+    "exchanges": "Requests and responses of one connection: network time, server time.",
     "extract": "Packets of chosen connections into a pcap or pcapng file.",
     "report": "All that was found as one HTML file: findings, connections, ladders, plots.",
     "explain": "What a finding means: the mechanism, the rule, the RFC, a ladder.",

@@ -36,6 +36,9 @@ SIDES = ("client", "server")
     show_default=True,
     help="Of raw bytes: leave missing ones out, write zero bytes, or give up.",
 )
+@click.option(
+    "--framing", metavar="HOW", help="Messages against segments: length-prefix:4, delimiter:'\\r\\n' or fixed:N."
+)
 @click.option("--max-bytes", type=click.IntRange(min=0), metavar="N", help="Stop after N bytes.")
 @common
 def command(
@@ -46,6 +49,7 @@ def command(
     form: str,
     gaps: str,
     max_bytes: int | None,
+    framing: str | None,
     **options: Any,
 ) -> None:
     """The bytes that each side of a connection sent, in order, once, with what is missing marked.
@@ -55,6 +59,7 @@ def command(
       tcpscope follow capture.pcap -c 3
       tcpscope follow capture.pcap -c 3 --client --format hex
       tcpscope follow capture.pcap -c 3 --server --format raw -o answer.bin
+      tcpscope follow capture.pcap -c 3 --framing length-prefix:4,little
       tcpscope follow capture.pcap -c 3 --format jsonl | jq -r 'select(.side == "client").text'
 
     Both sides in turns, in the order in which they were delivered. Bytes sent again are shown once; copies that
@@ -72,6 +77,12 @@ def command(
             raise UsageError("raw bytes are not for a terminal: use -o FILE, or --format text or hex")
     elif gaps != "skip":
         raise UsageError("--gaps is for --format raw; the other formats mark what is missing")
+    if framing is not None:
+        if form not in ("text", "json", "jsonl") or max_bytes is not None:
+            raise UsageError("--framing is for --format text, json or jsonl, and without --max-bytes")
+        from tcpscope.tables.framing import framer
+
+        framer(framing)
     from tcpscope.tables.again import called, rereadable
     from tcpscope.tables.output import destination
     from tcpscope.tables.streams import Followed, one_connection
@@ -84,7 +95,9 @@ def command(
     followed = Followed(found, record, by_tunnel=options["by_tunnel"], sides=sides, merge=form == "raw")
     names = called(result.names)
     with destination(output) as stream:
-        if form == "raw":
+        if framing is not None:
+            write_framed(followed, framing, form, stream)
+        elif form == "raw":
             write_raw(followed, gaps, max_bytes, stream, options["quiet"])
         elif form in ("json", "jsonl"):
             write_json(followed, names, max_bytes, form == "jsonl", stream)
@@ -153,3 +166,28 @@ def write_json(followed: Followed, names: list[str], most: int | None, lines: bo
         lines,
         stream,
     )
+
+
+def write_framed(followed: Followed, framing: str, form: str, stream: BinaryIO) -> None:
+    """Messages against segments: lines for people, or a row for each of both."""
+    from io import TextIOWrapper
+
+    from tcpscope.tables.framing import Framed
+    from tcpscope.tables.rows import rows
+
+    framed = Framed(followed.pieces(), framing)
+    if form != "text":
+        from tcpscope.replay.layout import CONNECTION
+        from tcpscope.report import follow_json
+
+        head = follow_json.connection(next(CONNECTION.dicts(followed.record)))
+        follow_json.write(head, framed.rows(), framed.summary, form == "jsonl", stream, "rows")
+        return
+    from tcpscope.report.framing import lines
+
+    text = TextIOWrapper(stream, encoding="utf-8", newline="\n")
+    try:
+        text.writelines(line + "\n" for line in lines(next(rows("connections", followed.record)), framed))
+        text.flush()
+    finally:
+        text.detach()

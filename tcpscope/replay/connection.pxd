@@ -5,6 +5,7 @@ from tcpscope.replay.evidence cimport Evidence
 from tcpscope.replay.flight cimport Flight
 from tcpscope.replay.marks cimport Marks
 from tcpscope.replay.rows cimport SideRow
+from tcpscope.replay.services cimport Saids
 from tcpscope.replay.traffic cimport Traffic
 from tcpscope.replay.turns cimport Turns
 from tcpscope.replay.wireshark cimport Wireshark
@@ -95,6 +96,7 @@ cdef struct Flow:                # what the table looks up
     uint8_t lingering            # in the list of closed ones; an embryo: it may be closed
     uint8_t fins                 # of an embryo: 1 the client has sent a FIN, 2 the server
     uint8_t past_handshake       # of an embryo: not only SYNs and SYN-ACKs
+    Saids saids                  # what the first bytes of its sides said
 
 cdef struct Connection:
     Flow *flow

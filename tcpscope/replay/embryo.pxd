@@ -7,6 +7,8 @@ from tcpscope.wire.segment cimport Segment
 cdef bint embryo_may_begin(const Segment *s) noexcept nogil
 cdef bint embryo_takes(const Flow *f, const Segment *s, int sender, bint prompt) noexcept nogil
 cdef int embryo_keep(Flow *f, const Segment *s, int sender, uint64_t order, bint stepped_back) noexcept nogil
+cdef bint embryo_damaged(const Flow *f, const Segment *s, int sender) noexcept nogil
+cdef bint embryo_begins(const Flow *f, const Segment *s, int sender) noexcept nogil
 cdef bint embryo_may_be_closed(const Flow *f) noexcept nogil
 cdef int64_t embryo_last_ns(const Flow *f) noexcept nogil
 cdef void embryo_segment(const Flow *f, const Saved *k, Segment *s) noexcept nogil

@@ -11,7 +11,7 @@ from libc.stdlib cimport free, realloc
 from libc.string cimport memcpy, memset
 
 from tcpscope.replay.connection cimport Flow, Saved
-from tcpscope.wire.segment cimport ACK, FIN, RST, SYN, Segment
+from tcpscope.wire.segment cimport ACK, FIN, RST, SUM_BAD, SUM_GOOD, SYN, Segment
 
 cdef enum:
     MOST = 16                    # segments; a short connection has some twelve
@@ -60,6 +60,25 @@ cdef int embryo_keep(Flow *f, const Segment *s, int sender, uint64_t order, bint
     if s.flags & RST:
         f.fins = BOTH
     return 0
+
+
+cdef bint embryo_damaged(const Flow *f, const Segment *s, int sender) noexcept nogil:
+    """Its receiver discards s: the checksum is wrong, and was right before."""
+    cdef int i
+    if s.checksum_state == SUM_BAD:
+        for i in range(f.n_saved):
+            if f.saved[i].sender == sender and f.saved[i].checksum_state == SUM_GOOD:
+                return True
+    return False
+
+
+cdef bint embryo_begins(const Flow *f, const Segment *s, int sender) noexcept nogil:
+    """The sender's stream begins with s."""
+    cdef int i
+    for i in range(f.n_saved - 1, -1, -1):
+        if f.saved[i].sender == sender and f.saved[i].flags & SYN:
+            return s.seq == f.saved[i].seq + 1
+    return False
 
 
 cdef bint embryo_may_be_closed(const Flow *f) noexcept nogil:

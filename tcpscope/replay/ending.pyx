@@ -16,6 +16,7 @@ from tcpscope.replay.lifecycle cimport Step
 from tcpscope.replay.marks cimport marks_free
 from tcpscope.replay.rows cimport ConnectionRow, EvidenceRow
 from tcpscope.replay.run cimport Replay
+from tcpscope.replay.services cimport said_free
 from tcpscope.replay.settle cimport Past
 from tcpscope.replay.store cimport Store, more
 from tcpscope.replay.summary cimport Told, summarize, tell
@@ -97,6 +98,7 @@ cdef void release(Replay *r, Connection *c) noexcept nogil:
         release(r, c.older)
     shed_body(r, flow)
     forget(r, flow)
+    said_free(&flow.saids)
     flows_free(&r.flows, flow)
 
 

@@ -31,6 +31,7 @@ from tcpscope.replay.open cimport announce_due, show_open
 from tcpscope.replay.roles cimport role_of_first
 from tcpscope.replay.rows cimport N_STATES, ConnectionRow, EventRow, EvidenceRow, PacketRow
 from tcpscope.replay.run cimport CLOSED_ONES, HALF_OPEN, IDLE, Replay
+from tcpscope.replay.services cimport said_free
 from tcpscope.replay.settle cimport settle_patches, settle_states
 from tcpscope.replay.store cimport Store, drop, more
 from tcpscope.replay.summary cimport Told, tell
@@ -246,6 +247,7 @@ cdef void give_all_back(Replay *r) noexcept nogil:
         while r.flows.slots[i] != NULL:
             f = r.flows.slots[i]
             embryo_free(f)
+            said_free(&f.saids)
             if f.body != NULL:
                 release(r, f.body)
             else:
@@ -300,6 +302,7 @@ cdef class Engine:
             batch.divide(1, self.r.now_ns, self.r.order)
         with nogil:
             start = batch.begin[self.r.share]
+            self.r.hints = batch.hints
             failed = run(&self.r, batch.items, batch.index + start, batch.begin[self.r.share + 1] - start, batch.clock,
                          batch.order) < 0
             self.r.now_ns = batch.now_ns

@@ -4,11 +4,14 @@ from libc.stdint cimport int64_t, uint64_t
 
 from tcpscope.replay.announce cimport touch
 from tcpscope.replay.connection cimport Connection, Flow
-from tcpscope.replay.embryo cimport embryo_free, embryo_keep, embryo_may_be_closed, embryo_segment
+from tcpscope.replay.embryo cimport (
+    embryo_begins, embryo_damaged, embryo_free, embryo_keep, embryo_may_be_closed, embryo_segment,
+)
 from tcpscope.replay.ending cimport end, last_ns, linger, overdue, shed_body, unlink
 from tcpscope.replay.flows cimport bodies_take
 from tcpscope.replay.observe cimport begin, closed, observe
 from tcpscope.replay.run cimport Replay
+from tcpscope.replay.services cimport said_keep
 from tcpscope.wire.segment cimport Segment
 
 
@@ -55,6 +58,9 @@ cdef int stay_embryo(Replay *r, Flow *f, const Segment *s, int d, uint64_t order
         else:
             c = give_body(r, f, s)
         if c == NULL or observe(r, c, s, d, order, stepped_back, True) < 0:
+            return -1
+    if s.hint and not embryo_damaged(f, s, d):
+        if said_keep(&f.saids, d, &r.hints[s.hint - 1], embryo_begins(f, s, d)) < 0:
             return -1
     if embryo_keep(f, s, d, order, stepped_back) < 0 or r.live and touch(r, f) < 0:
         return -1

@@ -96,7 +96,8 @@ CONNECTION_FIELDS = (
     ("role_evidence", "B"), ("conn_state", "B"), ("completeness", "B"), ("close_kind", "B"), ("closed_by", "B"),
     ("capture_point", "B"), ("time_wait_owner", "B"), ("reused", "B"), ("fast_open", "B"),
     ("simultaneous_open", "B"), ("one_direction", "B"), ("icmp_type", "B"), ("icmp_code", "B"),
-    ("odd", "B"), ("history", "48s"),
+    ("odd", "B"), ("service", "B"), ("tls_version", "B"), ("history", "48s"), ("server_name", "100s"),
+    ("alpn", "28s"), ("client_hint", "120s"), ("server_hint", "120s"),
 )  # fmt: skip
 
 

@@ -20,6 +20,7 @@ from tcpscope.replay.marks cimport MARK_BAD_SUM, MARK_EXACT, MARK_UNREACHABLE, m
 from tcpscope.replay.roles cimport role_of_first
 from tcpscope.replay.rows cimport PacketRow
 from tcpscope.replay.run cimport Replay
+from tcpscope.replay.services cimport said_keep
 from tcpscope.replay.settle cimport Patch
 from tcpscope.replay.store cimport more
 from tcpscope.replay.traffic cimport traffic_observe, traffic_observe_copy
@@ -97,6 +98,12 @@ cdef inline bint damaged(const Connection *c, const Segment *s, int d) noexcept 
     return s.checksum_state == SUM_BAD and c.side[d].good_sum
 
 
+cdef inline bint begins(const Connection *c, const Segment *s, int d) noexcept nogil:
+    """The side's stream begins with this segment."""
+    cdef uint32_t base = c.wireshark.side[d].base
+    return c.syn_ns[d] >= 0 and s.seq + (1 if s.flags & SYN else 0) == base + 1
+
+
 cdef inline uint8_t mark_bits(const Connection *c, const Segment *s, int d) noexcept nogil:
     cdef const Flight *mine = &c.flight[d]
     cdef uint8_t bits = MARK_BAD_SUM if damaged(c, s, d) else 0
@@ -172,6 +179,8 @@ cdef int observe(Replay *r, Connection *c, const Segment *s, int d, uint64_t ord
     count_annotations(c, s, d, own, shown.window)
     if s.length and not own & (TWICE | bit(A_KEEP_ALIVE) | bit(A_ZERO_WINDOW_PROBE)):
         turns_observe(&c.turns, d, s.time_ns, s.frame, not own & LATE)
+    if s.hint and not damaged(c, s, d) and said_keep(&c.flow.saids, d, &r.hints[s.hint - 1], begins(c, s, d)) < 0:
+        return -1
     c.last_ns, c.last_frame = s.time_ns, s.frame
     c.side[d].last_ns = s.time_ns
     closing(r, c, s, d)

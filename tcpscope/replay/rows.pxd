@@ -5,6 +5,8 @@ Times are nanoseconds since the epoch, durations nanoseconds; NONE (-1) is "not 
 """
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
+from tcpscope.wire.hints cimport ALPN_ROOM, DETAIL_ROOM, NAME_ROOM
+
 cdef enum:
     NONE = -1
     N_STATES = 12
@@ -197,4 +199,10 @@ cdef struct ConnectionRow:
     uint8_t icmp_type             # of an ICMP error that answered; 255: none
     uint8_t icmp_code
     uint8_t odd                   # how much it deserves to be looked at; 0: nothing odd
-    char history[HISTORY_ROOM]    # NUL-terminated
+    uint8_t service               # index into layout.SERVICES; 255: not known
+    uint8_t tls_version           # index into layout.TLS_VERSIONS; 255: not known
+    char history[HISTORY_ROOM]    # NUL-terminated, as all that follow
+    char server_name[NAME_ROOM]
+    char alpn[ALPN_ROOM]
+    char client_hint[DETAIL_ROOM]
+    char server_hint[DETAIL_ROOM]

@@ -5,6 +5,7 @@ from tcpscope.replay.connection cimport Flow
 from tcpscope.replay.flows cimport Flows
 from tcpscope.replay.rows cimport N_STATES
 from tcpscope.replay.store cimport Store
+from tcpscope.wire.hints cimport Hint
 
 cdef enum:                       # Replay.retired: what was ended before its time
     HALF_OPEN, CLOSED_ONES, IDLE
@@ -23,6 +24,7 @@ cdef struct Replay:
     Store due                    # Flow *: whose states may have changed; only live
     Flow *closed_first           # lingering: both ends closed, 2 MSL not yet over
     Flow *closed_last
+    const Hint *hints            # of the batch at work
     int64_t msl_ns
     int64_t now_ns               # latest time seen
     uint64_t order               # segments and quotes so far, those of other shares too

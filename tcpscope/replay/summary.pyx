@@ -11,6 +11,7 @@ from tcpscope.replay.lifecycle cimport (
     POINT_CLIENT, POINT_MIDDLE, POINT_SERVER, POINT_UNKNOWN, Life, Step, Surroundings, live,
 )
 from tcpscope.replay.rows cimport HISTORY_ROOM, NONE, ConnectionRow, SideRow
+from tcpscope.replay.services cimport said_row
 from tcpscope.replay.traffic cimport traffic_end, traffic_row
 from tcpscope.replay.zeek cimport zeek_conn_state, zeek_history
 
@@ -276,3 +277,4 @@ cdef void summarize(Connection *c, const Told *told, int64_t now, int64_t msl, C
     row.icmp_type, row.icmp_code = c.icmp_type, c.icmp_code
     closing(c, told, msl, row)
     row.odd = oddness(row)
+    said_row(&c.flow.saids, row)

@@ -82,7 +82,7 @@ def summary(counts: Counts, stopped: bool) -> dict[str, Any]:
 
 
 def write(head: dict[str, Any], rows: Iterable[dict[str, Any]], end: Callable[[], dict[str, Any]], lines: bool,
-          stream: BinaryIO) -> None:  # fmt: skip
+          stream: BinaryIO, name: str = "turns") -> None:  # fmt: skip
     """One document, or with `lines` JSON Lines: a line a turn, the first and last of them `connection` and `summary`.
 
     Each turn is written as it comes; `end` is asked for the summary after the last.
@@ -92,10 +92,10 @@ def write(head: dict[str, Any], rows: Iterable[dict[str, Any]], end: Callable[[]
     if lines:
         stream.write(orjson.dumps({"kind": "connection", **head}) + b"\n")
         for row in rows:
-            stream.write(orjson.dumps({"kind": "turn", **row}) + b"\n")
+            stream.write(orjson.dumps({"kind": "turn"} | row) + b"\n")
         stream.write(orjson.dumps({"kind": "summary", **end()}) + b"\n")
         return
-    stream.write(b'{\n"connection": ' + orjson.dumps(head) + b',\n"turns": [')
+    stream.write(b'{\n"connection": ' + orjson.dumps(head) + b',\n"' + name.encode() + b'": [')
     for at, row in enumerate(rows):
         stream.write((b",\n" if at else b"\n") + orjson.dumps(row))
     stream.write(b'\n],\n"summary": ' + orjson.dumps(end()) + b"\n}\n")

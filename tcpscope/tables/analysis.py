@@ -112,7 +112,7 @@ def stream(
         settings["max_connections"], threads = max_connections, 1  # who is ended must not depend on the threads
 
     def run() -> Iterator[Ended]:
-        with MergedReader(found.captures) as reader:
+        with MergedReader(found.captures, hints=True) as reader:
             for ended in replayed(reader, threads or cores(), **settings):
                 if isinstance(ended, list):
                     result.engine, result.counters = ended[0], _counters(ended)
@@ -202,7 +202,7 @@ def _packets_once(
     engine = Engine(packets=True, msl_ns=msl_ns, flow_by_tunnel=by_tunnel, max_connections=result.max_connections)
     kept: list[bytearray] = []
     held = 0
-    with MergedReader(found.captures) as reader:
+    with MergedReader(found.captures, hints=True) as reader:
         for batch in batches(reader):
             engine.replay(batch)
             kept.append(bytearray(engine.take_packets()))

@@ -7,7 +7,7 @@ from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memcmp, memcpy, memset
 
 cdef enum:
-    WORDS = 8                 # of eight bytes, in the longest key
+    WORDS = 16                # of eight bytes, in the longest key
     FIRST_ROOM = 256          # keys; a power of two
 
 cdef struct Table:

@@ -39,11 +39,12 @@ cdef enum:
     SEEN = 1024               # IPv6 addresses remembered, a power of two
 
 cdef enum:
-    NUMBER, SIGNED, KNOWN, NONZERO, TIME, SECONDS, SPAN, WORD, TRUTH, OPTION, IP, BITS, TEXT, SLASHED, PAIRS, DOUBLE
+    NUMBER, SIGNED, KNOWN, NONZERO, TIME, SECONDS, SPAN, WORD
+    TRUTH, OPTION, IP, BITS, TEXT, NAME, SLASHED, PAIRS, DOUBLE
 
 KINDS = {"number": NUMBER, "known": KNOWN, "nonzero": NONZERO, "time": TIME, "seconds": SECONDS, "span": SPAN,
-         "word": WORD, "truth": TRUTH, "option": OPTION, "ip": IP, "bits": BITS, "text": TEXT, "slashed": SLASHED,
-         "pairs": PAIRS}
+         "word": WORD, "truth": TRUTH, "option": OPTION, "ip": IP, "bits": BITS, "text": TEXT, "name": NAME,
+         "slashed": SLASHED, "pairs": PAIRS}
 DIVISORS = {"known": 1.0, "seconds": 1e9}     # of fields that are doubles
 # before the first line, between lines, after each
 LINES = {"csv": (b"", b"", b"\n"), "json": (b"\n", b",\n", b"}"), "jsonl": (b"", b"", b"}\n")}
@@ -146,7 +147,7 @@ cdef class Formatter:
         opening, closing = b"", b""
         if not self.csv and step.kind in (BITS, PAIRS):
             opening, closing = b"[", b"]"
-        elif not self.csv and step.kind in (IP, TEXT, SLASHED):
+        elif not self.csv and step.kind in (IP, TEXT, NAME, SLASHED):
             opening = closing = b'"'
         step.before, step.after = self.piece(start + opening), self.piece(closing)
         step.nothing = self.piece(start if self.csv else start + b"null")
@@ -157,8 +158,8 @@ cdef class Formatter:
         words = [(start if step.kind != BITS else b"|" if self.csv else b",") + word for word in words]
         self.set_words(step, words)
         longest = {
-            BITS: sum(map(len, words)), IP: LONGEST_IPV6, TEXT: 6 * step.width + 3, PAIRS: 8 * step.width,
-            WORD: max(map(len, words), default=0),
+            BITS: sum(map(len, words)), IP: LONGEST_IPV6, TEXT: 6 * step.width + 3, NAME: 6 * step.width + 3,
+            PAIRS: 8 * step.width, WORD: max(map(len, words), default=0),
         }.get(step.kind, LONGEST_NUMBER)
         self.longest += len(start) + 8 + longest
         return 0
@@ -274,6 +275,8 @@ cdef class Formatter:
             elif step.kind == PAIRS:
                 m = load(record, step.other, step.other_width)
                 to = put(put_pairs(put(to, &step.before), step, record, m, self.csv), &step.after)
+            elif step.kind == NAME and record[step.at] == 0:
+                to = put(to, &step.nothing)
             elif step.kind == DOUBLE:
                 to = put_double(to, step)
             elif step.kind == SLASHED:

@@ -16,6 +16,7 @@ from tcpscope.tables.values import (
     Ip,
     Joined,
     Known,
+    Name,
     Nonzero,
     Pairs,
     Same,
@@ -28,6 +29,7 @@ from tcpscope.tables.values import (
     Value,
     Word,
 )
+from tcpscope.wire.layout import SERVICES, TLS_VERSIONS
 
 
 @dataclass(frozen=True)
@@ -249,6 +251,14 @@ CONNECTIONS = (
     Column("simultaneous_open", "bool", "", "both sides sent SYN", Truth("simultaneous_open")),
     Column("one_direction", "bool", "", "only one side's packets were captured", Truth("one_direction")),
     Column("icmp", "str", "", "type/code of an ICMP error about it", Slashed("icmp_type", "icmp_code")),
+    Column("service", "str", "", "application protocol, told by the first bytes (docs/services.md); null: they do not tell",
+           Word("service", SERVICES)),
+    Column("server_name", "str", "", "host that the client asked for: TLS server name, HTTP Host …", Name("server_name")),
+    Column("client_hint", "str", "", "what the client's first bytes say: request line, banner, ClientHello …", Name("client_hint")),
+    Column("server_hint", "str", "", "what the server's first bytes say: status line, banner, cipher …", Name("server_hint")),
+    Column("tls_version", "str", "", "TLS version that the server chose", Word("tls_version", TLS_VERSIONS)),
+    Column("alpn", "str", "", "application protocols that the client offers in TLS, or the one that the server says it chose",
+           Name("alpn")),
     *_side("client"),
     *_side("server"),
 )  # fmt: skip

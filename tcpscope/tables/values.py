@@ -323,6 +323,21 @@ def _text(raw: bytes) -> str:
     return raw.split(b"\0", 1)[0].decode("latin-1")
 
 
+class Name(Text):
+    """As Text; not known where there is none."""
+
+    kind = "name"
+
+    def values(self, fields: Fields) -> Sequence[Any]:
+        return [_text(it) or None for it in fields[self.field]]
+
+    def array(self, records: Columns) -> Array:
+        found = super().array(records)
+        return Array(
+            found.values, records[self.field].view("u1").reshape(len(found.values), -1)[:, 0] == 0, found.words
+        )
+
+
 class Slashed(Value):
     """Two small numbers, `3/1`; 255 in the first says there is none."""
 

@@ -1,6 +1,7 @@
 """The batch in which segments travel from the decoder to the replay."""
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
+from tcpscope.wire.hints cimport Hint
 from tcpscope.wire.segment cimport Segment
 
 cdef enum:
@@ -11,6 +12,8 @@ cdef class SegmentBatch:
     cdef Segment *items
     cdef readonly Py_ssize_t size
     cdef readonly Py_ssize_t capacity
+    cdef Hint *hints                       # Segment.hint counts them from 1
+    cdef uint32_t n_hints, hints_room
     # once divided
     cdef uint32_t *index                   # places of the segments, share after share
     cdef uint8_t *share                    # of each segment
@@ -19,4 +22,5 @@ cdef class SegmentBatch:
     cdef uint64_t order                    # of the first segment among all
     cdef int64_t now_ns                    # the clock after the last
 
+    cdef Hint *new_hint(self) noexcept nogil
     cdef int divide(self, int shares, int64_t now_ns, uint64_t order) except -1 nogil

@@ -2,11 +2,15 @@
 """The batch in which segments travel from the decoder to the replay."""
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
-from libc.stdlib cimport calloc, free, malloc
+from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memcpy, memset
 
 from tcpscope.wire.flow cimport set_flow
+from tcpscope.wire.hints cimport Hint
 from tcpscope.wire.segment cimport Segment
+
+cdef enum:
+    MOST_HINTS = 0xFFFF
 
 
 cdef class SegmentBatch:
@@ -21,12 +25,28 @@ cdef class SegmentBatch:
 
     def __dealloc__(self):
         free(self.items)
+        free(self.hints)
         free(self.clock)
         free(self.index)
         free(self.share)
 
     def __len__(self):
         return self.size
+
+    cdef Hint *new_hint(self) noexcept nogil:
+        """Room for one more, number `n_hints` from then on; NULL when there is none."""
+        cdef uint32_t room
+        cdef Hint *hints
+        if self.n_hints == self.hints_room:
+            room = max(<uint32_t>16, 2 * self.hints_room)
+            if room > MOST_HINTS:
+                return NULL
+            hints = <Hint *>realloc(self.hints, room * sizeof(Hint))
+            if hints == NULL:
+                return NULL
+            self.hints, self.hints_room = hints, room
+        self.n_hints += 1
+        return &self.hints[self.n_hints - 1]
 
     cdef int divide(self, int shares, int64_t now_ns, uint64_t order) except -1 nogil:
         """Sort the segments' places by share, and note the capture's clock at each.
@@ -77,7 +97,8 @@ cdef class SegmentBatch:
             memcpy(self.items, &raw[0], count * sizeof(Segment))
         for i in range(count):
             set_flow(&self.items[i])
-        self.size = count
+            self.items[i].hint = 0
+        self.size, self.n_hints = count, 0
 
 
 def segment_size():

@@ -11,7 +11,7 @@ SEGMENT_FIELDS: tuple[tuple[str, str], ...] = (
     ("flags", "H"), ("window", "H"), ("urgent", "H"), ("checksum", "H"), ("mss", "H"), ("file", "H"),
     ("interface", "H"), ("window_scale", "B"), ("n_sack", "B"), ("checksum_state", "B"), ("ip_version", "B"),
     ("ttl", "B"), ("tos", "B"), ("notes", "B"), ("kind", "B"), ("icmp_type", "B"), ("icmp_code", "B"),
-    ("header_length", "B"), ("cookie_length", "B"),
+    ("header_length", "B"), ("cookie_length", "B"), ("hint", "H"),
 )  # fmt: skip
 
 SEGMENT = struct.Struct("@" + "".join(code for _, code in SEGMENT_FIELDS) + "0q")
@@ -21,3 +21,13 @@ def as_dicts(raw: bytes) -> list[dict[str, object]]:
     """The segments of `SegmentBatch.tobytes()`, a dict each (for tests and exploration)."""
     names = [name for name, _ in SEGMENT_FIELDS]
     return [dict(zip(names, values, strict=True)) for values in SEGMENT.iter_unpack(raw)]
+
+
+# What first bytes tell; by position, from 1, in hints.pxd.
+SERVICES = (
+    "tls", "http", "websocket", "http2", "ssh", "dns", "postgresql", "mysql", "redis", "mongodb", "amqp", "mqtt",
+    "kafka", "smtp", "ftp", "pop3", "imap", "rdp", "smb", "netbios", "bgp", "ldap", "memcached", "sip", "rtsp",
+    "bittorrent", "git", "vnc", "rsync", "nats", "tds", "tns", "dcerpc", "kerberos", "sunrpc", "xmpp", "irc", "telnet",
+    "socks", "cassandra", "diameter", "x11", "nntp",
+)  # fmt: skip
+TLS_VERSIONS = ("SSL 3.0", "TLS 1.0", "TLS 1.1", "TLS 1.2", "TLS 1.3")

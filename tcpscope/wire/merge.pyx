@@ -8,12 +8,13 @@ through it: a thousand files that follow each other need one descriptor at a tim
 """
 import os
 
-from libc.stdint cimport INT64_MAX, int64_t
+from libc.stdint cimport INT64_MAX, int64_t, uint16_t
 from libc.string cimport memcpy
 
 from tcpscope.capture.sources import STDIN, open_stream
 from tcpscope.errors import CaptureError
 from tcpscope.wire.batch cimport SegmentBatch
+from tcpscope.wire.hints cimport Hint
 from tcpscope.wire.reader import SegmentReader
 from tcpscope.wire.segment cimport Segment
 
@@ -51,17 +52,17 @@ cdef class MergedReader:
     cdef list lanes                       # open files, in the order of the list
     cdef list waiting                     # (first time, index) of files not opened yet, latest first
     cdef dict finished                    # index → statistics
-    cdef bint verify_checksums
+    cdef bint verify_checksums, hints
     cdef Py_ssize_t buffer_size, batch_size
 
-    def __init__(self, sources, *, bint verify_checksums=True):
+    def __init__(self, sources, *, bint verify_checksums=True, bint hints=False):
         self.sources = list(sources)
         if len(self.sources) > 0x10000:
             raise CaptureError(f"{len(self.sources)} files: at most 65536 at a time; split the job")
         few = len(self.sources) <= FEW
         self.buffer_size = LARGE_BUFFER if few else SMALL_BUFFER
         self.batch_size = LARGE_BATCH if few else SMALL_BATCH
-        self.verify_checksums = verify_checksums
+        self.verify_checksums, self.hints = verify_checksums, hints
         self.lanes = []
         self.finished = {}
         if len(self.sources) == 1:
@@ -72,7 +73,7 @@ cdef class MergedReader:
     def fill(self, SegmentBatch batch not None):
         """As SegmentReader.fill: False when there are no segments and never will be."""
         cdef Lane lane
-        batch.size = 0
+        batch.size = batch.n_hints = 0
         self.open_due()
         if len(self.lanes) == 1 and not self.waiting:      # the only file: nothing to merge
             lane = self.lanes[0]
@@ -140,7 +141,7 @@ cdef class MergedReader:
             lane.index = index
             lane.stream = open_stream(self.sources[index])
             lane.reader = SegmentReader(lane.stream, index, buffer_size=self.buffer_size,
-                                        verify_checksums=self.verify_checksums,
+                                        verify_checksums=self.verify_checksums, hints=self.hints,
                                         prompt=not os.path.isfile(self.sources[index].name))
             lane.batch = SegmentBatch(self.batch_size)
             lane.at = 0
@@ -177,6 +178,8 @@ cdef class MergedReader:
         while n < room and (n == 0 or items[n].time_ns <= limit):
             n += 1
         memcpy(&batch.items[batch.size], items, n * sizeof(Segment))
+        if best.batch.n_hints:
+            copy_hints(best.batch, batch, n)
         batch.size += n
         best.at += n
         return 0
@@ -186,6 +189,21 @@ cdef class MergedReader:
         lane.stream.close()
         self.lanes.remove(lane)
         return 0
+
+
+cdef void copy_hints(SegmentBatch some, SegmentBatch all, Py_ssize_t n) noexcept nogil:
+    """Of the next n segments in `all`, which came from `some`."""
+    cdef Py_ssize_t i
+    cdef Segment *s
+    cdef Hint *hint
+    for i in range(all.size, all.size + n):
+        s = &all.items[i]
+        if s.hint == 0:
+            continue
+        hint = all.new_hint()
+        if hint != NULL:
+            hint[0] = some.hints[s.hint - 1]
+        s.hint = <uint16_t>all.n_hints if hint != NULL else 0
 
 
 def lane_index(Lane lane):

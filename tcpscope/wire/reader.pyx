@@ -12,13 +12,15 @@ from libc.string cimport memmove
 from tcpscope.capture.container cimport NEED_MORE, RECORD, STOPPED, Container, Record
 from tcpscope.wire.batch cimport SegmentBatch
 from tcpscope.wire.decode cimport Decoder
-from tcpscope.wire.segment cimport Segment
+from tcpscope.wire.firsts cimport Firsts, firsts_close, firsts_open, firsts_see, firsts_want
+from tcpscope.wire.segment cimport NOTE_FRAGMENT, TCP_SEGMENT, Segment
 
 
 cdef class SegmentReader:
     """The TCP segments of one capture stream.
 
     `stream` has `readinto(buffer) -> int`, 0 at its end; `file_index` goes into Segment.file.
+    `hints`: what the first bytes of each side say comes with the segments (`batch.hints`).
     `prompt`: hand on what there is, as a pipe's reader wants it, rather than fill the batch.
     """
     cdef object stream
@@ -28,6 +30,7 @@ cdef class SegmentReader:
     cdef Py_ssize_t start, filled, capacity
     cdef Container container
     cdef Decoder decoder
+    cdef Firsts firsts
     cdef bint at_end, flushed, finished, seen_time, prompt
     cdef str stream_damage
     cdef uint64_t total_bytes
@@ -35,7 +38,7 @@ cdef class SegmentReader:
     cdef readonly int file_index
 
     def __init__(self, stream, int file_index=0, *, Py_ssize_t buffer_size=1 << 20, bint verify_checksums=True,
-                 bint prompt=True):
+                 bint prompt=True, bint hints=False):
         if not 0 <= file_index <= 0xFFFF:
             raise ValueError("a file index has 16 bits")
         self.stream = stream
@@ -45,7 +48,12 @@ cdef class SegmentReader:
         self.decoder = Decoder(file_index, verify_checksums)
         self.stream_damage = None
         self.prompt = prompt
+        if hints and not firsts_open(&self.firsts):
+            raise MemoryError()
         self.resize(max(buffer_size, 64))
+
+    def __dealloc__(self):
+        firsts_close(&self.firsts)
 
     def fill(self, SegmentBatch batch not None):
         """Put the next segments into `batch`; False when there are none and never will be.
@@ -54,7 +62,7 @@ cdef class SegmentReader:
         """
         cdef int status
         cdef bint asked = False
-        batch.size = 0
+        batch.size = batch.n_hints = 0
         while True:
             with nogil:
                 status = self.decode(batch)
@@ -139,9 +147,20 @@ cdef class SegmentReader:
             if not self.seen_time or record.time_ns > self.last_ns:
                 self.last_ns = record.time_ns
             self.seen_time = True
-            size += self.decoder.frame(&record, &items[size])
+            if self.decoder.frame(&record, &items[size]):
+                if self.firsts.entries != NULL and firsts_want(&self.firsts, &items[size]):
+                    self.first(batch, &items[size], &record)
+                size += 1
         batch.size = size
         return status
+
+    cdef void first(self, SegmentBatch batch, Segment *s, const Record *r) noexcept nogil:
+        """What a segment says that may bring a side's first bytes; the payload of a fragmented one is elsewhere."""
+        cdef uint64_t at = s.payload_at - r.offset
+        if s.kind != TCP_SEGMENT or s.notes & NOTE_FRAGMENT:
+            return
+        if at <= r.caplen and s.captured <= r.caplen - at:
+            firsts_see(&self.firsts, batch, s, r.data + at)
 
     cdef void flush(self, SegmentBatch batch) noexcept nogil:
         """The datagrams whose rest never came, as many as the batch takes."""

@@ -85,3 +85,4 @@ cdef struct Segment:
     uint8_t icmp_code
     uint8_t header_length     # of the TCP header, bytes
     uint8_t cookie_length     # of a Fast Open option: bytes of its cookie
+    uint16_t hint             # which of its batch's hints came with it, from 1; 0: none

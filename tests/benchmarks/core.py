@@ -18,7 +18,7 @@ from tcpscope.wire.reader import SegmentReader
 
 
 def decode(capture: bytes) -> list[SegmentBatch]:
-    reader, batches, batch = SegmentReader(io.BytesIO(capture)), [], SegmentBatch()
+    reader, batches, batch = SegmentReader(io.BytesIO(capture), hints=True), [], SegmentBatch()
     while reader.fill(batch):
         batches.append(batch)
         batch = SegmentBatch()

@@ -81,8 +81,12 @@ def main() -> int:
     parser.add_argument("--time", type=int, default=300, metavar="SECONDS", help="of all targets together")
     parser.add_argument("--round", type=int, default=300, metavar="SECONDS", help="of one target at a time")
     parser.add_argument("--target", action="append", choices=TARGETS, help="only this one; may be given again")
-    parser.add_argument("--folder", type=Path, default=build.ROOT / "build" / "fuzz", help="build, corpus, crashes, counts")
-    parser.add_argument("--captures", type=Path, action="append", default=[], help="a folder of captures, as more seeds")
+    parser.add_argument(
+        "--folder", type=Path, default=build.ROOT / "build" / "fuzz", help="build, corpus, crashes, counts"
+    )
+    parser.add_argument(
+        "--captures", type=Path, action="append", default=[], help="a folder of captures, as more seeds"
+    )
     parser.add_argument("--jobs", type=int, default=1, help="of the compiler")
     parser.add_argument("--counts", action="store_true", help="only show the counts")
     parser.add_argument("--try", dest="input", type=Path, help="run one input through --target, and show what it says")
@@ -98,7 +102,9 @@ def main() -> int:
         print(done.stderr)
         return min(done.returncode, 1)
     shared = build.ROOT.parent / "shared" / "corpus"
-    seeds.write(args.folder / "seeds", [build.ROOT / "sample_pcaps", *args.captures, *([shared] if shared.is_dir() else [])])
+    seeds.write(
+        args.folder / "seeds", [build.ROOT / "sample_pcaps", *args.captures, *([shared] if shared.is_dir() else [])]
+    )
     end = time.monotonic() + args.time
     crashed, counts = False, {}
     while (left := end - time.monotonic()) > 0:
@@ -107,7 +113,10 @@ def main() -> int:
             seconds = max(1, min(args.round, round(left / len(targets))))
             runs, crash = fuzz(args.folder, target, seconds)
             counts = add(args.folder, target, runs, time.monotonic() - begun, crash)
-            print(f"{target}: {runs:,} executions in {time.monotonic() - begun:.0f} s{', ' + crash if crash else ''}", flush=True)
+            print(
+                f"{target}: {runs:,} executions in {time.monotonic() - begun:.0f} s{', ' + crash if crash else ''}",
+                flush=True,
+            )
             crashed = crashed or crash is not None
     show(counts)
     return int(crashed)

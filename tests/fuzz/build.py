@@ -80,7 +80,11 @@ def build(folder: Path, jobs: int = 1) -> Path:
     (folder / "setup.py").write_text(_setup())
     (folder / "covered").write_text(COVERED)
     _driver(folder)
-    environment = os.environ | {"CC": compiler(), "LDSHARED": f"{compiler()} -shared", "CFLAGS": f"{FLAGS} -fsanitize-coverage-allowlist={folder.resolve() / 'covered'}"}
+    environment = os.environ | {
+        "CC": compiler(),
+        "LDSHARED": f"{compiler()} -shared",
+        "CFLAGS": f"{FLAGS} -fsanitize-coverage-allowlist={folder.resolve() / 'covered'}",
+    }
     command = [sys.executable, "setup.py", "-q", "build_ext", "--inplace", f"-j{jobs}"]
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
     if done.returncode:

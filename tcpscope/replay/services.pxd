@@ -1,0 +1,21 @@
+"""What the first bytes of a connection's sides said, as the decoder told it."""
+from libc.stdint cimport uint8_t
+
+from tcpscope.replay.rows cimport ConnectionRow
+from tcpscope.wire.hints cimport Hint
+
+cdef struct Said:                # of one side; no larger than its texts
+    uint8_t service
+    uint8_t flags
+    uint8_t tls_version
+    uint8_t name                 # bytes of each text, without a NUL
+    uint8_t detail
+    uint8_t alpn
+    char texts[1]                # one behind the other
+
+cdef struct Saids:
+    Said *side[2]                # NULL: nothing
+
+cdef int said_keep(Saids *w, int d, const Hint *hint, bint first) noexcept nogil
+cdef void said_row(const Saids *w, ConnectionRow *row) noexcept nogil
+cdef void said_free(Saids *w) noexcept nogil

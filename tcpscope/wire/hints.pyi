@@ -1,0 +1,3 @@
+from typing import Any
+
+def hint(data: bytes, peer: str | None = None) -> dict[str, Any] | None: ...
