@@ -11,11 +11,28 @@ WEAKENS: dict[str, tuple[str, str, bool]] = {
     "damaged": ("the file is damaged: what follows is not known", "likely", False),
     "missed": ("the capture missed bytes of the same connections", "likely", True),
     "one_direction": ("only one direction was captured", "possible", True),
+    "clock_steps": ("the capture's clock was set back", "likely", False),
+    "cut_headers": ("packets are cut inside the TCP header", "likely", False),
     "checksums": ("packets with wrong checksums may not have been taken", "likely", True),
 }
 # Findings that rest on packets that are not there.
 FROM_ABSENCE = frozenset(
-    {"retransmissions", "timeouts", "unanswered", "half_open", "vanished", "syn_lost", "close_wait", "reset"}
+    {
+        "retransmissions",
+        "timeouts",
+        "unanswered",
+        "half_open",
+        "vanished",
+        "syn_lost",
+        "syn_ack_lost",
+        "close_wait",
+        "handshake_ack_lost",
+        "backlog_overflow",
+        "reset",
+        "reset_half_open",
+        "idle_timeout",
+        "peer_rebooted",
+    }
 )
 
 

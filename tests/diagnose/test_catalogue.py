@@ -12,7 +12,7 @@ from tests import findings
 
 ROOT = Path(__file__).parents[2]
 CODE = "\n".join(path.read_text() for path in (ROOT / "tcpscope/diagnose").glob("*.py"))
-EMITTED = set(re.findall(r'(?:about\(|Finding\()\s*(?:[\w.]+, )?"(\w+)"', CODE)) | {"syn_flood", "half_open"}
+EMITTED = set(re.findall(r'(?:about\(|[Ff]inding\()\s*(?:[\w.]+, )?"(\w+)"', CODE))
 
 
 def test_what_is_found_is_explained():
