@@ -26,6 +26,7 @@ def findings(odd: Collected, files: list[dict[str, Any]], names: list[str], step
 
     steps: times that the capture's clock went back.
     """
+    odd.close()
     odd.facts.sort(key=lambda f: f.number)
     scanning, others = scans(odd.facts)
     rest = odd.only(others)

@@ -32,10 +32,7 @@ _COMMON = ("connection", "first_frame", "last_frame", "start_ns", "end_ns", "cli
            "one_direction", "refused_ns", "syn_rtt_ns", "ack_rtt_ns", "initial_rtt_ns", *_COURSE)  # fmt: skip
 _SIDE = _PLAIN + _ODD + _REST
 _NAMES = [*_COMMON, *(f"{role}_{name}" for role in layout.ROLES for name in _SIDE)]
-_END = ("server_addr", "server_port", "ip_version", "close_kind", "closed_by")
-_BEGUN = ("server_addr", "server_port", "ip_version", "close_kind", "start_ns")
 HALF_OPEN = layout.CLOSE_KINDS.index("half_open")
-MOST_SECONDS = 100_000  # of floods, whose connections beyond MOST are counted by second
 
 
 class Proof(NamedTuple):
@@ -137,34 +134,32 @@ class Collected:
 
     def __init__(self) -> None:
         self.facts: list[Facts] = []
-        self.beyond: Counter[tuple[str, str, str | None]] = Counter()  # by service, close kind, who closed
-        self.half_open: dict[str, Counter[int]] = {}  # of those beyond: by service, how many began in which second
         self.census = Census()  # of all, odd or not
+        self.beyond: Counter[tuple[str, str, str | None]] = Counter()  # by service, close kind, who closed; see `close`
+        self.half_open: dict[str, Counter[int]] = {}  # of those beyond: by service, how many began in which second
 
     def take(self, raw: bytes | bytearray, evidence: bytes | bytearray = b"") -> None:
         """More packed connection records, in any order, and the evidence records of the same connections."""
         size = layout.CONNECTION.size
         self.census.take(raw)
-        odd = odd_ones(raw)
         room = MOST - len(self.facts)
+        odd = odd_ones(raw) if room else []
         fresh = list(facts(b"".join([raw[at * size : at * size + size] for at in odd[:room]])))
         self.facts += fresh
         if fresh:
             _prove(fresh, evidence)
-        if odd[room:]:
-            rest = b"".join([raw[at * size : at * size + size] for at in odd[room:]])
-            for (server, port, version, close, by), count in Counter(layout.CONNECTION.select(rest, _END)).items():
-                key = endpoint(server, version, port), layout.CLOSE_KINDS[close], layout.CLOSED_BY.get(by)
-                self.beyond[key] += count
-            self._begun(rest)
+        if len(odd) > room or not room:
+            self.census.count_ends(raw, room)
 
-    def _begun(self, rest: bytes) -> None:
-        """Remember when half-open connections beyond MOST began."""
-        for server, port, version, close, start in layout.CONNECTION.select(rest, _BEGUN):
-            if close == HALF_OPEN and len(self.half_open) < MOST:
-                seconds = self.half_open.setdefault(endpoint(server, version, port), Counter())
-                if len(seconds) < MOST_SECONDS:
-                    seconds[start // 1_000_000_000] += 1
+    def close(self) -> None:
+        """All connections have been taken: fill `beyond` and `half_open`."""
+        self.beyond.clear()
+        self.half_open.clear()
+        for count, second, server, port, version, close, by, _ in layout.END.struct.iter_unpack(self.census.ends_of()):
+            name = endpoint(server, version, port)
+            self.beyond[name, layout.CLOSE_KINDS[close], layout.CLOSED_BY.get(by)] += count
+            if close == HALF_OPEN:
+                self.half_open.setdefault(name, Counter())[second] += count
 
     def only(self, facts: list[Facts]) -> Collected:
         """The same with these connections alone looked at one by one."""

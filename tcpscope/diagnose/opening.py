@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections import defaultdict
-from collections.abc import Iterable
+from collections import Counter, defaultdict
+from collections.abc import Mapping
 from ipaddress import ip_address
 from itertools import pairwise
 
@@ -159,10 +158,18 @@ def _unreachable(server: str, group: list[Facts]) -> list[Finding]:
 # ---------------------------------------------------------------- half-open, flooded
 
 
-def peak(starts: Iterable[int], held: int = HOLDS) -> int:
-    """Most that are held at once, if each is for so many seconds; starts: in seconds."""
+def peak(starts: Mapping[int, int], held: int = HOLDS) -> int:
+    """Most that are held at once, if each is for so many seconds; starts: how many begin in which second."""
+    most = now = 0
     ordered = sorted(starts)
-    return max((at + 1 - bisect_right(ordered, start - held) for at, start in enumerate(ordered)), default=0)
+    gone = 0
+    for second in ordered:
+        now += starts[second]
+        while ordered[gone] <= second - held:
+            now -= starts[ordered[gone]]
+            gone += 1
+        most = max(most, now)
+    return most
 
 
 def _half_open(server: str, group: list[Facts], found: Collected) -> list[Finding]:
@@ -173,9 +180,8 @@ def _half_open(server: str, group: list[Facts], found: Collected) -> list[Findin
         return []
     one = half[0].common
     clients, connections, opened = found.census.service(one["server_addr"], one["server_port"], one["ip_version"])
-    beyond: dict[int, int] = found.half_open.get(server) or {}
-    seconds = [f.common["start_ns"] // 1_000_000_000 for f in half]
-    seconds += [second for second, count in beyond.items() for _ in range(count)]
+    seconds = Counter(f.common["start_ns"] // 1_000_000_000 for f in half)
+    seconds.update(found.half_open.get(server) or {})
     span = max(max(seconds) - min(seconds), 1)
     total = len(half) + more
     sources = min(clients, connections - opened)

@@ -9,7 +9,7 @@ import os
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
-from libc.string cimport memcmp, memcpy
+from libc.string cimport memcmp, memcpy, memset
 
 from tcpscope.replay import layout
 from tcpscope.replay.rows cimport ConnectionRow
@@ -17,7 +17,8 @@ from tcpscope.replay.rows cimport ConnectionRow
 cdef enum:
     SHOWN = 4                    # connections kept of a pair
     FIRST_ROOM = 256
-    MOST = 1 << 16
+    MOST = 1 << 14
+    MOST_ENDS = 1 << 16
     OPEN = 0                     # layout.CLOSE_KINDS
     REFUSED = 3
     UNANSWERED = 4
@@ -25,7 +26,13 @@ cdef enum:
 
 cdef int64_t IDLE_NS = 60_000_000_000
 
-cdef struct Pair:                # layout.PAIR
+cdef struct Pair:                # layout.PAIR: first what it is found by
+    uint8_t client[16]
+    uint8_t server[16]
+    uint16_t port
+    uint8_t version
+    uint8_t used
+    uint32_t numbers[SHOWN]      # of the first connections
     int64_t connections
     int64_t opened               # with a whole handshake
     int64_t packets
@@ -39,15 +46,19 @@ cdef struct Pair:                # layout.PAIR
     int64_t idle_longest_ns
     int64_t first_ns             # their beginnings
     int64_t last_ns
-    uint64_t frames[SHOWN]       # of the first connections
-    uint32_t numbers[SHOWN]
-    uint8_t client[16]
+    uint64_t frames[SHOWN]
+
+cdef struct End:                 # layout.END: connections that were not looked at, of one service, that ended alike
+    int64_t connections
+    int64_t second               # half-open ones: when they began, seconds since the epoch; 0 for others
     uint8_t server[16]
     uint16_t port
     uint8_t version
+    uint8_t close_kind
+    uint8_t closed_by
     uint8_t used
 
-assert layout.PAIR.size == sizeof(Pair), (layout.PAIR.size, sizeof(Pair))
+assert layout.END.size == sizeof(End), (layout.END.size, sizeof(End))
 
 # addresses come from a capture: whoever made it cannot know which collide
 cdef uint64_t SECRET = int.from_bytes(os.urandom(8), "little") | 1
@@ -63,6 +74,21 @@ cdef inline uint64_t hash_of(const ConnectionRow *row) noexcept nogil:
         h = (h ^ words[i]) * SECRET
         h ^= h >> 32
     return h
+
+
+cdef inline uint64_t end_hash(const End *key) noexcept nogil:
+    cdef uint64_t words[2]
+    cdef uint64_t h = SECRET ^ (<uint64_t>key.port << 24) ^ (<uint64_t>key.close_kind << 8) ^ key.closed_by
+    memcpy(words, key.server, 16)
+    h = (h ^ words[0]) * SECRET
+    h = ((h ^ h >> 32) ^ words[1]) * SECRET
+    h = ((h ^ h >> 32) ^ <uint64_t>key.second) * SECRET
+    return h ^ h >> 32
+
+
+cdef inline bint end_same(const End *a, const End *b) noexcept nogil:
+    return (a.second == b.second and a.port == b.port and a.version == b.version and a.close_kind == b.close_kind
+            and a.closed_by == b.closed_by and memcmp(a.server, b.server, 16) == 0)
 
 
 cdef inline bint same(const Pair *p, const ConnectionRow *row) noexcept nogil:
@@ -100,6 +126,8 @@ cdef class Census:
     cdef Pair *pairs
     cdef uint32_t room           # a power of two
     cdef uint32_t used
+    cdef End *ends               # NULL: none yet
+    cdef uint32_t end_room, end_used
     cdef readonly int64_t beyond
 
     def __cinit__(self):
@@ -110,6 +138,70 @@ cdef class Census:
 
     def __dealloc__(self):
         free(self.pairs)
+        free(self.ends)
+
+    cdef End *find_end(self, const End *key) noexcept nogil:
+        cdef uint32_t at = <uint32_t>(end_hash(key) & (self.end_room - 1))
+        while self.ends[at].used and not end_same(&self.ends[at], key):
+            at = (at + 1) & (self.end_room - 1)
+        return &self.ends[at]
+
+    cdef int grow_ends(self) noexcept nogil:
+        cdef End *old = self.ends
+        cdef uint32_t i, room = self.end_room
+        cdef End *fresh = <End *>calloc(2 * room if room else FIRST_ROOM, sizeof(End))
+        if fresh == NULL:
+            return -1
+        self.ends, self.end_room = fresh, 2 * room if room else FIRST_ROOM
+        for i in range(room):
+            if old[i].used:
+                self.find_end(&old[i])[0] = old[i]
+        free(old)
+        return 0
+
+    def count_ends(self, const unsigned char[::1] records, int64_t skip):
+        """Of layout.CONNECTION records, how those ended in which something is odd, but for the first `skip` of them."""
+        cdef Py_ssize_t i, n = records.shape[0] // <Py_ssize_t>sizeof(ConnectionRow)
+        cdef const ConnectionRow *row
+        cdef End key
+        cdef End *place
+        if n == 0:
+            return
+        memset(&key, 0, sizeof(End))
+        with nogil:
+            row = <const ConnectionRow *>&records[0]
+            for i in range(n):
+                if not row[i].odd:
+                    continue
+                skip -= 1
+                if skip >= 0:
+                    continue
+                key.port, key.version = row[i].server_port, row[i].ip_version
+                key.close_kind, key.closed_by = row[i].close_kind, row[i].closed_by
+                key.second = row[i].start_ns // 1_000_000_000 if key.close_kind == HALF_OPEN else 0
+                memcpy(key.server, row[i].server_addr, 16)
+                place = self.find_end(&key) if self.end_room else NULL
+                if place == NULL or not place.used:
+                    if 2 * self.end_used >= self.end_room and (self.end_used >= MOST_ENDS or self.grow_ends() < 0):
+                        key.second = key.port = key.version = 0     # of one more service than there is room for
+                        memset(key.server, 0, 16)
+                        place = self.find_end(&key)
+                    else:
+                        place = self.find_end(&key)
+                    if not place.used:
+                        place[0] = key
+                        place.used, place.connections = True, 0
+                        self.end_used += 1
+                place.connections += 1
+
+    def ends_of(self):
+        """Records (layout.END) of what `count_ends` counted."""
+        cdef uint32_t i
+        cdef list found = []
+        for i in range(self.end_room):
+            if self.ends[i].used:
+                found.append(PyBytes_FromStringAndSize(<char *>&self.ends[i], sizeof(End)))
+        return b"".join(found)
 
     cdef Pair *find(self, const ConnectionRow *row) noexcept nogil:
         """The pair's place; a free one if it is new."""
@@ -148,6 +240,9 @@ cdef class Census:
         with nogil:
             row = <const ConnectionRow *>&records[0]
             for i in range(n):
+                if self.used == MOST and row[i].close_kind in (HALF_OPEN, UNANSWERED):
+                    self.beyond += 1        # of a flood from more addresses than there is room for
+                    continue
                 p = self.find(&row[i])
                 if not p.used:
                     if self.used == MOST or 2 * self.used >= self.room and self.grow() < 0:

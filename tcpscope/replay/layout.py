@@ -71,10 +71,16 @@ EVIDENCE_FIELDS = (
 )  # fmt: skip
 
 PAIR_FIELDS = (
+    ("client", "16s"), ("server", "16s"), ("port", "H"), ("version", "B"), ("used", "B"),
+    *((f"number_{at}", "I") for at in range(4)),
     *((name, "q") for name in ("connections", "opened", "packets", "overhead", "bytes", "time_wait", "half_open",
                                "unanswered", "refused", "idle", "idle_longest_ns", "first_ns", "last_ns")),
-    *((f"frame_{at}", "Q") for at in range(4)), *((f"number_{at}", "I") for at in range(4)), ("client", "16s"),
-    ("server", "16s"), ("port", "H"), ("version", "B"), ("used", "B"),
+    *((f"frame_{at}", "Q") for at in range(4)),
+)  # fmt: skip
+
+END_FIELDS = (
+    ("connections", "q"), ("second", "q"), ("server", "16s"), ("port", "H"), ("version", "B"), ("close_kind", "B"),
+    ("closed_by", "B"), ("used", "B"),
 )  # fmt: skip
 
 _DOUBLES = {"rtt_mean_ns", "rtt_std_ns", "throughput", "goodput"}
@@ -169,3 +175,4 @@ EVENT = Layout(EVENT_FIELDS)
 EVIDENCE = Layout(EVIDENCE_FIELDS)
 CONNECTION = Layout(CONNECTION_FIELDS)
 PAIR = Layout(PAIR_FIELDS)
+END = Layout(END_FIELDS)

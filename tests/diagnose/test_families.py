@@ -46,7 +46,7 @@ def test_keep_alive_profiles():
 
 
 def test_most_at_once():
-    assert peak([0, 0, 10, 70, 71], 63) == 3 and peak([]) == 0
+    assert peak({0: 2, 10: 1, 70: 1, 71: 1}, 63) == 3 and peak({}) == 0
 
 
 @pytest.mark.parametrize(("ttl", "passed"), [(64, 0), (57, 7), (128, 0), (117, 11), (255, 0), (30, 2)])
@@ -60,7 +60,8 @@ def opened(sport, at, frame=1):
     return [
         segment(frame, 0, SYN, 100, sport=sport, time_ns=at), segment(frame + 1, 1, SYN | ACK, 200, 101, **back),
         segment(frame + 2, 0, ACK, 101, 201, **there), segment(frame + 3, 0, ACK, 101, 201, length=1, **there),
-        segment(frame + 4, 1, ACK, 201, 102, length=1, dport=sport, time_ns=at + 3000), segment(frame + 5, 0, ACK, 102, 202, sport=sport, time_ns=at + 4000),
+        segment(frame + 4, 1, ACK, 201, 102, length=1, dport=sport, time_ns=at + 3000),
+        segment(frame + 5, 0, ACK, 102, 202, sport=sport, time_ns=at + 4000),
     ]  # fmt: skip
 
 
