@@ -33,7 +33,7 @@ def findings(odd: Collected, files: list[dict[str, Any]], names: list[str], step
     found = [*scanning, *opening(rest), *handshake(others), *waiting(others), *transfer(others), *staying(rest),
              *resets(rest), *closing(rest), *recording(odd, files, names, steps)]  # fmt: skip
     found = episodes(found)
-    doubt(found)
+    doubt(found, {f.number for f in odd.facts if f.begun_before})
     return worst_first(found)
 
 

@@ -46,7 +46,7 @@ def _close_wait(server: str, group: list[Facts]) -> list[Finding]:
             waiting, "close_wait", "warning" if longest >= LONG_NS or len(waiting) >= SEVERAL else "note", side,
             f"the {side} still had {times(len(waiting))} with {server} in CLOSE_WAIT at the end, for up to "
             f"{longest / 1e9:,.1f} s: its peer has closed, it has not"
-            + (f" ({resting:,} of the peers rest in FIN_WAIT_2)" if resting else ""),
+            + (f" ({resting:,} of the peers in FIN_WAIT_2)" if resting else ""),
             f"the program on the {side} may have forgotten to close: its sockets leak",
             last=True, seconds=longest / 1e9, fin_wait_2=resting,
         ))  # fmt: skip

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from tcpscope.diagnose.finding import Finding
 
 # A finding about the capture: what it says of the others, how far it weakens them, and whether only those that share
@@ -36,8 +38,18 @@ FROM_ABSENCE = frozenset(
 )
 
 
-def doubt(findings: list[Finding]) -> None:
-    """Lower the confidence of findings that rest on absence, where the capture may have missed what is absent."""
+# Findings that rest on what only a connection's beginning tells: who is client, which numbers are right.
+FROM_BEGINNING = frozenset({"reset", "reset_half_open", "reset_injected", "reset_abort", "reset_unread"})
+
+
+def doubt(findings: list[Finding], begun_before: Collection[int] = ()) -> None:
+    """Lower the confidence of findings that rest on what the capture may have missed.
+
+    begun_before: numbers of the connections that had begun when the capture did.
+    """
+    for f in findings:
+        if f.id in FROM_BEGINNING and not set(f.connections).isdisjoint(begun_before):
+            f.doubt("the capture begins in the middle of these connections")
     for weak in [f for f in findings if f.id in WEAKENS]:
         why, confidence, shared = WEAKENS[weak.id]
         for f in findings:

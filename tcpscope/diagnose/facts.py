@@ -77,6 +77,11 @@ class Facts(NamedTuple):
         return layout.CAPTURE_POINTS[self.common["capture_point"]]
 
     @property
+    def begun_before(self) -> bool:
+        """Its handshake was not captured."""
+        return layout.ROLE_EVIDENCE[self.common["role_evidence"]] in ("port", "first_packet")
+
+    @property
     def reset_by(self) -> str | None:
         return layout.CLOSED_BY.get(self.common["reset_by"])
 

@@ -194,7 +194,7 @@ def _half_open(server: str, group: list[Facts], found: Collected) -> list[Findin
             half, "syn_flood", "error", "client",
             f"{server} got {total:,} SYNs from {sources:,}{limit} addresses in {took:.1f} s ({total / took:,.0f} a "
             f"second) and no handshake was completed: a SYN flood, up to {most:,} connections half-open at once"
-            + (f"; {opened:,} others did open meanwhile" if opened else "; no other opened"),
+            + (f"; {times(opened, 'other')} did open meanwhile" if opened else "; no other opened"),
             "spoofed clients: SYN cookies on the server, a filter upstream",
             more=more, sources=sources, rate=total / took, half_open=most, opened=opened,
         )]  # fmt: skip

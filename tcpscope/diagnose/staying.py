@@ -9,6 +9,7 @@ from tcpscope.diagnose.schedules import probing
 from tcpscope.replay import layout
 from tcpscope.tables.address import address
 
+VAIN_NS = 3_000_000_000  # repetitions without an answer for as long mean that nobody listens
 SHORT = 20  # connections of one client to one service that could have been one
 COSTLY = 0.5  # share of their packets that only opened and closed
 IDLE_ONES = 50  # connections to one service, open and silent for a minute at the capture's end
@@ -32,6 +33,10 @@ def staying(found: Collected) -> list[Finding]:
 def _silent(f: Facts) -> str:
     """Which side fell silent: the one whose last word is older."""
     return "server" if f.server["last_ns"] < f.client["last_ns"] else "client"
+
+
+def _other(side: str) -> str:
+    return "server" if side == "client" else "client"
 
 
 def _after_idle(f: Facts) -> float:
@@ -68,7 +73,21 @@ def _vanished(server: str, group: list[Facts], found: Collected) -> list[Finding
     rest = [f for f in gone if not _after_idle(f)]
     if rest:
         findings.append(_gone(server, rest, more))
+    going = [f for f in group if _going(f)]
+    if going:
+        finding = _gone(server, going, 0)
+        finding.doubt("the capture ends before the sender gave up")
+        findings.append(finding)
     return findings
+
+
+def _going(f: Facts) -> bool:
+    """Open, and when the capture ends its sender has repeated in vain for a while."""
+    silent = f.side(_silent(f))
+    speaker = _other(_silent(f))
+    vain = [it for it in f.seen("retransmission", speaker) if it.time_ns > silent["last_ns"]]
+    quiet = f.side(speaker)["last_ns"] - silent["last_ns"]
+    return f.close in ("open", "half_closed") and silent["last_ns"] > 0 and len(vain) >= 2 and quiet >= VAIN_NS
 
 
 def _gone(server: str, rest: list[Facts], more: int) -> Finding:
@@ -88,6 +107,8 @@ def _gone(server: str, rest: list[Facts], more: int) -> Finding:
         text += f" ({profile})" if profile else ""
     else:
         text += f"repetitions and probes went unanswered for {quiet:,.1f} s"
+    if any(it.time_ns > worst.side(silent)["last_ns"] for it in worst.seen("window_full", _other(silent))):
+        text += ", just after its receive window had been filled"
     gave_up = sum(f.reset_by is not None for f in rest)
     if gave_up:
         text += ", and the other end gave up with RST"

@@ -42,5 +42,8 @@ def test_doubts_follow_the_capture():
                             (("retransmissions", 1), ("timeouts", 2), ("refused", 1)))  # fmt: skip
     doubt([loss, other, refused, Finding("missed", "note", "", "", "capture", [1])])
     assert [f.confidence for f in (loss, other, refused)] == ["likely", "certain", "certain"]
+    reset = Finding("reset", "warning", "", "", "path", [7])
+    doubt([reset], {7})
+    assert reset.confidence == "likely"
     doubt([loss, other, refused, Finding("dropped", "warning", "", "", "capture")])
     assert [f.confidence for f in (loss, other, refused)] == ["likely", "likely", "certain"] and len(loss.doubts) == 2
