@@ -191,7 +191,8 @@ class Capture:
         """What is odd, worst first."""
         from tcpscope.diagnose import diagnose
 
-        return diagnose(self._result.connections, self._result.files, self._result.names, self._result.evidence)
+        return diagnose(self._result.connections, self._result.files, self._result.names, self._result.evidence,
+                        self._result.counters.get("clock_steps", 0))  # fmt: skip
 
     @cached_property
     def _ordered(self) -> bytes:

@@ -44,7 +44,7 @@ def command(files: tuple[str, ...], **options: Any) -> None:
         else:
             shown.take(it.connections)
     warn(result, options)
-    about = findings(odd, result.files, result.names)
+    about = findings(odd, result.files, result.names, result.counters.get("clock_steps", 0))
     from tcpscope.tables.output import destination
 
     with destination(options["output"]) as stream:

@@ -6,26 +6,41 @@ from typing import Any
 
 from tcpscope.diagnose.closing import closing
 from tcpscope.diagnose.doubts import doubt
+from tcpscope.diagnose.episodes import episodes
 from tcpscope.diagnose.facts import Collected
 from tcpscope.diagnose.finding import Finding, worst_first
+from tcpscope.diagnose.handshake import handshake
 from tcpscope.diagnose.opening import opening
 from tcpscope.diagnose.recording import recording
+from tcpscope.diagnose.resets import resets
+from tcpscope.diagnose.scans import scans
+from tcpscope.diagnose.staying import staying
 from tcpscope.diagnose.transfer import transfer
 from tcpscope.diagnose.waiting import waiting
 
 __all__ = ["Collected", "Finding", "diagnose", "findings"]
 
 
-def findings(odd: Collected, files: list[dict[str, Any]], names: list[str]) -> list[Finding]:
-    """All findings about the connections collected, and about the files they come from."""
+def findings(odd: Collected, files: list[dict[str, Any]], names: list[str], steps: int = 0) -> list[Finding]:
+    """All findings about the connections collected, and about the files they come from.
+
+    steps: times that the capture's clock went back.
+    """
+    odd.close()
     odd.facts.sort(key=lambda f: f.number)
-    found = [*opening(odd), *waiting(odd.facts), *transfer(odd.facts), *closing(odd), *recording(odd, files, names)]
-    doubt(found)
+    scanning, others = scans(odd.facts)
+    rest = odd.only(others)
+    found = [*scanning, *opening(rest), *handshake(others), *waiting(others), *transfer(others), *staying(rest),
+             *resets(rest), *closing(rest), *recording(odd, files, names, steps)]  # fmt: skip
+    found = episodes(found)
+    doubt(found, {f.number for f in odd.facts if f.begun_before})
     return worst_first(found)
 
 
-def diagnose(connections: bytes, files: list[dict[str, Any]], names: list[str], evidence: bytes = b"") -> list[Finding]:
+def diagnose(
+    connections: bytes, files: list[dict[str, Any]], names: list[str], evidence: bytes = b"", steps: int = 0
+) -> list[Finding]:
     """All findings about these packed connection records, and about the files they come from."""
     odd = Collected()
     odd.take(connections, evidence)
-    return findings(odd, files, names)
+    return findings(odd, files, names, steps)

@@ -1,48 +1,98 @@
-"""How connections ended: resets, one-sided closes, peers that vanished."""
+"""What closing leaves behind: CLOSE_WAIT that stays, ports that run out, four-tuples used again too soon."""
 
 from __future__ import annotations
 
-from tcpscope.diagnose.facts import Collected, about, by_server, times
+from tcpscope.diagnose.facts import Collected, Facts, about, by_server, endpoint, times
 from tcpscope.diagnose.finding import Finding
+from tcpscope.replay import layout
+from tcpscope.tables.address import address
 
 LEAK_NS = 1_000_000_000  # in CLOSE_WAIT this long, and still at the capture's end: it looks like a forgotten close()
+LONG_NS = 60_000_000_000
+SEVERAL = 10
+PORTS = 28_232  # ephemeral ports of Linux: 32768 to 60999 (net.ipv4.ip_local_port_range)
+TIME_WAIT = 60.0  # seconds
+ENOUGH = 500  # connections from which on a rate is told
+CROWDED = 0.5  # share of the ports
 
 
 def closing(found: Collected) -> list[Finding]:
     """What was odd about the end (RFC 9293, 3.6)."""
     findings = []
     for server, group in by_server(found.facts).items():
-        for side in ("client", "server"):
-            reset = [f for f in group if f.close == "reset" and f.closed_by == side]
-            more = found.more(server, "reset", side)
-            if reset:
-                findings.append(about(
-                    reset, "reset", "warning", side,
-                    f"the {side} reset {times(len(reset) + more)} with {server}",
-                    f"an abort, data that came after its close, or a socket it no longer has: see the {side}'s program",
-                    last=True, more=more, shown=["reset_abort", "reset_no_socket"], by=side,
-                ))  # fmt: skip
-        gone, more = [f for f in group if f.close == "timeout"], found.more(server, "timeout")
-        if gone:
-            findings.append(about(
-                gone, "vanished", "error", "path",
-                f"one end of {times(len(gone) + more)} with {server} fell silent: "
-                "repetitions and probes went unanswered",
-                "the peer lost power or its network, or a firewall forgot the connection",
-                last=True, more=more,
-            ))  # fmt: skip
-        for index, side in enumerate(("client", "server")):
-            waiting = [
-                f
-                for f in group
-                if f.states[index] == "CLOSE_WAIT" and getattr(f, side)["dwell_close_wait_ns"] >= LEAK_NS
-            ]
-            if waiting:
-                findings.append(about(
-                    waiting, "close_wait", "warning", side,
-                    f"the {side} still had {times(len(waiting))} with {server} in CLOSE_WAIT at the end: its peer has "
-                    "closed, it has not",
-                    f"the program on the {side} may have forgotten to close: its sockets leak",
-                    last=True,
-                ))  # fmt: skip
+        findings += _close_wait(server, group)
+        findings += _reuse(server, group)
+    return findings + _exhaustion(found)
+
+
+def _quiet_ns(f: Facts, side: str) -> int:
+    """Since the side's last packet, at the capture's end."""
+    return int(f.end_ns - f.side(side)["last_ns"])
+
+
+def _close_wait(server: str, group: list[Facts]) -> list[Finding]:
+    findings = []
+    for index, side in enumerate(("client", "server")):
+        waiting = [
+            f for f in group
+            if f.states[index] == "CLOSE_WAIT" and f.side(side)["dwell_close_wait_ns"] >= LEAK_NS
+            and _quiet_ns(f, side) >= LEAK_NS
+        ]  # fmt: skip
+        if not waiting:
+            continue
+        longest = max(f.side(side)["dwell_close_wait_ns"] for f in waiting)
+        resting = sum(f.states[1 - index] == "FIN_WAIT_2" for f in waiting)
+        findings.append(about(
+            waiting, "close_wait", "warning" if longest >= LONG_NS or len(waiting) >= SEVERAL else "note", side,
+            f"the {side} still had {times(len(waiting))} with {server} in CLOSE_WAIT at the end, for up to "
+            f"{longest / 1e9:,.1f} s: its peer has closed, it has not"
+            + (f" ({resting:,} of the peers in FIN_WAIT_2)" if resting else ""),
+            f"the program on the {side} may have forgotten to close: its sockets leak",
+            last=True, seconds=longest / 1e9, fin_wait_2=resting,
+        ))  # fmt: skip
+    return findings
+
+
+def _reuse(server: str, group: list[Facts]) -> list[Finding]:
+    """RFC 1122, 4.2.2.13 and RFC 6191: whether the other side's TIME_WAIT may take the SYN."""
+    risky = [f for f in group if f.common["reuse"] == layout.REUSE.index("risky")]
+    if not risky:
+        return []
+    failed = [f for f in risky if f.client["syn_retransmissions"] or f.close in ("unanswered", "reset", "half_open")]
+    shortest = min(f.common["reuse_gap_ms"] for f in risky) / 1e3
+    return [about(
+        risky, "port_reuse", "warning" if failed else "note", "client",
+        f"{times(len(risky))} to {server} took a port again {shortest:.1f} s after the connection before, inside its "
+        "TIME_WAIT, with a lower number and no later time stamp"
+        + (f": {len(failed):,} did not open at once" if failed else ""),
+        "turn on TCP time stamps, or let the client use more ports: such a SYN may be ignored or taken for an old one",
+        seconds=shortest, failed=len(failed),
+    )]  # fmt: skip
+
+
+def _exhaustion(found: Collected) -> list[Finding]:
+    """A client that leaves more ports in TIME_WAIT than it has, towards one service (RFC 6056; RFC 9293, 3.6.1)."""
+    findings = []
+    for it in layout.PAIR.struct.iter_unpack(found.census.pairs_of(ENOUGH)):
+        pair = dict(zip(layout.PAIR.names, it, strict=True))
+        count, span = pair["time_wait"], max((pair["last_ns"] - pair["first_ns"]) / 1e9, 1.0)
+        rate = count / span
+        standing = rate * TIME_WAIT
+        if count < ENOUGH or standing < CROWDED * PORTS:
+            continue
+        client = address(pair["client"], pair["version"])
+        server = endpoint(pair["server"], pair["version"], pair["port"])
+        over = standing >= PORTS
+        finding = Finding(
+            "port_exhaustion", "error" if over else "warning",
+            f"{client} closes {rate:,.0f} connections a second to {server}: at that rate {standing:,.0f} ports rest in "
+            f"TIME_WAIT, of {PORTS:,} that Linux has ({standing / PORTS:.0%})",
+            "use connections again (a pool, keep-alive); else let the server close, widen ip_local_port_range, or set "
+            f"tcp_tw_reuse: more than {PORTS / TIME_WAIT:.0f} a second to one address and port cannot last",
+            "client", [pair[f"number_{at}"] for at in range(4)], count, [pair[f"frame_{at}"] for at in range(4)],
+            {"rate": rate, "standing": standing, "ports": PORTS, "possible": PORTS / TIME_WAIT},
+        )  # fmt: skip
+        if span < TIME_WAIT:
+            finding.doubt(f"it holds only if the rate of these {span:.0f} s lasts for a minute")
+        findings.append(finding)
     return findings

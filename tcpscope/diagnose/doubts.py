@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from tcpscope.diagnose.finding import Finding
 
 # A finding about the capture: what it says of the others, how far it weakens them, and whether only those that share
@@ -11,16 +13,43 @@ WEAKENS: dict[str, tuple[str, str, bool]] = {
     "damaged": ("the file is damaged: what follows is not known", "likely", False),
     "missed": ("the capture missed bytes of the same connections", "likely", True),
     "one_direction": ("only one direction was captured", "possible", True),
+    "clock_steps": ("the capture's clock was set back", "likely", False),
+    "cut_headers": ("packets are cut inside the TCP header", "likely", False),
     "checksums": ("packets with wrong checksums may not have been taken", "likely", True),
 }
 # Findings that rest on packets that are not there.
 FROM_ABSENCE = frozenset(
-    {"retransmissions", "timeouts", "unanswered", "half_open", "vanished", "syn_lost", "close_wait", "reset"}
+    {
+        "retransmissions",
+        "timeouts",
+        "unanswered",
+        "half_open",
+        "vanished",
+        "syn_lost",
+        "syn_ack_lost",
+        "close_wait",
+        "handshake_ack_lost",
+        "backlog_overflow",
+        "reset",
+        "reset_half_open",
+        "idle_timeout",
+        "peer_rebooted",
+    }
 )
 
 
-def doubt(findings: list[Finding]) -> None:
-    """Lower the confidence of findings that rest on absence, where the capture may have missed what is absent."""
+# Findings that rest on what only a connection's beginning tells: who is client, which numbers are right.
+FROM_BEGINNING = frozenset({"reset", "reset_half_open", "reset_injected", "reset_abort", "reset_unread"})
+
+
+def doubt(findings: list[Finding], begun_before: Collection[int] = ()) -> None:
+    """Lower the confidence of findings that rest on what the capture may have missed.
+
+    begun_before: numbers of the connections that had begun when the capture did.
+    """
+    for f in findings:
+        if f.id in FROM_BEGINNING and not set(f.connections).isdisjoint(begun_before):
+            f.doubt("the capture begins in the middle of these connections")
     for weak in [f for f in findings if f.id in WEAKENS]:
         why, confidence, shared = WEAKENS[weak.id]
         for f in findings:

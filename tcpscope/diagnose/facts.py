@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from copy import copy
 from typing import Any, NamedTuple
 
 from tcpscope.diagnose.finding import Finding
 from tcpscope.replay import layout
+from tcpscope.replay.census import Census
 from tcpscope.tables.address import address
 
 MANY = 20  # connections and frames named in a finding; the rest is counted
@@ -18,11 +20,19 @@ _PLAIN = ("packets", "data_packets", "bytes", "dwell_close_wait_ns", "rtt_min_ns
 _ODD = ("timeout_retransmissions", "fast_retransmissions", "tail_loss_probes", "recovery_retransmissions",
         "spurious_retransmissions", "syn_retransmissions", "zero_window_ns", "zero_window_spells",
         "duplicate_captures", "missed_bytes", "bad_checksums", "nagle_stalls", "nagle_ns")  # fmt: skip
+_REST = ("syn_packets", "rst_packets", "mss", "max_window", "max_segment", "ttl", "challenge_acks", "last_ns",
+         "syn_options", "after_fin_bytes", "keep_alive_rounds", "keep_alive_lost", "keep_alive_idle_ns",
+         "keep_alive_interval_ns", "heartbeat_ns")  # fmt: skip
+_COURSE = ("syn_ack_ns", "ack_ns", "pause_ns", "pause_end_ns", "pause_by", "reset_ns", "reset_frame", "reset_bits",
+           "reset_by", "reset_ttl", "idle_end_ns", "first_flags", "first_side", "echoed", "ignored",
+           "fast_open_outcome", "reuse", "reuse_gap_ms", "capture_point", "icmp_type", "icmp_code",
+           "role_evidence")  # fmt: skip
 _COMMON = ("connection", "first_frame", "last_frame", "start_ns", "end_ns", "client_addr", "client_port",
            "server_addr", "server_port", "ip_version", "client_state", "server_state", "close_kind", "closed_by",
-           "one_direction", "refused_ns", "syn_rtt_ns", "ack_rtt_ns", "initial_rtt_ns")  # fmt: skip
-_NAMES = [*_COMMON, *(f"{role}_{name}" for role in layout.ROLES for name in _PLAIN + _ODD)]
-_END = ("server_addr", "server_port", "ip_version", "close_kind", "closed_by")
+           "one_direction", "refused_ns", "syn_rtt_ns", "ack_rtt_ns", "initial_rtt_ns", *_COURSE)  # fmt: skip
+_SIDE = _PLAIN + _ODD + _REST
+_NAMES = [*_COMMON, *(f"{role}_{name}" for role in layout.ROLES for name in _SIDE)]
+HALF_OPEN = layout.CLOSE_KINDS.index("half_open")
 
 
 class Proof(NamedTuple):
@@ -31,6 +41,7 @@ class Proof(NamedTuple):
     annotation: str
     side: str
     frame: int
+    time_ns: int
 
 
 class Facts(NamedTuple):
@@ -56,6 +67,33 @@ class Facts(NamedTuple):
         return int(self.common["last_frame"])
 
     @property
+    def end_ns(self) -> int:
+        """When the capture ended, if the connection had not ended before; else its last packet."""
+        return int(self.common["end_ns"] + max(self.common["idle_end_ns"], 0))
+
+    @property
+    def point(self) -> str:
+        """Where the capture was taken."""
+        return layout.CAPTURE_POINTS[self.common["capture_point"]]
+
+    @property
+    def begun_before(self) -> bool:
+        """Its handshake was not captured."""
+        return layout.ROLE_EVIDENCE[self.common["role_evidence"]] in ("port", "first_packet")
+
+    @property
+    def reset_by(self) -> str | None:
+        return layout.CLOSED_BY.get(self.common["reset_by"])
+
+    def side(self, role: str) -> dict[str, Any]:
+        """What `role` sent."""
+        return self.client if role == "client" else self.server
+
+    def seen(self, annotation: str, side: str) -> list[Proof]:
+        """The frames of that side with the annotation, in capture order; at most a few."""
+        return [proof for proof in self.proofs if proof.annotation == annotation and proof.side == side]
+
+    @property
     def duration(self) -> float:
         return float(self.common["end_ns"] - self.common["start_ns"]) / 1e9
 
@@ -79,7 +117,7 @@ def odd_ones(raw: bytes | bytearray) -> list[int]:
 
 def facts(raw: bytes | bytearray) -> Iterator[Facts]:
     """The facts of packed connection records, in their order."""
-    common, side = len(_COMMON), len(_PLAIN + _ODD)
+    common, side = len(_COMMON), len(_SIDE)
     for values in layout.CONNECTION.select(raw, _NAMES):
         c = dict(zip(_COMMON, values[:common], strict=True))
         yield Facts(
@@ -90,8 +128,8 @@ def facts(raw: bytes | bytearray) -> Iterator[Facts]:
             layout.CLOSED_BY.get(c["closed_by"]),
             (layout.STATES[c["client_state"]], layout.STATES[c["server_state"]]),
             c,
-            dict(zip(_PLAIN + _ODD, values[common : common + side], strict=True)),
-            dict(zip(_PLAIN + _ODD, values[common + side :], strict=True)),
+            dict(zip(_SIDE, values[common : common + side], strict=True)),
+            dict(zip(_SIDE, values[common + side :], strict=True)),
             [],
         )
 
@@ -101,22 +139,38 @@ class Collected:
 
     def __init__(self) -> None:
         self.facts: list[Facts] = []
-        self.beyond: Counter[tuple[str, str, str | None]] = Counter()  # by service, close kind, who closed
+        self.census = Census()  # of all, odd or not
+        self.beyond: Counter[tuple[str, str, str | None]] = Counter()  # by service, close kind, who closed; see `close`
+        self.half_open: dict[str, Counter[int]] = {}  # of those beyond: by service, how many began in which second
 
     def take(self, raw: bytes | bytearray, evidence: bytes | bytearray = b"") -> None:
         """More packed connection records, in any order, and the evidence records of the same connections."""
         size = layout.CONNECTION.size
-        odd = odd_ones(raw)
+        self.census.take(raw)
         room = MOST - len(self.facts)
+        odd = odd_ones(raw) if room else []
         fresh = list(facts(b"".join([raw[at * size : at * size + size] for at in odd[:room]])))
         self.facts += fresh
         if fresh:
             _prove(fresh, evidence)
-        if odd[room:]:
-            rest = b"".join([raw[at * size : at * size + size] for at in odd[room:]])
-            for (server, port, version, close, by), count in Counter(layout.CONNECTION.select(rest, _END)).items():
-                key = endpoint(server, version, port), layout.CLOSE_KINDS[close], layout.CLOSED_BY.get(by)
-                self.beyond[key] += count
+        if len(odd) > room or not room:
+            self.census.count_ends(raw, room)
+
+    def close(self) -> None:
+        """All connections have been taken: fill `beyond` and `half_open`."""
+        self.beyond.clear()
+        self.half_open.clear()
+        for count, second, server, port, version, close, by, _ in layout.END.struct.iter_unpack(self.census.ends_of()):
+            name = endpoint(server, version, port)
+            self.beyond[name, layout.CLOSE_KINDS[close], layout.CLOSED_BY.get(by)] += count
+            if close == HALF_OPEN:
+                self.half_open.setdefault(name, Counter())[second] += count
+
+    def only(self, facts: list[Facts]) -> Collected:
+        """The same with these connections alone looked at one by one."""
+        part = copy(self)
+        part.facts = facts
+        return part
 
     def more(self, server: str, close: str, by: str | None = None) -> int:
         """How many to this service ended so beside those in `facts`; by: closed by this side only."""
@@ -129,10 +183,19 @@ class Collected:
 
 def _prove(fresh: list[Facts], evidence: bytes | bytearray) -> None:
     of = {f.number: f.proofs for f in fresh}
-    names = ("connection", "annotation", "side", "frame")
-    for number, annotation, side, frame in layout.EVIDENCE.select(evidence, names):
+    names = ("connection", "annotation", "side", "frame", "time_ns")
+    for number, annotation, side, frame, time_ns in layout.EVIDENCE.select(evidence, names):
         if number in of:
-            of[number].append(Proof(layout.ANNOTATIONS[annotation], layout.ROLES[side], frame))
+            of[number].append(Proof(layout.ANNOTATIONS[annotation], layout.ROLES[side], frame, time_ns))
+
+
+def by_pair(found: Iterable[Facts]) -> dict[tuple[str, str], list[Facts]]:
+    """The connections by the hosts that sent the first packet and got it."""
+    groups: dict[tuple[str, str], list[Facts]] = defaultdict(list)
+    for f in found:
+        ends = host(f.client_name), host(f.server_name)
+        groups[ends if f.common["first_side"] == 0 else ends[::-1]].append(f)
+    return groups
 
 
 def by_server(found: Iterable[Facts]) -> dict[str, list[Facts]]:

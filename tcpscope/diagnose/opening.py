@@ -2,86 +2,222 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from ipaddress import ip_address
+from itertools import pairwise
 
 from tcpscope.diagnose.facts import Collected, Facts, about, by_server, host, times
 from tcpscope.diagnose.finding import Finding
+from tcpscope.diagnose.schedules import near, next_gap, recognised, spelt
 
 FLOOD = 50  # half-open connections to one service that look like a SYN flood
-PORTS = 15  # ports of one host that one client tried in vain: a port scan
-
-
-def scans(found: list[Facts]) -> tuple[list[Finding], list[Facts]]:
-    """Port scans, and the connections that belong to none."""
-    tried: dict[tuple[str, str], list[Facts]] = defaultdict(list)
-    for f in found:
-        tried[host(f.client_name), host(f.server_name)].append(f)
-    findings, rest = [], []
-    for (source, target), group in tried.items():
-        vain = [f for f in group if f.close in ("unanswered", "refused", "unreachable", "half_open")]
-        ports = len({f.server_name for f in vain})
-        if ports < PORTS:
-            rest += group
-            continue
-        rest += [f for f in group if f not in vain]
-        refused = sum(f.close == "refused" for f in vain)
-        findings.append(about(
-            vain, "port_scan", "warning", "client",
-            f"{source} tried {ports:,} ports of {target} in vain ({refused:,} refused, {len(vain) - refused:,} silent "
-            "or half-open): a port scan",
-            "find out whether this host is meant to scan",
-            ports=ports, refused=refused,
-        ))  # fmt: skip
-    return findings, rest
+FEW_SOURCES = 3  # a flood's addresses are more than these
+HOLDS = 63  # seconds a server keeps a half-open connection: five SYN-ACKs again (Linux)
+MANY_SERVICES = 5  # that do not answer one client: the trouble is nearer to it
+SHORTEST = 0.5  # seconds; no system repeats a SYN sooner
+SOON_NS = 1_000_000_000  # a handshake that the capture's end interrupted may still have gone on
 
 
 def opening(found: Collected) -> list[Finding]:
     """What went wrong before any data could flow (RFC 9293, 3.5)."""
-    findings, rest = scans(found.facts)
+    findings, rest = _no_network(found)
     for server, group in by_server(rest).items():
-        refused, more = [f for f in group if f.close == "refused"], found.more(server, "refused")
-        if refused:
-            after = min(f.common["refused_ns"] for f in refused) / 1e6
-            findings.append(about(
-                refused, "refused", "error", "server",
-                f"{server} refused {times(len(refused) + more)}: the SYN was answered by RST after {after:.1f} ms",
-                "nothing listens on that port, or a firewall rejects it: check the service and its address",
-                more=more, shown=["reset_refused"], milliseconds=after,
-            ))  # fmt: skip
-        silent, more = [f for f in group if f.close == "unanswered"], found.more(server, "unanswered")
-        if silent:
-            tries = sum(f.client["packets"] for f in silent) + more
-            least = "at least " if more else ""
-            findings.append(about(
-                silent, "unanswered", "error", "server",
-                f"{server} never answered {times(len(silent) + more)} ({least}{times(tries, 'SYN')} sent)",
-                "host down, wrong address, or a firewall that drops: look for the SYN on the server's side",
-                more=more, syns=tries,
-            ))  # fmt: skip
-        barred = [f for f in group if f.close == "unreachable"]
-        if barred:
-            findings.append(about(
-                barred, "unreachable", "error", "path",
-                f"a router or firewall answered {times(len(barred))} to {server} with ICMP unreachable",
-                "read the ICMP error's sender and code: it names who rejects and why",
-            ))  # fmt: skip
-        half, more = [f for f in group if f.close == "half_open"], found.more(server, "half_open")
-        if half:
-            flood = len(half) + more >= FLOOD
-            findings.append(about(
-                half, "syn_flood" if flood else "half_open", "error" if flood else "warning", "client",
-                f"{times(len(half) + more)} to {server} stayed half-open: the SYN-ACK was never acknowledged"
-                + (", as in a SYN flood" if flood else ""),
-                "spoofed or dead clients, or the path back is broken: check routes and SYN cookies",
-                more=more,
-            ))  # fmt: skip
-        lost = [f for f in group if f.client["syn_retransmissions"] and f.close not in ("unanswered", "refused")]
-        if lost:
-            findings.append(about(
-                lost, "syn_lost", "warning", "path",
-                f"{times(len(lost))} to {server} needed more than one SYN: each repetition costs a second or more",
-                "loss on the path, or a full listen queue on the server (netstat -s: listen queue overflows)",
-                shown=["syn_retransmission", "syn_ack_retransmission"],
-                repetitions=sum(f.client["syn_retransmissions"] for f in lost),
-            ))  # fmt: skip
+        findings += _refused(server, group, found)
+        findings += _unanswered(server, group, found)
+        findings += _unreachable(server, group)
+        findings += _half_open(server, group, found)
+        findings += _not_unicast(server, group)
     return findings
+
+
+# ---------------------------------------------------------------- refused
+
+
+def _refused(server: str, group: list[Facts], found: Collected) -> list[Finding]:
+    refused, more = [f for f in group if f.close == "refused"], found.more(server, "refused")
+    if not refused:
+        return []
+    after = min(f.common["refused_ns"] for f in refused) / 1e6
+    again = max(f.client["syn_packets"] for f in refused)
+    insists = f"; the client tried each up to {times(again, 'time')}" if again > 1 else ""
+    return [about(
+        refused, "refused", "error", "server",
+        f"{server} refused {times(len(refused) + more)}: the SYN was answered by RST after {after:.1f} ms{insists}",
+        "nothing listens on that port, or a firewall rejects it: check the service and its address",
+        more=more, shown=["reset_refused"], milliseconds=after, tries=again,
+    )]  # fmt: skip
+
+
+# ---------------------------------------------------------------- unanswered
+
+
+def _no_network(found: Collected) -> tuple[list[Finding], list[Facts]]:
+    """Clients that many services do not answer, and the connections of the others: one cause, told once."""
+    silent: dict[str, list[Facts]] = defaultdict(list)
+    for f in found.facts:
+        if f.close == "unanswered":
+            silent[host(f.client_name)].append(f)
+    findings, members = [], set()
+    for client, group in silent.items():
+        services = {f.server_name for f in group}
+        if len(services) < MANY_SERVICES:
+            continue
+        members |= {id(f) for f in group}
+        longest = max(group, key=lambda f: (len(gaps(f)), _waited(f)))
+        how = _patience(longest)
+        findings.append(about(
+            group, "unanswered", "error", "path",
+            f"{len(services):,} services never answered {times(len(group))} of {client}" + (f": {how}" if how else ""),
+            "one cause is likelier than many: this client's network, its way out, or a firewall that drops",
+            shown=["syn_retransmission"], services=len(services), syns=sum(f.client["syn_packets"] for f in group),
+        ))  # fmt: skip
+    return findings, [f for f in found.facts if id(f) not in members]
+
+
+def gaps(f: Facts) -> list[float]:
+    """Seconds between the client's SYNs, as far as their times are kept."""
+    times_ns = [f.common["start_ns"], *(it.time_ns for it in f.seen("syn_retransmission", "client"))]
+    return [(late - early) / 1e9 for early, late in pairwise(times_ns)]
+
+
+def _waited(f: Facts) -> float:
+    """Seconds from the last SYN to the capture's end."""
+    return float(max(f.common["idle_end_ns"], 0)) / 1e9
+
+
+def _patience(f: Facts) -> str:
+    """The retry schedule of one connection, in words."""
+    between = gaps(f)
+    if between and max(between) < SHORTEST:
+        return ""
+    if not between:
+        waited = _waited(f)
+        return f"one SYN, and none again in {waited:.0f} s" if 1 <= waited < 3600 else ""
+    told = recognised(between, f.client["ttl"], f.client["max_window"])
+    if len(between) == 1:
+        whose = ": the first time-out of RFC 6298" if near(between[0], 1) else (
+            ": the first time-out of RFC 1122" if near(between[0], 3) else "")  # fmt: skip
+    elif told is not None:
+        whose = f": the schedule of {told.who}"
+    elif all(near(late, 2 * early) for early, late in pairwise(between)):
+        whose = ": each time twice as long"
+    else:
+        whose = ""
+    tries = f.client["syn_packets"]
+    kept = f"sent again after {spelt(between)}{whose}"
+    if tries > len(between) + 1:
+        kept += f" (the first {len(between) + 1} of {tries})"
+    span = (f.common["end_ns"] - f.common["start_ns"]) / 1e9
+    if _waited(f) > 1.3 * next_gap(between) + 1:
+        end = f"; it gave up after {times(tries, 'try') if tries == 1 else f'{tries} tries'} in {span:.0f} s"
+        if told is not None and span < 0.45 * told.end:
+            end += f", before the {told.end:.0f} s of that system: the program was less patient"
+        return kept + end
+    return kept + (f", which gives up after {told.end:.0f} s if nobody set it otherwise" if told is not None else "")
+
+
+def _unanswered(server: str, group: list[Facts], found: Collected) -> list[Finding]:
+    silent, more = [f for f in group if f.close == "unanswered"], found.more(server, "unanswered")
+    if not silent:
+        return []
+    tries = sum(f.client["syn_packets"] for f in silent) + more
+    least = "at least " if more else ""
+    longest = max(silent, key=lambda f: (len(gaps(f)), _waited(f)))
+    how = _patience(longest)
+    between = gaps(longest)
+    cut = not more and all(not gaps(f) and _waited(f) < 1 for f in silent)
+    finding = about(
+        silent, "unanswered", "note" if cut else "error", "server",
+        f"{server} never answered {times(len(silent) + more)} ({least}{times(tries, 'SYN')} sent)"
+        + (f": {how}" if how else ": the capture ends within a second of them" if cut else ""),
+        "host down, wrong address, or a firewall that drops: look for the SYN on the server's side",
+        more=more, shown=["syn_retransmission"], syns=tries,
+    )  # fmt: skip
+    finding.numbers |= {f"gap_{at}": gap for at, gap in enumerate(between, 1)}
+    finding.frames = sorted({f.frame for f in silent[:20]} | set(finding.frames))[:20]
+    if cut:
+        finding.doubt("the capture ends before an answer, or a second try, was due", "possible")
+    return [finding]
+
+
+def _unreachable(server: str, group: list[Facts]) -> list[Finding]:
+    barred = [f for f in group if f.close == "unreachable"]
+    if not barred:
+        return []
+    why = sorted({(f.common["icmp_type"], f.common["icmp_code"]) for f in barred})
+    return [about(
+        barred, "unreachable", "error", "path",
+        f"a router or firewall answered {times(len(barred))} to {server} with ICMP unreachable "
+        f"(type/code {', '.join(f'{kind}/{code}' for kind, code in why)})",
+        "read the ICMP error's sender and code: it names who rejects and why",
+        icmp_type=why[0][0], icmp_code=why[0][1],
+    )]  # fmt: skip
+
+
+# ---------------------------------------------------------------- half-open, flooded
+
+
+def peak(starts: Mapping[int, int], held: int = HOLDS) -> int:
+    """Most that are held at once, if each is for so many seconds; starts: how many begin in which second."""
+    most = now = 0
+    ordered = sorted(starts)
+    gone = 0
+    for second in ordered:
+        now += starts[second]
+        while ordered[gone] <= second - held:
+            now -= starts[ordered[gone]]
+            gone += 1
+        most = max(most, now)
+    return most
+
+
+def _half_open(server: str, group: list[Facts], found: Collected) -> list[Finding]:
+    """Left half-way; one whose handshake was under way when the capture ended is not meant."""
+    half, more = [f for f in group if f.close == "half_open"], found.more(server, "half_open")
+    half = [f for f in half if f.end_ns - f.common["syn_ack_ns"] >= SOON_NS or more or len(half) >= FLOOD]
+    if not half:
+        return []
+    one = half[0].common
+    clients, connections, opened = found.census.service(one["server_addr"], one["server_port"], one["ip_version"])
+    seconds = Counter(f.common["start_ns"] // 1_000_000_000 for f in half)
+    seconds.update(found.half_open.get(server) or {})
+    span = max(max(seconds) - min(seconds), 1)
+    total = len(half) + more
+    sources = min(clients, connections - opened)
+    if total >= FLOOD and (sources > FEW_SOURCES or total / span >= FLOOD):
+        most = peak(seconds)
+        exact = min(f.common["start_ns"] for f in half), max(f.common["start_ns"] for f in half)
+        took = max((exact[1] - exact[0]) / 1e9, 0.001) if not more else span
+        limit = " or more" if found.census.beyond else ""
+        return [about(
+            half, "syn_flood", "error", "client",
+            f"{server} got {total:,} SYNs from {sources:,}{limit} addresses in {took:.1f} s ({total / took:,.0f} a "
+            f"second) and no handshake was completed: a SYN flood, up to {most:,} connections half-open at once"
+            + (f"; {times(opened, 'other')} did open meanwhile" if opened else "; no other opened"),
+            "spoofed clients: SYN cookies on the server, a filter upstream",
+            more=more, sources=sources, rate=total / took, half_open=most, opened=opened,
+        )]  # fmt: skip
+    repeated = sum(f.server["syn_retransmissions"] for f in half)
+    return [about(
+        half, "half_open", "warning", "client",
+        f"{times(total)} to {server} stayed half-open: the SYN-ACK "
+        + (f"was sent again {times(repeated, 'time')} and " if repeated else "") + "was never acknowledged",
+        "spoofed or dead clients, or the path back is broken: check routes and SYN cookies",
+        more=more, repetitions=repeated, sources=sources,
+    )]  # fmt: skip
+
+
+def _not_unicast(server: str, group: list[Facts]) -> list[Finding]:
+    """RFC 1122, 4.2.3.10: a SYN to a broadcast or multicast address must be discarded."""
+    try:
+        address = ip_address(host(server).strip("[]"))
+    except ValueError:
+        return []
+    if not (address.is_multicast or str(address) == "255.255.255.255"):
+        return []
+    return [about(
+        group, "not_unicast", "warning", "client",
+        f"{times(len(group))} went to {server}, which is no single host's address: TCP joins two hosts",
+        "a wrong address in the client's configuration",
+    )]  # fmt: skip

@@ -7,9 +7,19 @@ from typing import Any
 from tcpscope.diagnose.facts import Collected, about, times
 from tcpscope.diagnose.finding import Finding
 
+CUT_IN_HEADER = "cut_in_tcp"  # what the decoder calls a frame that ends inside the TCP header
 
-def recording(collected: Collected, files: list[dict[str, Any]], names: list[str]) -> list[Finding]:
-    """Duplicates, wrong checksums, one direction only, packets the capture missed, drops, damage."""
+
+def _damaged(side: dict[str, Any]) -> bool:
+    """Some of its checksums are wrong; where all are, they were left to the network card, or the file was edited."""
+    return bool(0 < side["bad_checksums"] < side["packets"])
+
+
+def recording(collected: Collected, files: list[dict[str, Any]], names: list[str], steps: int = 0) -> list[Finding]:
+    """Duplicates, wrong checksums, one direction only, packets the capture missed, drops, damage.
+
+    steps: times that the capture's clock went back.
+    """
     findings = []
     found = collected.facts
     for name, file in zip(names, files, strict=False):
@@ -25,6 +35,20 @@ def recording(collected: Collected, files: list[dict[str, Any]], names: list[str
                 "capture with a larger buffer, a smaller snaplen or a filter", "capture",
                 numbers={"packets": dropped},
             ))  # fmt: skip
+        cut = file.get("kinds", {}).get(CUT_IN_HEADER, 0)
+        if cut:
+            findings.append(Finding(
+                "cut_headers", "warning", f"{times(cut, 'packet')} of {name} end inside the TCP header: "
+                "nothing of them is known but the ports",
+                "capture with a larger snaplen: 128 bytes hold all headers", "capture", numbers={"packets": cut},
+            ))  # fmt: skip
+    if steps:
+        findings.append(Finding(
+            "clock_steps", "warning", f"the capture's clock went back {times(steps, 'time')} by more than a second: "
+            "durations across such a step are wrong",
+            "a clock that was set while capturing, or files in the wrong order: sort them (reordercap, mergecap)",
+            "capture", numbers={"steps": steps},
+        ))  # fmt: skip
     twice = [f for f in found if f.client["duplicate_captures"] or f.server["duplicate_captures"]]
     if twice:
         count = sum(f.client["duplicate_captures"] + f.server["duplicate_captures"] for f in twice)
@@ -34,9 +58,9 @@ def recording(collected: Collected, files: list[dict[str, Any]], names: list[str
             "a mirror port or `any` shows packets on their way in and out: capture on one interface",
             shown=["duplicate_capture"], packets=count,
         ))  # fmt: skip
-    wrong = [f for f in found if f.client["bad_checksums"] or f.server["bad_checksums"]]
+    wrong = [f for f in found if _damaged(f.client) or _damaged(f.server)]
     if wrong:
-        count = sum(f.client["bad_checksums"] + f.server["bad_checksums"] for f in wrong)
+        count = sum(side["bad_checksums"] for f in wrong for side in (f.client, f.server) if _damaged(side))
         findings.append(about(
             wrong, "checksums", "note", "capture",
             f"{times(count, 'packet')} of {times(len(wrong))} " + ("has" if count == 1 else "have")
@@ -44,7 +68,7 @@ def recording(collected: Collected, files: list[dict[str, Any]], names: list[str
             "damaged on the way (the receiver drops such packets), or rewritten after the capture: states may be off",
             shown=["bad_checksum"], packets=count,
         ))  # fmt: skip
-    single = [f for f in found if f.common["one_direction"] and f.close == "open"]
+    single = [f for f in found if f.common["one_direction"] and f.close not in ("unanswered", "unreachable")]
     if single:
         findings.append(about(
             single, "one_direction", "note", "capture",

@@ -71,7 +71,7 @@ def _server(server: str, group: list[Facts]) -> list[Finding]:
 def _pause(f: Facts) -> int:
     """From the handshake's end to the client's first data, where the client speaks first; 0: not so."""
     first = f.client["first_data_ns"]
-    opened = f.common["start_ns"] + f.common["initial_rtt_ns"]
+    opened = max(f.common["ack_ns"], f.common["start_ns"] + f.common["initial_rtt_ns"])
     if first < 0 or f.common["initial_rtt_ns"] < 0 or 0 <= f.server["first_data_ns"] < first:
         return 0
     return int(first - opened)

@@ -23,6 +23,7 @@ from tcpscope.replay.connection cimport (
     N_CAPTURED_TWICE, N_CHALLENGES, N_DELAYED, N_FAST, N_FIN, N_FULL, N_HOLES, N_NETWORK_TWICE, N_PIGGYBACKED,
     N_PROBE, N_RECOVERY, N_SPURIOUS, N_SYN, N_TIMEOUT, N_UPDATES, Connection, Side,
 )
+from tcpscope.replay.course cimport course_probe
 from tcpscope.replay.flight cimport Finding, Flight
 from tcpscope.replay.seq cimport within
 from tcpscope.replay.wireshark cimport (
@@ -172,6 +173,10 @@ cdef void count_annotations(Connection *c, const Segment *s, int d, uint64_t own
         return
     if own & (bit(A_RETRANSMISSION) | bit(A_KEEP_ALIVE) | bit(A_ZERO_WINDOW_PROBE)):
         side.unanswered += 1
+        if own & bit(A_KEEP_ALIVE):
+            course_probe(&c.course.probes[d], side.unanswered, s.time_ns - c.last_ns, s.time_ns - side.last_ns)
+        elif s.length and d == 0 and c.course.syn_ack_ns and not c.marks.spoke[1] and c.course.ignored < 255:
+            c.course.ignored += 1
     tally(side, own, A_FAST_RETRANSMISSION, N_FAST)
     tally(side, own, A_TIMEOUT_RETRANSMISSION, N_TIMEOUT)
     tally(side, own, A_TAIL_LOSS_PROBE, N_PROBE)

@@ -1,6 +1,7 @@
 """A flow: who it is between.  A connection: what every observer remembers of it."""
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
+from tcpscope.replay.course cimport Course
 from tcpscope.replay.evidence cimport Evidence
 from tcpscope.replay.flight cimport Flight
 from tcpscope.replay.marks cimport Marks
@@ -87,12 +88,13 @@ cdef struct Flow:                # what the table looks up
     uint32_t hash
     uint32_t outer
     uint32_t number
+    uint32_t reuse_gap_ms        # since the connection before
     uint16_t port[2]             # client, server
     uint8_t addr[2][16]
     uint8_t ip_version
     uint8_t n_saved
     uint8_t saved_room
-    uint8_t reused               # the four-tuple had a connection before
+    uint8_t reused               # the four-tuple had a connection before: course.REUSE_
     uint8_t lingering            # in the list of closed ones; an embryo: it may be closed
     uint8_t fins                 # of an embryo: 1 the client has sent a FIN, 2 the server
     uint8_t past_handshake       # of an embryo: not only SYNs and SYN-ACKs
@@ -134,4 +136,5 @@ cdef struct Connection:
     uint64_t reused_frame
     uint64_t reused_order
     Evidence evidence
+    Course course
     uint16_t file

@@ -7,13 +7,14 @@ share of every batch, with the clock of the whole, so that what comes out does n
 many there are.
 """
 from cpython.bytes cimport PyBytes_FromStringAndSize
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport qsort
 from libc.string cimport memcpy, memset
 
 from tcpscope.replay import layout
 from tcpscope.replay.announce cimport forget, touch
 from tcpscope.replay.connection cimport Connection, Flow
+from tcpscope.replay.course cimport REUSE_LATER
 from tcpscope.replay.embryo cimport embryo_free, embryo_may_begin, embryo_takes
 from tcpscope.replay.ending cimport end, overdue, release, remember_past, shed_body, unlink
 from tcpscope.replay.flight cimport Flight
@@ -28,6 +29,7 @@ from tcpscope.replay.limit cimport make_room
 from tcpscope.replay.marks cimport MARK_REUSE, marks_keep
 from tcpscope.replay.observe cimport observe, quote
 from tcpscope.replay.open cimport announce_due, show_open
+from tcpscope.replay.reuse cimport reuse_of
 from tcpscope.replay.roles cimport role_of_first
 from tcpscope.replay.rows cimport N_STATES, ConnectionRow, EventRow, EvidenceRow, PacketRow
 from tcpscope.replay.run cimport CLOSED_ONES, HALF_OPEN, IDLE, Replay
@@ -68,7 +70,7 @@ cdef inline bint stepped_back(const Replay *r, const Segment *s) noexcept nogil:
 
 # ---------------------------------------------------------------- flows and their connections
 
-cdef Flow *add_flow(Replay *r, const Segment *s, bint reused, uint64_t order) noexcept nogil:
+cdef Flow *add_flow(Replay *r, const Segment *s, uint8_t reused, uint64_t order) noexcept nogil:
     """A new flow from its first segment; NULL when memory runs out."""
     cdef Flow *f
     cdef int client = role_of_first(s)                 # 0: its sender
@@ -100,7 +102,8 @@ cdef int take(Replay *r, const Segment *s, uint64_t order) noexcept nogil:
     cdef Connection *c = NULL
     cdef Connection *older = NULL
     cdef int d = 0
-    cdef bint reused = False
+    cdef uint8_t reused = 0
+    cdef int64_t gap = 0
 
     r.segments += 1
     f = flows_find(&r.flows, s, &d)
@@ -117,6 +120,7 @@ cdef int take(Replay *r, const Segment *s, uint64_t order) noexcept nogil:
         c = f.body
         if wireshark_new_stream(&c.wireshark, s, d):
             c.reused_ns, c.reused_frame, c.reused_order = s.time_ns, s.frame, order
+            reused, gap = reuse_of(c, s, d), s.time_ns - c.last_ns
             if marks_keep(&c.marks, s, d, order, MARK_REUSE) < 0 or r.live and touch(r, f) < 0:
                 return -1
             if f.lingering:
@@ -126,12 +130,14 @@ cdef int take(Replay *r, const Segment *s, uint64_t order) noexcept nogil:
             else:
                 older = c
                 flows_unlink(&r.flows, f)
-            f, reused = NULL, True
+            f = NULL
     if f == NULL:
-        reused = reused or (s.flags & (SYN | ACK) == SYN and flows_known(&r.flows, s))
+        if reused == 0 and s.flags & (SYN | ACK) == SYN and flows_known(&r.flows, s):
+            reused = REUSE_LATER
         f = add_flow(r, s, reused, order)
         if f == NULL:
             return -1
+        f.reuse_gap_ms = <uint32_t>min(max(gap, 0) // 1_000_000, <int64_t>0xFFFFFFFF)
         d = role_of_first(s)
         if older == NULL and embryo_may_begin(s):
             return stay_embryo(r, f, s, d, order, stepped_back(r, s))

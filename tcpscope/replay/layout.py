@@ -25,6 +25,8 @@ CLOSE_KINDS = (
     "half_open",
     "unreachable",
 )
+FAST_OPEN = ("asked", "given", "used", "accepted", "refused")
+REUSE = ("later", "safe", "risky", "open")
 CLOSED_BY = {0: "client", 1: "server", 2: "both"}
 CAPTURE_POINTS = ("unknown", "client", "server", "middle")
 FLAGS = ("FIN", "SYN", "RST", "PSH", "ACK", "URG", "ECE", "CWR", "AE")
@@ -68,6 +70,19 @@ EVIDENCE_FIELDS = (
     ("frame", "Q"), ("time_ns", "q"), ("connection", "I"), ("file", "H"), ("annotation", "B"), ("side", "B"),
 )  # fmt: skip
 
+PAIR_FIELDS = (
+    ("client", "16s"), ("server", "16s"), ("port", "H"), ("version", "B"), ("used", "B"),
+    *((f"number_{at}", "I") for at in range(4)),
+    *((name, "q") for name in ("connections", "opened", "packets", "overhead", "bytes", "time_wait", "half_open",
+                               "unanswered", "refused", "idle", "idle_longest_ns", "first_ns", "last_ns")),
+    *((f"frame_{at}", "Q") for at in range(4)),
+)  # fmt: skip
+
+END_FIELDS = (
+    ("connections", "q"), ("second", "q"), ("server", "16s"), ("port", "H"), ("version", "B"), ("close_kind", "B"),
+    ("closed_by", "B"), ("used", "B"),
+)  # fmt: skip
+
 _DOUBLES = {"rtt_mean_ns", "rtt_std_ns", "throughput", "goodput"}
 SIDE_COLUMNS = (
     "packets", "data_packets", "bytes", "unique_bytes", "retransmissions", "retransmitted_bytes", "out_of_order",
@@ -82,7 +97,8 @@ SIDE_COLUMNS = (
     "delayed_acks", "piggybacked_acks", "nagle_stalls", "nagle_ns", "replies", "reply_mean_ns", "reply_max_ns", "reply_max_frame",
     "recovery_episodes", "timeout_episodes", "slow_start_exit_bytes", "challenge_acks", "urgent_packets", "bad_checksums",
     "offload_checksums", "offloaded_segments", "ecn_ce", "ecn_echo", "cwr", "first_data_ns", "last_data_ns",
-    "isn", "ttl", *(f"dwell_{state.lower()}_ns" for state in STATES),
+    "isn", "ttl", "last_ns", "syn_options", "after_fin_bytes", "keep_alive_rounds", "keep_alive_lost", "keep_alive_idle_ns",
+    "keep_alive_interval_ns", "heartbeats", "heartbeat_ns", *(f"dwell_{state.lower()}_ns" for state in STATES),
 )  # fmt: skip
 SIDE_FIELDS = tuple((name, "d" if name in _DOUBLES else "q") for name in SIDE_COLUMNS)
 
@@ -90,11 +106,16 @@ CONNECTION_FIELDS = (
     ("start_ns", "q"), ("end_ns", "q"), ("first_frame", "Q"), ("last_frame", "Q"), ("syn_rtt_ns", "q"),
     ("ack_rtt_ns", "q"), ("initial_rtt_ns", "q"), ("half_close_ns", "q"), ("half_close_bytes", "q"),
     ("time_wait_start_ns", "q"), ("time_wait_end_ns", "q"), ("refused_ns", "q"),
+    ("syn_ack_ns", "q"), ("ack_ns", "q"), ("pause_ns", "q"), ("pause_end_ns", "q"), ("reset_ns", "q"),
+    ("idle_end_ns", "q"), ("reset_frame", "Q"),
     *((f"{role}_{name}", code) for role in ROLES for name, code in SIDE_FIELDS),
-    ("client_addr", "16s"), ("server_addr", "16s"), ("connection", "I"), ("outer", "I"), ("client_port", "H"),
-    ("server_port", "H"), ("file", "H"), ("ip_version", "B"), ("client_state", "B"), ("server_state", "B"),
+    ("client_addr", "16s"), ("server_addr", "16s"), ("connection", "I"), ("outer", "I"), ("reset_bits", "I"),
+    ("reuse_gap_ms", "I"), ("client_port", "H"), ("server_port", "H"), ("file", "H"), ("first_flags", "H"),
+    ("ip_version", "B"), ("client_state", "B"), ("server_state", "B"),
     ("role_evidence", "B"), ("conn_state", "B"), ("completeness", "B"), ("close_kind", "B"), ("closed_by", "B"),
-    ("capture_point", "B"), ("time_wait_owner", "B"), ("reused", "B"), ("fast_open", "B"),
+    ("capture_point", "B"), ("time_wait_owner", "B"), ("reused", "B"), ("reuse", "B"),
+    ("first_side", "B"), ("pause_by", "B"), ("reset_ttl", "B"), ("reset_by", "B"), ("echoed", "B"), ("ignored", "B"),
+    ("fast_open_outcome", "B"), ("fast_open", "B"),
     ("simultaneous_open", "B"), ("one_direction", "B"), ("icmp_type", "B"), ("icmp_code", "B"),
     ("odd", "B"), ("service", "B"), ("tls_version", "B"), ("history", "48s"), ("server_name", "100s"),
     ("alpn", "28s"), ("client_hint", "120s"), ("server_hint", "120s"),
@@ -154,3 +175,5 @@ PACKET = Layout(PACKET_FIELDS)
 EVENT = Layout(EVENT_FIELDS)
 EVIDENCE = Layout(EVIDENCE_FIELDS)
 CONNECTION = Layout(CONNECTION_FIELDS)
+PAIR = Layout(PAIR_FIELDS)
+END = Layout(END_FIELDS)

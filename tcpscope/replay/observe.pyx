@@ -4,7 +4,7 @@
 Wireshark's rules, the flight of its sender and of its receiver, the traffic statistics, Zeek's
 history; and the marks from which the states are told when the connection ends or the capture does.
 """
-from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy, memset
 
 from tcpscope.replay.announce cimport touch
@@ -13,6 +13,12 @@ from tcpscope.replay.annotations cimport (
     A_DUPLICATE_CAPTURE, A_KEEP_ALIVE, A_NETWORK_DUPLICATE, A_OUT_OF_ORDER, A_RETRANSMISSION, A_ZERO_WINDOW_PROBE, bit,
 )
 from tcpscope.replay.connection cimport N_SPURIOUS, Connection
+from tcpscope.replay.course cimport (
+    BEAT_NS, Course, ECHOED_FIRST, ECHOED_LATER, FAST_OPEN_ACCEPTED, FAST_OPEN_ASKED, FAST_OPEN_GIVEN, FAST_OPEN_REFUSED,
+    FAST_OPEN_USED, PAUSE_NS, RESET_ACK, RESET_EXACT, RESET_IN_FLIGHT, RESET_NO_SOCKET, RESET_OPENING, RESET_OWN_FIN,
+    RESET_PEER_FIN, RESET_PROBED, RESET_PROMPTED, RESET_SPOKE, RESET_STRANGE_ID, RESET_UNDELIVERED, RESET_UNREAD,
+    course_beat, course_pause,
+)
 from tcpscope.replay.ending cimport end, linger
 from tcpscope.replay.evidence cimport NOTEWORTHY, evidence_keep
 from tcpscope.replay.flight cimport Finding, Flight, flight_acked, flight_copy, flight_sent
@@ -20,6 +26,7 @@ from tcpscope.replay.marks cimport MARK_BAD_SUM, MARK_EXACT, MARK_UNREACHABLE, m
 from tcpscope.replay.roles cimport role_of_first
 from tcpscope.replay.rows cimport PacketRow
 from tcpscope.replay.run cimport Replay
+from tcpscope.replay.seq cimport before
 from tcpscope.replay.services cimport said_keep
 from tcpscope.replay.settle cimport Patch
 from tcpscope.replay.store cimport more
@@ -27,14 +34,19 @@ from tcpscope.replay.traffic cimport traffic_observe, traffic_observe_copy
 from tcpscope.replay.turns cimport NOBODY_YET, turns_observe
 from tcpscope.replay.wireshark cimport WS_REUSED_PORTS, Marks as Shown, wireshark_observe, wireshark_start
 from tcpscope.replay.zeek cimport zeek_observe, zeek_start
-from tcpscope.wire.segment cimport ACK, FIN, OPT_FAST_OPEN, RST, SUM_BAD, SUM_GOOD, SYN, Segment
+from tcpscope.wire.segment cimport (
+    ACK, FIN, OPT_FAST_OPEN, OPT_TIMESTAMPS, RST, SUM_BAD, SUM_GOOD, SYN, Segment,
+)
 
 cdef enum:
     UNKNOWN = 11                     # states.State
     HANDED_DOWN = 8                  # segments of a new incarnation that are looked at for the old one's sake
+    KEEP_ALIVE = 1                   # Flight.last_kind
+    NEAR_ID = 1024                   # IP IDs of one counter lie nearer together
 
 cdef uint64_t LATE = bit(A_RETRANSMISSION) | bit(A_OUT_OF_ORDER)
 cdef uint64_t TWICE = bit(A_DUPLICATE_CAPTURE) | bit(A_NETWORK_DUPLICATE)
+cdef uint64_t BY_TIMER = bit(A_RETRANSMISSION) | bit(A_KEEP_ALIVE) | bit(A_ZERO_WINDOW_PROBE) | TWICE
 
 
 cdef void begin(Connection *c, const Segment *s) noexcept nogil:
@@ -45,6 +57,7 @@ cdef void begin(Connection *c, const Segment *s) noexcept nogil:
     c.from_start = s.flags & (SYN | ACK) == SYN
     c.icmp_type = 255
     c.turns.talker = NOBODY_YET
+    c.course.first_flags, c.course.first_side = s.flags, <uint8_t>client
     c.syn_ns[0] = c.syn_ns[1] = c.ack_ns = c.reused_ns = c.reset_ns = c.last_syn_ns = -1
     wireshark_start(&c.wireshark, s, client)
     zeek_start(&c.zeek, s)
@@ -54,6 +67,7 @@ cdef inline void handshake(Connection *c, const Segment *s, int d) noexcept nogi
     """Times and kind of the opening."""
     if s.flags & SYN:
         c.last_syn_ns = s.time_ns
+        offer(c, s, d)
         if s.flags & ACK:
             if c.syn_ns[1] < 0 and c.syn_ns[0] >= 0:
                 c.syn_rtt_ns = s.time_ns - c.syn_ns[0]
@@ -74,14 +88,70 @@ cdef bint closed(const Connection *c) noexcept nogil:
     return c.reset or c.fins == 3
 
 
+cdef void offer(Connection *c, const Segment *s, int d) noexcept nogil:
+    """A SYN or SYN-ACK: its options, Fast Open, and which SYN the server answers."""
+    cdef Course *course = &c.course
+    cdef bint with_cookie = s.options & OPT_FAST_OPEN and s.cookie_length
+    course.syn_options[d] |= s.options
+    if not s.flags & ACK:
+        if course.syn_ts == 0 and s.options & OPT_TIMESTAMPS:
+            course.syn_ts = s.ts_val
+        if s.options & OPT_FAST_OPEN and course.fast_open == 0:
+            course.fast_open = FAST_OPEN_USED if with_cookie and s.length else FAST_OPEN_ASKED
+        return
+    if course.syn_ack_ns:
+        return
+    course.syn_ack_ns = s.time_ns
+    if course.syn_ts and s.options & OPT_TIMESTAMPS:
+        course.echoed = ECHOED_FIRST if s.ts_ecr == course.syn_ts else ECHOED_LATER
+    if course.fast_open == FAST_OPEN_ASKED and with_cookie:
+        course.fast_open = FAST_OPEN_GIVEN
+    elif course.fast_open == FAST_OPEN_USED:
+        course.fast_open = FAST_OPEN_ACCEPTED if s.ack == c.flight[0].max else FAST_OPEN_REFUSED
+
+
+cdef void note_reset(Connection *c, const Segment *s, int d) noexcept nogil:
+    """The first RST of a connection: what it looks like, and what there was before it."""
+    cdef const Flight *mine = &c.flight[d]
+    cdef const Flight *theirs = &c.flight[1 - d]
+    cdef uint32_t bits = 0
+    cdef int32_t step
+    if s.flags & ACK:
+        bits |= RESET_ACK
+    elif s.seq == c.wireshark.side[1 - d].last_ack:
+        bits |= RESET_NO_SOCKET
+    if s.seq == mine.max or s.seq == mine.una:
+        bits |= RESET_EXACT
+    if mine.fin_sent:
+        bits |= RESET_OWN_FIN
+    if theirs.fin_sent:
+        bits |= RESET_PEER_FIN
+    if theirs.last_kind == KEEP_ALIVE:
+        bits |= RESET_PROBED
+    if c.side[1 - d].last_ns > c.side[d].last_ns:
+        bits |= RESET_PROMPTED
+    if c.ack_ns < 0:
+        bits |= RESET_OPENING
+    if c.turns.side[1 - d].data_ns > c.turns.side[d].data_ns:
+        bits |= RESET_UNREAD
+    if theirs.live and not (s.flags & ACK and not before(s.ack, theirs.max)):
+        bits |= RESET_UNDELIVERED
+    if mine.live:
+        bits |= RESET_IN_FLIGHT
+    if mine.ids == 1 and s.ip_id != 0 and s.ip_id <= 0xFFFF:
+        step = <int32_t><int16_t>(s.ip_id - mine.top_id)
+        if step < -NEAR_ID or step > NEAR_ID:
+            bits |= RESET_STRANGE_ID
+    c.reset, c.reset_ns, c.reset_by = True, s.time_ns, <uint8_t>d
+    c.course.reset_bits, c.course.reset_frame, c.course.reset_ttl = bits, s.frame, s.ttl
+
+
 cdef inline void closing(Replay *r, Connection *c, const Segment *s, int d) noexcept nogil:
     """Notice when both ends are done, so that the connection can be let go in time."""
     cdef Flight *mine = &c.flight[d]
     cdef Flight *theirs = &c.flight[1 - d]
-    if s.flags & RST:
-        c.reset = True
-        if c.reset_ns < 0:
-            c.reset_ns, c.reset_by = s.time_ns, <uint8_t>d
+    if c.reset and d == c.reset_by and not s.flags & (SYN | RST):
+        c.course.reset_bits |= RESET_SPOKE
     if s.flags & FIN and not c.fin_seen:
         c.first_fin = <uint8_t>d
         c.fin_seen = True
@@ -129,7 +199,7 @@ cdef int hand_down(Replay *r, Connection *c, const Segment *s, int d, uint64_t o
     if s.flags & SYN or s.length or (s.seq != mine.max and s.seq != mine.una):
         return 0
     if s.flags & RST and not old.reset:
-        old.reset, old.reset_ns, old.reset_by = True, s.time_ns, <uint8_t>side
+        note_reset(old, s, side)
     if marks_keep(&old.marks, s, side, order, mark_bits(old, s, side)) < 0:
         return -1
     return touch(r, old.flow) if r.live else 0
@@ -145,7 +215,7 @@ cdef int observe(Replay *r, Connection *c, const Segment *s, int d, uint64_t ord
     cdef uint64_t own, fresh_bits
     cdef Shown shown
     cdef Finding f
-    cdef int64_t reach
+    cdef int64_t reach, quiet
     cdef Patch *patch
 
     memset(&f, 0, sizeof(Finding))
@@ -178,9 +248,17 @@ cdef int observe(Replay *r, Connection *c, const Segment *s, int d, uint64_t ord
     own = annotate(c, s, d, copy, &shown, &f, stepped_back)
     count_annotations(c, s, d, own, shown.window)
     if s.length and not own & (TWICE | bit(A_KEEP_ALIVE) | bit(A_ZERO_WINDOW_PROBE)):
+        quiet = s.time_ns - c.turns.side[d].data_ns
+        if quiet >= BEAT_NS and c.turns.side[d].data_ns:
+            course_beat(&c.course.beats[d], quiet)
         turns_observe(&c.turns, d, s.time_ns, s.frame, not own & LATE)
     if s.hint and not damaged(c, s, d) and said_keep(&c.flow.saids, d, &r.hints[s.hint - 1], begins(c, s, d)) < 0:
         return -1
+    quiet = s.time_ns - c.last_ns
+    if quiet >= PAUSE_NS and not fresh and not own & BY_TIMER:
+        course_pause(&c.course, d, quiet, s.time_ns)
+    if s.flags & RST and not c.reset and not copy:
+        note_reset(c, s, d)
     c.last_ns, c.last_frame = s.time_ns, s.frame
     c.side[d].last_ns = s.time_ns
     closing(r, c, s, d)

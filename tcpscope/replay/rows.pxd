@@ -159,6 +159,15 @@ cdef struct SideRow:              # one direction: what that side sent
     int64_t last_data_ns
     int64_t isn                   # NONE: not seen
     int64_t ttl
+    int64_t last_ns               # its latest segment; NONE: it sent nothing
+    int64_t syn_options           # OPT_ bits of its SYN
+    int64_t after_fin_bytes       # payload sent after the peer's FIN
+    int64_t keep_alive_rounds
+    int64_t keep_alive_lost       # most probes in a row without an answer
+    int64_t keep_alive_idle_ns    # silence before the first of a round, the shortest; NONE: no round
+    int64_t keep_alive_interval_ns  # between unanswered probes; NONE: none
+    int64_t heartbeats            # most data in a row that came after about the same time
+    int64_t heartbeat_ns          # that time; NONE: nothing regular
     int64_t dwell_ns[N_STATES]    # time spent in each state
 
 cdef struct ConnectionRow:
@@ -174,14 +183,24 @@ cdef struct ConnectionRow:
     int64_t time_wait_start_ns
     int64_t time_wait_end_ns      # projected: start + 2 MSL
     int64_t refused_ns            # SYN to RST
+    int64_t syn_ack_ns            # first SYN-ACK; NONE: none
+    int64_t ack_ns                # first acknowledgment of a SYN-ACK
+    int64_t pause_ns              # latest silence of five seconds or more
+    int64_t pause_end_ns
+    int64_t reset_ns              # first RST
+    int64_t idle_end_ns           # since the last segment when the capture ended; NONE: it had ended before
+    uint64_t reset_frame          # 0: none
     SideRow side[2]               # client, server
     uint8_t client_addr[16]
     uint8_t server_addr[16]
     uint32_t connection
     uint32_t outer
+    uint32_t reset_bits           # course.RESET_
+    uint32_t reuse_gap_ms         # since the connection before on the four-tuple
     uint16_t client_port
     uint16_t server_port
     uint16_t file
+    uint16_t first_flags          # of the first segment
     uint8_t ip_version
     uint8_t client_state
     uint8_t server_state
@@ -193,6 +212,14 @@ cdef struct ConnectionRow:
     uint8_t capture_point         # index into layout.CAPTURE_POINTS
     uint8_t time_wait_owner       # 0 client, 1 server, 2 both, 255 nobody
     uint8_t reused                # the four-tuple had a connection before
+    uint8_t reuse                 # index into layout.REUSE; 255: none before
+    uint8_t first_side            # who sent the first segment: 0 client, 1 server
+    uint8_t pause_by              # who spoke after the pause
+    uint8_t reset_ttl
+    uint8_t reset_by              # 0 client, 1 server; 255: no RST
+    uint8_t echoed                # course.ECHOED_
+    uint8_t ignored
+    uint8_t fast_open_outcome     # index into layout.FAST_OPEN; 255: not used
     uint8_t fast_open
     uint8_t simultaneous_open
     uint8_t one_direction         # only one side was captured

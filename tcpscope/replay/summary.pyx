@@ -7,13 +7,18 @@ from tcpscope.replay.connection cimport (
     N_CAPTURED_TWICE, N_CHALLENGES, N_DELAYED, N_FAST, N_FIN, N_FULL, N_HOLES, N_NETWORK_TWICE, N_PIGGYBACKED,
     N_PROBE, N_RECOVERY, N_SPURIOUS, N_SYN, N_TIMEOUT, N_UPDATES, Connection, Side,
 )
+from tcpscope.replay.course cimport FAST_OPEN_REFUSED, RESET_OPENING, RESET_REPLACED, RESET_SPOKE, REUSE_RISKY
 from tcpscope.replay.lifecycle cimport (
     POINT_CLIENT, POINT_MIDDLE, POINT_SERVER, POINT_UNKNOWN, Life, Step, Surroundings, live,
 )
 from tcpscope.replay.rows cimport HISTORY_ROOM, NONE, ConnectionRow, SideRow
 from tcpscope.replay.services cimport said_row
-from tcpscope.replay.traffic cimport traffic_end, traffic_row
+from tcpscope.replay.traffic cimport BARE_SYN, Traffic, traffic_end, traffic_row
 from tcpscope.replay.zeek cimport zeek_conn_state, zeek_history
+from tcpscope.wire.segment cimport OPT_SACK_PERMITTED, OPT_TIMESTAMPS, OPT_WSCALE
+
+cdef enum:
+    ANSWERS = OPT_WSCALE | OPT_SACK_PERMITTED | OPT_TIMESTAMPS     # options of a SYN-ACK that answer the SYN's
 
 cdef enum:                       # states, as in states.State
     CLOSED = 0
@@ -46,6 +51,9 @@ cdef int64_t SLOW_NS = 200_000_000      # what a person may notice
 cdef enum:
     NOBODY = 255
     BOTH = 2
+    SEVERAL = 20                 # segments
+    DEFAULT_MSS = 536
+    BEATS = 3                    # pauses of about one length that make a heartbeat
     IN_VAIN = 3                  # repetitions without an answer that mean the peer is gone
 
 
@@ -114,6 +122,12 @@ cdef bint was_reset(const Life *life) noexcept nogil:
     return step_of(life, SENT_RST) != NULL or step_of(life, GOT_RST) != NULL
 
 
+cdef inline bint only_asked(const Traffic *client) noexcept nogil:
+    """It sent nothing but SYNs: who acknowledges has an answer, though it was not captured."""
+    return not (client.pure_acks or client.data_packets or client.fin_packets) or client.marks & BARE_SYN and (
+        client.pure_acks == 0 and client.syn_packets == client.data_packets)
+
+
 cdef uint8_t kind_of_end(const Connection *c, const Told *told) noexcept nogil:
     if c.fins == 3:
         return CLOSE_FIN
@@ -125,7 +139,7 @@ cdef uint8_t kind_of_end(const Connection *c, const Told *told) noexcept nogil:
         return CLOSE_RESET
     if c.syn_ns[0] >= 0 and c.syn_ns[1] < 0 and c.icmp_type != NOBODY:
         return CLOSE_UNREACHABLE
-    if c.syn_ns[0] >= 0 and c.syn_ns[1] < 0 and c.side[1].last_ns == 0:
+    if c.syn_ns[0] >= 0 and c.syn_ns[1] < 0 and c.side[1].last_ns == 0 and only_asked(&c.traffic[0]):
         return CLOSE_UNANSWERED
     if c.syn_ns[1] >= 0 and c.ack_ns < 0 and told.lives[1].state == SYN_RECEIVED:
         return CLOSE_HALF_OPEN
@@ -164,7 +178,7 @@ cdef void closing(const Connection *c, const Told *told, int64_t msl, Connection
     elif c.reset and row.close_kind != CLOSE_OPEN:
         row.closed_by = c.reset_by
     if row.close_kind == CLOSE_REFUSED:
-        row.refused_ns = c.reset_ns - c.syn_ns[0]
+        row.refused_ns = c.reset_ns - c.start_ns
 
 
 cdef void dwell(const Life *life, uint8_t initial, int64_t start, int64_t until, SideRow *row) noexcept nogil:
@@ -216,6 +230,17 @@ cdef void fill_side(const Connection *c, const Told *told, int d, int64_t now, S
     row.challenge_acks = side.counts[N_CHALLENGES]
     row.zero_window_spells = side.zero_spells
     row.zero_window_ns, row.longest_zero_window_ns = side.zero_ns, side.zero_longest_ns
+    row.last_ns = known(side.last_ns)
+    row.syn_options = c.course.syn_options[d]
+    row.after_fin_bytes = side.after_fin_bytes
+    row.keep_alive_rounds, row.keep_alive_lost = c.course.probes[d].rounds, c.course.probes[d].lost
+    if row.keep_alive_lost == 1 and side.unanswered == 0:
+        row.keep_alive_lost = 0         # it was answered
+    row.keep_alive_idle_ns = known(c.course.probes[d].idle_ns)
+    row.keep_alive_interval_ns = known(c.course.probes[d].interval_ns)
+    row.heartbeats, row.heartbeat_ns = c.course.beats[d].best, NONE
+    if row.heartbeats >= BEATS:
+        row.heartbeat_ns = <int64_t>c.course.beats[d].best_ms * 1_000_000
     if side.zero_since_ns:
         spell = c.last_ns - side.zero_since_ns
         row.zero_window_ns += spell
@@ -238,6 +263,18 @@ cdef bint is_late(const ConnectionRow *row) noexcept nogil:
             and row.side[0].first_data_ns - row.start_ns - row.initial_rtt_ns >= SLOW_NS)
 
 
+cdef inline bint stripped(const SideRow *client, const SideRow *server) noexcept nogil:
+    """The SYN-ACK has an option that only a SYN with it allows (RFC 7323, 2.2 and 3.2; RFC 2018, 2)."""
+    return (client.packets and server.packets and client.syn_packets and server.syn_packets
+            and server.syn_options & ~client.syn_options & ANSWERS)
+
+
+cdef inline bint kept_small(const SideRow *asked, const SideRow *sender) noexcept nogil:
+    """No MSS was announced, so the peer keeps to the default (RFC 9293, 3.7.1)."""
+    return (asked.syn_packets and asked.mss < 0 and sender.data_packets >= SEVERAL
+            and sender.max_segment <= DEFAULT_MSS)
+
+
 cdef uint8_t oddness(const ConnectionRow *row) noexcept nogil:
     """How much a connection deserves to be looked at: by its end, then by repetitions, time-outs, a closed window."""
     cdef const SideRow *c = &row.side[0]
@@ -247,9 +284,26 @@ cdef uint8_t oddness(const ConnectionRow *row) noexcept nogil:
     found += 5 * min(c.timeout_retransmissions + s.timeout_retransmissions, 10)
     found += min((c.zero_window_ns + s.zero_window_ns) // 200_000_000, 50)
     if found == 0 and (row.one_direction or row.initial_rtt_ns >= SLOW_NS or is_late(row) or is_odd(c) or is_odd(s)
-                       or row.client_state == CLOSE_WAIT or row.server_state == CLOSE_WAIT):
+                       or row.client_state == CLOSE_WAIT or row.server_state == CLOSE_WAIT
+                       or row.fast_open_outcome == FAST_OPEN_REFUSED - 1 or row.reuse == REUSE_RISKY - 1
+                       or stripped(c, s) or kept_small(c, s) or kept_small(s, c) or row.reset_bits & (RESET_SPOKE | RESET_OPENING) == RESET_SPOKE):
         found = 1
     return <uint8_t>found
+
+
+cdef void course(const Connection *c, int64_t now, ConnectionRow *row) noexcept nogil:
+    row.syn_ack_ns, row.ack_ns = known(c.course.syn_ack_ns), known(c.ack_ns)
+    row.pause_ns, row.pause_end_ns = known(c.course.pause_ns), known(c.course.pause_end_ns)
+    row.pause_by = c.course.pause_by
+    row.reset_ns, row.reset_frame, row.reset_bits = known(c.reset_ns), c.course.reset_frame, c.course.reset_bits
+    if c.reset and c.reused_ns >= 0:
+        row.reset_bits |= RESET_REPLACED
+    row.reset_by = c.reset_by if c.reset else NOBODY
+    row.reset_ttl, row.echoed, row.ignored = c.course.reset_ttl, c.course.echoed, c.course.ignored
+    row.first_flags, row.first_side = c.course.first_flags, c.course.first_side
+    row.fast_open_outcome = <uint8_t>(c.course.fast_open - 1)
+    row.reuse, row.reuse_gap_ms = <uint8_t>(c.flow.reused - 1), c.flow.reuse_gap_ms
+    row.idle_end_ns = NONE if c.reset or c.fins == 3 or c.reused_ns >= 0 else now - c.last_ns
 
 
 cdef void summarize(Connection *c, const Told *told, int64_t now, int64_t msl, ConnectionRow *row) noexcept nogil:
@@ -272,9 +326,10 @@ cdef void summarize(Connection *c, const Told *told, int64_t now, int64_t msl, C
     zeek_history(&c.zeek, row.history, HISTORY_ROOM)
     row.completeness = c.wireshark.completeness
     row.capture_point = told.point
-    row.reused, row.fast_open, row.simultaneous_open = c.flow.reused, c.fast_open, c.simultaneous
+    row.reused, row.fast_open, row.simultaneous_open = c.flow.reused != 0, c.fast_open, c.simultaneous
     row.one_direction = row.side[0].packets == 0 or row.side[1].packets == 0
     row.icmp_type, row.icmp_code = c.icmp_type, c.icmp_code
     closing(c, told, msl, row)
+    course(c, now, row)
     row.odd = oddness(row)
     said_row(&c.flow.saids, row)

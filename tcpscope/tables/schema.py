@@ -190,6 +190,15 @@ _SIDE_MEANINGS: dict[str, tuple[str, str]] = {
     "last_data": ("s", "time of the last payload"),
     "isn": ("", "initial sequence number"),
     "ttl": ("", "IP time to live of the first packet"),
+    "last": ("s", "time of this side's last packet, since the epoch"),
+    "syn_options": ("", "TCP options of its SYN"),
+    "after_fin_bytes": ("bytes", "payload sent after the peer's FIN"),
+    "keep_alive_rounds": ("", "times that it began to probe an idle peer"),
+    "keep_alive_lost": ("", "most keep-alive probes in a row without an answer"),
+    "keep_alive_idle": ("s", "silence before a first keep-alive probe, the shortest"),
+    "keep_alive_interval": ("s", "between keep-alive probes without an answer"),
+    "heartbeats": ("", "most data in a row that this side sent after about the same time of a second or more"),
+    "heartbeat": ("s", "that time, where there are three or more: an application's heartbeat"),
 }
 
 
@@ -203,6 +212,9 @@ def _side(role: str) -> list[Column]:
             columns.append(Column(f"{role}_{name}", "float", "s", f"time in {state}", Seconds(field)))
             continue
         unit, meaning = _SIDE_MEANINGS[name]
+        if name == "syn_options":
+            columns.append(Column(f"{role}_{name}", "list", unit, meaning, Bits(field, OPTIONS)))
+            continue
         if source.endswith("_ns"):
             columns.append(Column(f"{role}_{name}", "float", unit, meaning, Seconds(field)))
         elif code == "d":
@@ -241,13 +253,24 @@ CONNECTIONS = (
     Column("ack_rtt", "float", "s", "SYN-ACK to ACK: capture point to client and back", Seconds("ack_rtt_ns")),
     Column("initial_rtt", "float", "s", "SYN to the handshake's ACK", Seconds("initial_rtt_ns")),
     Column("refused_after", "float", "s", "SYN to the RST that refused it", Seconds("refused_ns")),
+    Column("pause", "float", "s", "latest silence of both sides of 5 s or more", Seconds("pause_ns")),
+    Column("pause_end", "float", "s", "when it ended, since the epoch", Seconds("pause_end_ns")),
+    Column("idle_end", "float", "s", "silence when the capture ended, of a connection that had not", Seconds("idle_end_ns")),
+    Column("reset", "float", "s", "first RST, since the epoch", Seconds("reset_ns")),
+    Column("reset_by", "str", "", "who sent it", Word("reset_by", SIDES)),
+    Column("reset_frame", "int", "", "its frame", Nonzero("reset_frame")),
     Column("half_close", "float", "s", "one side closed, the other still open", Seconds("half_close_ns")),
     Column("half_close_bytes", "int", "bytes", "payload sent in that time", Known("half_close_bytes")),
     Column("time_wait_owner", "str", "", "who rests in TIME_WAIT", Word("time_wait_owner", SIDES)),
     Column("time_wait_start", "float", "s", "since the epoch", Seconds("time_wait_start_ns")),
     Column("time_wait_end", "float", "s", "projected: 2 MSL later", Seconds("time_wait_end_ns")),
     Column("reused", "bool", "", "the four-tuple had a connection before", Truth("reused")),
+    Column("reuse", "str", "", "of what: later: of one that was over; safe: in TIME_WAIT, with a higher number or later time stamp "
+           "(RFC 1122, 4.2.2.13); risky: with neither; open: of one that was not closed", Word("reuse", layout.REUSE)),
     Column("fast_open", "bool", "", "data in the SYN (RFC 7413)", Truth("fast_open")),
+    Column("fast_open_outcome", "str", "", "what became of it: cookie asked, given, or used; data accepted or refused",
+           Word("fast_open_outcome", layout.FAST_OPEN)),
+    Column("first_flags", "str", "", "flags of the first packet", Joined("first_flags", layout.FLAGS)),
     Column("simultaneous_open", "bool", "", "both sides sent SYN", Truth("simultaneous_open")),
     Column("one_direction", "bool", "", "only one side's packets were captured", Truth("one_direction")),
     Column("icmp", "str", "", "type/code of an ICMP error about it", Slashed("icmp_type", "icmp_code")),

@@ -12,7 +12,7 @@ from tests import findings
 
 ROOT = Path(__file__).parents[2]
 CODE = "\n".join(path.read_text() for path in (ROOT / "tcpscope/diagnose").glob("*.py"))
-EMITTED = set(re.findall(r'(?:about\(|Finding\()\s*(?:[\w.]+, )?"(\w+)"', CODE)) | {"syn_flood", "half_open"}
+EMITTED = set(re.findall(r'(?:about\(|[Ff]inding\()\s*(?:[\w.]+, )?"(\w+)"', CODE))
 
 
 def test_what_is_found_is_explained():
@@ -42,5 +42,8 @@ def test_doubts_follow_the_capture():
                             (("retransmissions", 1), ("timeouts", 2), ("refused", 1)))  # fmt: skip
     doubt([loss, other, refused, Finding("missed", "note", "", "", "capture", [1])])
     assert [f.confidence for f in (loss, other, refused)] == ["likely", "certain", "certain"]
+    reset = Finding("reset", "warning", "", "", "path", [7])
+    doubt([reset], {7})
+    assert reset.confidence == "likely"
     doubt([loss, other, refused, Finding("dropped", "warning", "", "", "capture")])
     assert [f.confidence for f in (loss, other, refused)] == ["likely", "likely", "certain"] and len(loss.doubts) == 2

@@ -22,14 +22,60 @@ PROVOKED = {
     "spurious_retransmission.pcap": "spurious",
     "zero_window.pcap": "zero_window",
     "nagle_delayed_ack.pcap": "nagle",
-    "reset_unread_data.pcap": "reset",
+    "reset_unread_data.pcap": "reset_unread",
+    "reset_linger.pcap": "reset_abort",
+    "data_after_close.pcap": "reset_after_close",
+    "half_open_crash.pcap": "reset_half_open",
+    "crash_and_reconnect.pcap": "reset_half_open",
     "keep_alive_train.pcap": "vanished",
+    "keep_alive_dead_peer.pcap": "vanished",
+    "keep_alive_rebooted_peer.pcap": "peer_rebooted",
+    "peer_vanished.pcap": "vanished",
+    "idle_reset.pcap": "idle_timeout",
+    "syn_ack_lost.pcap": "syn_ack_lost",
+    "handshake_ack_lost.pcap": "handshake_ack_lost",
+    "short_connections.pcap": "short_connections",
+    "backlog_overflow.pcap": "backlog_overflow",
+    "fast_open_refused.pcap": "fast_open_refused",
+    "connect_abandoned.pcap": "handshake_reset",
+    "options_rewritten.pcap": "options_stripped",
+    "port_scan.pcap": "port_scan",
+    "host_scan.pcap": "host_scan",
+    "network_down.pcap": "unanswered",
+    "service_down.pcap": "refused",
+    "rst_injected.pcap": "reset_injected",
+    "reset_at_close.pcap": "reset_at_close",
+    "port_reuse_risky.pcap": "port_reuse",
+    "idle_dropped.pcap": "idle_timeout",
     "span_duplicates.pcap": "duplicates",
     "bad_checksum.pcap": "checksums",
 }
+NEARLY = {  # what looks like the finding, and is not
+    "deferred_accept.pcap": "backlog_overflow",
+    "handshake_ack_lost.pcap": "backlog_overflow",
+    "service_down.pcap": "port_scan",
+    "network_down.pcap": "host_scan",
+    "syn_unanswered.pcap": "syn_lost",
+    "syn_lost.pcap": "syn_ack_lost",
+    "syn_ack_lost.pcap": "syn_lost",
+    "fast_open.pcap": "fast_open_refused",
+    "loss_without_sack.pcap": "options_stripped",
+    "syn_flood.pcap": "half_open",
+    "reset_linger.pcap": "reset_unread",
+    "reset_unread_data.pcap": "reset_abort",
+    "half_open_crash.pcap": "reset_injected",
+    "data_after_close.pcap": "reset_half_open",
+    "keep_alive_dead_peer.pcap": "reset_abort",
+    "keep_alive_rebooted_peer.pcap": "reset_half_open",
+    "peer_vanished.pcap": "idle_timeout",
+    "idle_dropped.pcap": "vanished",
+    "time_wait_reuse.pcap": "port_reuse",
+    "refused.pcap": "handshake_reset",
+}
 QUIET = ["normal.pcap", "ipv6.pcapng", "server_closes_first.pcap", "three_segment_close.pcap", "close_wait.pcap",
          "simultaneous_close.pcap", "simultaneous_open.pcap", "sliding_window.pcap", "keep_alive.pcap",
-         "half_close.pcap", "conversation.pcap", "fast_open.pcap"]  # fmt: skip
+         "half_close.pcap", "conversation.pcap", "fast_open.pcap", "time_wait_reuse.pcap",
+         "mid_stream.pcap", "idle_survived.pcap"]  # fmt: skip
 
 
 @pytest.mark.parametrize(("name", "id"), PROVOKED.items())
@@ -40,6 +86,17 @@ def test_it_is_found(name, id):
     finding = found[id]
     assert finding.count >= 1 and finding.frames and finding.connections
     assert finding.text and finding.advice and finding.severity in ("error", "warning", "note")
+
+
+@pytest.mark.parametrize(("name", "id"), NEARLY.items())
+def test_what_is_nearly_so_is_not_found(name, id):
+    assert id not in [finding.id for finding in tcpscope.read(SAMPLES / name).findings]
+
+
+def test_an_episode_is_one_finding():
+    """Repetitions and time-outs are part of it."""
+    for name in ("peer_vanished.pcap", "idle_dropped.pcap", "port_scan.pcap", "network_down.pcap", "syn_lost.pcap"):
+        assert len(tcpscope.read(SAMPLES / name).findings) == 1, name
 
 
 @pytest.mark.parametrize("name", QUIET)

@@ -242,3 +242,43 @@ def two_interfaces() -> bytes:
         head = struct.pack("<IIIII", number, stamp >> 32, stamp & 0xFFFFFFFF, len(frame), len(frame))
         out += block(6, head + frame)
     return out
+
+
+@built()
+def host_scan() -> bytes:
+    """One port of thirty hosts, each tried once within a second; none answers."""
+    frames: Frames = []
+    for number in range(30):
+        flow = Script("10.2.0.1", f"10.2.3.{number + 1}", sport=40000 + number)
+        flow.now = number * 30_000
+        flow.say("client", SYN, options=MSS_1460)
+        frames += flow.frames
+    return pcap(sorted(frames))
+
+
+@built()
+def network_down() -> bytes:
+    """A client that means to connect to twenty hosts, and repeats each SYN after 1 and 3 s: no scan."""
+    frames: Frames = []
+    for number in range(20):
+        flow = Script("10.2.0.1", f"10.2.3.{number + 1}", sport=40000 + number)
+        flow.now = number * 50_000
+        for gap in (0, 1, 2):
+            flow.say("client", SYN, after=gap * SECOND, seq=1000, options=MSS_1460)
+        frames += flow.frames
+    return pcap(sorted(frames))
+
+
+@built()
+def port_reuse_risky() -> bytes:
+    """The server rests in TIME_WAIT; a SYN with a lower number and no time stamp takes the port again: ignored."""
+    flow = Script()
+    flow.open()
+    flow.talk()
+    flow.say("server", FIN | ACK, after=50_000)
+    flow.say("client", ACK)
+    flow.say("client", FIN | ACK)
+    flow.say("server", ACK)
+    for gap in (2, 1, 2):
+        flow.say("client", SYN, after=gap * SECOND, seq=500, options=MSS_1460)
+    return pcap(flow.frames)

@@ -184,3 +184,15 @@ def short_connections(lab: Lab) -> None:
         client = lab.connect(80, 40000 + number)
         server, _ = listener.accept()
         exchange(client, server)
+
+
+@kernel()
+def reset_at_close(lab: Lab) -> None:
+    """The server closes, the client aborts instead of closing as well; nothing is under way."""
+    client, server = lab.pair()
+    ask(client, server)
+    server.close()
+    time.sleep(0.1)
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    client.close()
+    time.sleep(0.05)

@@ -218,3 +218,22 @@ def crash(end: socket.socket) -> None:
     """The socket vanishes without a packet, as with the machine that held it (closed in repair mode)."""
     end.setsockopt(socket.IPPROTO_TCP, TCP_REPAIR, 1)
     end.close()
+
+
+def checksummed(frame: bytearray) -> bytes:
+    """An IPv4 frame with the right IP and TCP checksums, after a change of its bytes."""
+    at = 14 + (frame[14] & 15) * 4
+    end = 14 + int.from_bytes(frame[16:18], "big")
+    frame[24:26] = frame[at + 16 : at + 18] = b"\0\0"
+    frame[24:26] = _sum(frame[14:at]).to_bytes(2, "big")
+    pseudo = frame[26:34] + struct.pack(">HH", 6, end - at)
+    frame[at + 16 : at + 18] = _sum(pseudo + frame[at:end]).to_bytes(2, "big")
+    return bytes(frame)
+
+
+def _sum(data: bytes | bytearray) -> int:
+    """RFC 1071."""
+    total = sum(struct.unpack(f">{(len(data) + 1) // 2}H", bytes(data) + b"\0" * (len(data) % 2)))
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return total ^ 0xFFFF

@@ -18,7 +18,7 @@ from tcpscope.replay.layout import ANNOTATIONS, CLOSE_KINDS, CLOSED_BY, CONNECTI
 from tcpscope.wire.batch import SegmentBatch
 from tcpscope.wire.merge import MergedReader
 
-from . import built, closing, flow, loss, opening, timers, variety  # noqa: F401  (each adds its samples)
+from . import built, closing, flow, loss, middlebox, opening, timers, variety  # noqa: F401  (each adds its samples)
 from .scenario import FOLDER, SAMPLES
 
 ROWS = {
@@ -75,9 +75,12 @@ def replay(path: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
 
 
 def each(cell: str, count: int) -> list[str]:
-    """A cell's text for each connection: `a; b` or `20 × a`."""
-    many = re.fullmatch(r"(\d+) × (.*)", cell)
-    return [many[2]] * int(many[1]) if many else (cell.split("; ") if count > 1 else [cell])
+    """A cell's text for each connection: `a; b`, `20 × a`, `19 × a; b`."""
+    found: list[str] = []
+    for part in cell.split("; ") if count > 1 else [cell]:
+        many = re.fullmatch(r"(\d+) × (.*)", part)
+        found += [many[2]] * int(many[1]) if many else [part]
+    return found
 
 
 def frames(text: str) -> set[int]:

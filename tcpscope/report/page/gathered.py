@@ -89,7 +89,7 @@ def gather(found: Sources, wanted: Wanted | None = None, progress: Progress | No
     for ended in chunks:
         keeper.take(ended)
     check_usable(result)
-    told = findings(keeper.odd, result.files, result.names)
+    told = findings(keeper.odd, result.files, result.names, result.counters.get("clock_steps", 0))
     return Gathered(
         found, wanted, result, told, {it.number: it for it in keeper.odd.facts}, keeper.listed, keeper.all(),
         keeper.records, {n: b"".join(parts) for n, parts in keeper.events.items()}, keeper.every_event(), spools,

@@ -1,0 +1,32 @@
+"""One episode is one finding: what a stronger finding explains is not told again."""
+
+from __future__ import annotations
+
+from tcpscope.diagnose.finding import Finding
+
+_REPEATED = ("timeouts", "retransmissions", "spurious")
+
+# A finding, and those that it explains where they are about the same connections.
+EXPLAINS: dict[str, tuple[str, ...]] = {
+    "vanished": _REPEATED,
+    "idle_timeout": (*_REPEATED, "slow_server"),
+    "backlog_overflow": (*_REPEATED, "slow_server", "slow_handshake", "reset_unread", "reset_abort", "half_open"),
+    "syn_lost": ("spurious",),
+    "syn_ack_lost": ("spurious",),
+    "handshake_ack_lost": ("spurious",),
+    "not_unicast": ("unanswered",),
+    "port_reuse": ("unanswered", "half_open"),
+    "reset_injected": ("reset_half_open",),
+}
+
+
+def episodes(findings: list[Finding]) -> list[Finding]:
+    """Those that no other explains; a finding whose connections are not all named stays."""
+    covered: dict[str, set[int]] = {}
+    for f in findings:
+        for id in EXPLAINS.get(f.id, ()):
+            covered.setdefault(id, set()).update(f.connections)
+    return [
+        f for f in findings
+        if f.id not in covered or f.count > len(f.connections) or not set(f.connections) <= covered[f.id]
+    ]  # fmt: skip

@@ -1,0 +1,275 @@
+"""Why a connection was reset, told from what the RST looks like and from what there was before it.
+
+RFC 9293, 3.5.2 (who sends a RST), 3.10.7 (what answers what), 3.6 (close with unread data), RFC 5961 (challenge ACKs).
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable
+
+from tcpscope.diagnose.facts import Collected, Facts, about, by_server, times
+from tcpscope.diagnose.finding import Finding
+from tcpscope.diagnose.schedules import probing
+
+# course.RESET_
+ACK, EXACT, NO_SOCKET, OWN_FIN, PEER_FIN, PROBED = 0x001, 0x002, 0x004, 0x008, 0x010, 0x020
+PROMPTED, OPENING, UNREAD, UNDELIVERED, IN_FLIGHT, SPOKE = 0x040, 0x080, 0x100, 0x200, 0x400, 0x800
+STRANGE_ID, REPLACED = 0x1000, 0x2000
+
+IDLE_NS = 10_000_000_000  # a silence after which a box on the path may have forgotten the connection
+AT_ONCE_NS = 3_000_000_000  # ... and the RST is what came of speaking again
+FAREWELL = 100  # bytes after a close that are no more than a good-bye (TLS close_notify)
+HOPS = 2  # routers more or less: another host
+STARTS = (32, 64, 128, 255)  # TTLs that hosts begin with
+
+Told = Callable[[str, str, list[Facts], int], list[Finding]]
+
+
+def hops(ttl: int) -> int:
+    """How many routers a packet with this TTL has passed, if its host began with a usual one."""
+    return next(start for start in STARTS if ttl <= start) - ttl
+
+
+def _other(side: str) -> str:
+    return "server" if side == "client" else "client"
+
+
+def elsewhere(f: Facts) -> bool:
+    """The RST came from another distance than its sender's first packet."""
+    usual = f.side(f.reset_by or "client")["ttl"]
+    return usual > 0 and abs(hops(f.common["reset_ttl"]) - hops(usual)) >= HOPS
+
+
+def idle_before(f: Facts) -> float:
+    """Seconds of silence after which the first word, or the RST itself, ended the connection; 0: it was not so."""
+    c = f.common
+    if c["pause_ns"] < IDLE_NS or not 0 <= c["reset_ns"] - c["pause_end_ns"] <= AT_ONCE_NS:
+        return 0.0
+    if c["reset_bits"] & (OWN_FIN | PEER_FIN) or (c["pause_end_ns"] == c["reset_ns"] and f.reset_by == "client"):
+        return 0.0  # a client that has enough of waiting
+    return float(c["pause_ns"]) / 1e9
+
+
+def gave_up(f: Facts) -> bool:
+    """The RST is the end of a round of keep-alive probes that nobody answered."""
+    by = f.reset_by
+    if f.close != "reset" or by is None or f.common["reset_bits"] & PROMPTED:
+        return False
+    return bool(f.side(by)["keep_alive_lost"] > 0 and f.side(_other(by))["last_ns"] < f.side(by)["last_ns"])
+
+
+def kind_of(f: Facts) -> str:
+    """Which finding the RST of this connection is; "": none worth a word."""
+    bits, by = f.common["reset_bits"], f.reset_by
+    if by is None:
+        return ""
+    if f.close not in ("reset", "fin", "half_closed", "open"):
+        return ""
+    if bits & SPOKE and bits & EXACT and not bits & (OPENING | OWN_FIN | NO_SOCKET):
+        return "reset_injected"
+    if f.close != "reset" or gave_up(f):
+        return ""
+    if bits & OPENING and f.common["syn_ack_ns"] > 0 and by == "client":
+        return "handshake_reset"
+    if elsewhere(f) and not bits & OPENING:
+        return "reset_injected"
+    if bits & PROBED:
+        return "peer_rebooted"
+    if idle_before(f):
+        return "idle_timeout"
+    if bits & OWN_FIN and f.side(_other(by))["after_fin_bytes"]:
+        return "reset_after_close"
+    if bits & OWN_FIN:
+        return "" if bits & (PROMPTED | PEER_FIN) else "reset_abort"
+    if bits & NO_SOCKET and bits & PROMPTED and (not bits & PEER_FIN or bits & UNDELIVERED):
+        return "reset_half_open"
+    if bits & PEER_FIN and not bits & (UNDELIVERED | IN_FLIGHT):
+        return "reset_at_close"
+    if bits & ACK and bits & EXACT:
+        if bits & (UNDELIVERED | IN_FLIGHT) or (bits & UNREAD and by == "server"):
+            return "reset_unread"
+        return "reset_abort"
+    return "reset"
+
+
+def resets(found: Collected) -> list[Finding]:
+    """Connections that a RST ended, by service, by why, and by who sent it."""
+    findings = []
+    for server, group in by_server(found.facts).items():
+        kinds: dict[tuple[str, str], list[Facts]] = defaultdict(list)
+        for f in group:
+            if kind := kind_of(f):
+                kinds[kind, f.reset_by or ""].append(f)
+        beyond = {side: found.more(server, "reset", side) for side in ("client", "server")}
+        for (kind, side), members in kinds.items():
+            more = beyond.pop(side, 0) if kind == "reset" or all(it[1] != side for it in list(kinds)[1:]) else 0
+            findings += _TOLD[kind](server, side, members, more)
+    return findings
+
+
+def _frames(group: list[Facts]) -> list[int]:
+    """The RSTs themselves."""
+    return [f.common["reset_frame"] for f in group[:20]]
+
+
+def _finding(group: list[Facts], id: str, severity: str, side: str, text: str, advice: str, more: int = 0,
+             **numbers: float) -> Finding:  # fmt: skip
+    finding = about(group, id, severity, side, text, advice, more=more)
+    finding.frames, finding.numbers = _frames(group), numbers
+    return finding
+
+
+def _plain(server: str, side: str, group: list[Facts], more: int) -> list[Finding]:
+    return [_finding(
+        group, "reset", "warning", side, f"the {side} reset {times(len(group) + more)} with {server}",
+        f"an abort, data that came after its close, or a socket it no longer has: see the {side}'s program",
+        more=more,
+    )]  # fmt: skip
+
+
+def _injected(server: str, side: str, group: list[Facts], more: int) -> list[Finding]:
+    went_on = [f for f in group if f.common["reset_bits"] & SPOKE]
+    far = [f for f in group if elsewhere(f)]
+    strange = sum(bool(f.common["reset_bits"] & STRANGE_ID) for f in group)
+    signs = []
+    if went_on:
+        signs.append(f"the {side} itself went on talking in {len(went_on):,}")
+    if far:
+        one = far[0]
+        signs.append(f"its TTL is {one.common['reset_ttl']}, not the {side}'s {one.side(side)['ttl']}")
+    if strange:
+        signs.append(f"its IP ID does not continue the {side}'s")
+    finding = _finding(
+        group, "reset_injected", "warning", "path",
+        f"a RST in the {side}'s name ended {times(len(group))} with {server}, but was likely sent by something else: "
+        + "; ".join(signs),
+        "a firewall, load balancer or intrusion filter on the path resets connections: ask who runs it",
+        more, went_on=len(went_on), other_ttl=len(far),
+    )  # fmt: skip
+    if not went_on:
+        finding.doubt("a host may send its RST with another TTL than its data")
+    elif not far:
+        finding.doubt("from the same distance: a socket of the host itself, or a device beside it")
+    return [finding]
+
+
+def _handshake(server: str, side: str, group: list[Facts], more: int) -> list[Finding]:
+    late = sum(f.common["syn_rtt_ns"] >= 1_000_000_000 for f in group)
+    return [_finding(
+        group, "handshake_reset", "note", "client",
+        f"the client answered the SYN-ACK of {times(len(group))} to {server} with RST: it no longer wanted it"
+        + (f" ({late:,} had waited a second or more)" if late else ""),
+        "a half-open scan, a program that gave up before the answer came, or a health check that only knocks",
+        more, late=late,
+    )]  # fmt: skip
+
+
+def _rebooted(server: str, side: str, group: list[Facts], more: int) -> list[Finding]:
+    probes = group[0].side(_other(side))
+    idle = probes["keep_alive_idle_ns"] / 1e9
+    profile = probing(idle, probes["keep_alive_interval_ns"] / 1e9, probes["keep_alive_rounds"])
+    return [_finding(
+        group, "peer_rebooted", "error", side,
+        f"the {side} no longer knew {times(len(group))} with {server}: it answered a keep-alive probe, sent after "
+        f"{idle:,.0f} s of silence" + (f" ({profile})" if profile else "") + ", with RST",
+        f"the {side}'s machine or program was restarted, or something on the path forgot the connection",
+        more, idle=idle,
+    )]  # fmt: skip
+
+
+def _idle(server: str, side: str, group: list[Facts], more: int) -> list[Finding]:
+    seconds = sorted(map(idle_before, group))
+    least, most = seconds[0], seconds[-1]
+    span = f"{least:,.0f} s" if most - least < 1 else f"{least:,.0f} to {most:,.0f} s"
+    unasked = sum(not f.common["reset_bits"] & PROMPTED or f.common["pause_end_ns"] == f.common["reset_ns"]
+                  for f in group)  # fmt: skip
+    finding = _finding(
+        group, "idle_timeout", "warning", "path",
+        f"{times(len(group))} with {server} stood idle for {span} and then met RST from the {side}'s side"
+        + ("" if unasked else " at the first word"),
+        f"a load balancer, NAT or firewall (or the {side}) forgets idle connections after {least:,.0f} s or less: "
+        "send keep-alives more often than that, or close idle connections sooner",
+        more, idle=least, longest=most,
+    )  # fmt: skip
+    if not any(elsewhere(f) for f in group):
+        finding.doubt(f"the {side} itself may have such a limit, or have been restarted meanwhile")
+    return [finding]
+
+
+def _after_close(server: str, side: str, group: list[Facts], more: int) -> list[Finding]:
+    peer = _other(side)
+    late = max(f.side(peer)["after_fin_bytes"] for f in group)
+    return [_finding(
+        group, "reset_after_close", "warning" if late > FAREWELL else "note", side,
+        f"the {side} had closed {times(len(group) + more)} with {server} when up to {late:,} bytes more came from the "
+        f"{peer}: it answered with RST",
+        f"the {side} closed before it had read to the end, or the {peer} wrote to a connection that was closed to it",
+        more, bytes=late,
+    )]  # fmt: skip
+
+
+def _at_close(server: str, side: str, group: list[Facts], more: int) -> list[Finding]:
+    return [_finding(
+        group, "reset_at_close", "note", side,
+        f"the {side} answered the close of {times(len(group) + more)} with {server} by RST instead of FIN; "
+        "nothing was under way",
+        f"the {side}'s program aborts (SO_LINGER 0) where it could close: harmless, but its TIME_WAIT is skipped",
+        more,
+    )]  # fmt: skip
+
+
+def _half_open(server: str, side: str, group: list[Facts], more: int) -> list[Finding]:
+    peer = _other(side)
+    anew = [f for f in group if f.common["reset_bits"] & REPLACED]
+    if len(anew) == len(group):
+        text = (f"the {side} no longer knew {times(len(group))} with {server} and opened the same ports again: the "
+                f"{peer}'s challenge ACK met RST, which ended what it still held")  # fmt: skip
+    else:
+        text = (f"the {side} no longer knew {times(len(group) + more)} with {server}: the {peer} went on talking and "
+                "met RST (a half-open connection)")  # fmt: skip
+    finding = _finding(
+        group, "reset_half_open", "warning", side, text,
+        f"the {side}'s machine or program was restarted or killed without a word, or something on the path forgot the "
+        "connection",
+        more, reopened=len(anew),
+    )  # fmt: skip
+    if not anew:
+        finding.doubt("a program that closes with data on its way leaves the same trace")
+    return [finding]
+
+
+def _unread(server: str, side: str, group: list[Facts], more: int) -> list[Finding]:
+    peer = _other(side)
+    lost = sum(bool(f.common["reset_bits"] & (UNDELIVERED | IN_FLIGHT)) for f in group)
+    text = f"the {side} aborted {times(len(group) + more)} with {server}"
+    shut = sum(f.side(side)["zero_window_ns"] > 0 for f in group)
+    if shut:
+        text += f" with data unread: its window was closed in {shut:,}"
+    else:
+        text += f" while data was under way ({lost:,})" if lost else f" with the {peer}'s last request unanswered"
+    finding = _finding(
+        group, "reset_unread", "warning", side, text,
+        f"the program on the {side} closed without reading what had come, or was killed: see its log",
+        more, lost=lost,
+    )  # fmt: skip
+    finding.doubt("SO_LINGER 0 looks the same as a close with data unread")
+    return [finding]
+
+
+def _abort(server: str, side: str, group: list[Facts], more: int) -> list[Finding]:
+    finding = _finding(
+        group, "reset_abort", "note", side,
+        f"the {side} ended {times(len(group) + more)} with {server} by RST instead of FIN; all data was acknowledged",
+        "SO_LINGER 0, or a program that ended with its last answer unread: harmless unless the peer expects more",
+        more,
+    )  # fmt: skip
+    finding.doubt("whether something was left unread cannot be seen")
+    return [finding]
+
+
+_TOLD: dict[str, Told] = {
+    "reset": _plain, "reset_injected": _injected, "handshake_reset": _handshake, "peer_rebooted": _rebooted,
+    "idle_timeout": _idle, "reset_after_close": _after_close, "reset_at_close": _at_close,
+    "reset_half_open": _half_open, "reset_unread": _unread, "reset_abort": _abort,
+}  # fmt: skip

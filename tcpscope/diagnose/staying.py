@@ -1,0 +1,179 @@
+"""Connections that stay: peers that fell silent, boxes that forget, and what many short or idle ones cost."""
+
+from __future__ import annotations
+
+from tcpscope.diagnose.facts import Collected, Facts, about, by_server, endpoint, times
+from tcpscope.diagnose.finding import Finding
+from tcpscope.diagnose.resets import IDLE_NS, gave_up
+from tcpscope.diagnose.schedules import probing
+from tcpscope.replay import layout
+from tcpscope.tables.address import address
+
+VAIN_NS = 3_000_000_000  # repetitions without an answer for as long mean that nobody listens
+SHORT = 20  # connections of one client to one service that could have been one
+COSTLY = 0.5  # share of their packets that only opened and closed
+IDLE_ONES = 50  # connections to one service, open and silent for a minute at the capture's end
+
+Pair = dict[str, int | bytes]
+
+
+def staying(found: Collected) -> list[Finding]:
+    """Silence, and the price of connections."""
+    findings = []
+    for server, group in by_server(found.facts).items():
+        findings += _vanished(server, group, found)
+    pairs = [dict(zip(layout.PAIR.names, it, strict=True))
+             for it in layout.PAIR.struct.iter_unpack(found.census.pairs_of(SHORT))]  # fmt: skip
+    return [*findings, *_short(pairs), *_idle(pairs)]
+
+
+# ---------------------------------------------------------------- silence
+
+
+def _silent(f: Facts) -> str:
+    """Which side fell silent: the one whose last word is older."""
+    return "server" if f.server["last_ns"] < f.client["last_ns"] else "client"
+
+
+def _other(side: str) -> str:
+    return "server" if side == "client" else "client"
+
+
+def _after_idle(f: Facts) -> float:
+    """Seconds of silence after which the first word got no answer; 0: it was not so."""
+    silent, c = f.side(_silent(f)), f.common
+    if c["pause_ns"] >= IDLE_NS and silent["last_ns"] < c["pause_end_ns"] and not _probing(f):
+        return float(c["pause_ns"]) / 1e9
+    return 0.0
+
+
+def _probing(f: Facts) -> bool:
+    """What went unanswered were keep-alive probes."""
+    speaker = f.client if _silent(f) == "server" else f.server
+    return bool(speaker["keep_alive_lost"] > 0)
+
+
+def _vanished(server: str, group: list[Facts], found: Collected) -> list[Finding]:
+    gone, more = [f for f in group if f.close == "timeout" or gave_up(f)], found.more(server, "timeout")
+    findings = []
+    idle = [f for f in gone if _after_idle(f)]
+    if idle:
+        seconds = sorted(map(_after_idle, idle))
+        finding = about(
+            idle, "idle_timeout", "error", "path",
+            f"{times(len(idle))} with {server} stood idle for {seconds[0]:,.0f} s"
+            + (f" to {seconds[-1]:,.0f} s" if seconds[-1] - seconds[0] >= 1 else "")
+            + ", and what was sent then was never answered",
+            f"a NAT, firewall or load balancer forgets idle connections after {seconds[0]:,.0f} s or less, silently: "
+            "send keep-alives more often than that",
+            last=True, idle=seconds[0], longest=seconds[-1],
+        )  # fmt: skip
+        finding.doubt("the peer may have lost power or its network meanwhile")
+        findings.append(finding)
+    rest = [f for f in gone if not _after_idle(f)]
+    if rest:
+        findings.append(_gone(server, rest, more))
+    going = [f for f in group if _going(f)]
+    if going:
+        finding = _gone(server, going, 0)
+        finding.doubt("the capture ends before the sender gave up")
+        findings.append(finding)
+    return findings
+
+
+def _going(f: Facts) -> bool:
+    """Open, and when the capture ends its sender has repeated in vain for a while."""
+    silent = f.side(_silent(f))
+    speaker = _other(_silent(f))
+    vain = [it for it in f.seen("retransmission", speaker) if it.time_ns > silent["last_ns"]]
+    quiet = f.side(speaker)["last_ns"] - silent["last_ns"]
+    return f.close in ("open", "half_closed") and silent["last_ns"] > 0 and len(vain) >= 2 and quiet >= VAIN_NS
+
+
+def _gone(server: str, rest: list[Facts], more: int) -> Finding:
+    worst = max(rest, key=lambda f: abs(f.client["last_ns"] - f.server["last_ns"]))
+    silent = _silent(worst)
+    speaker = worst.client if silent == "server" else worst.server
+    quiet = (speaker["last_ns"] - max(worst.side(silent)["last_ns"], worst.common["start_ns"])) / 1e9
+    probed = [f for f in rest if _probing(f)]
+    barred = sum(f.common["icmp_type"] != 255 for f in rest)
+    text = f"the {silent} of {times(len(rest) + more)} with {server} fell silent: "
+    if probed:
+        idle, step = speaker["keep_alive_idle_ns"] / 1e9, max(speaker["keep_alive_interval_ns"], 0) / 1e9
+        count = speaker["keep_alive_lost"]
+        profile = probing(idle, step, count)
+        text += f"{times(count, 'keep-alive probe')} unanswered, the first after {idle:,.0f} s"
+        text += f", then every {step:,.0f} s" if step else ""
+        text += f" ({profile})" if profile else ""
+    else:
+        text += f"repetitions and probes went unanswered for {quiet:,.1f} s"
+    if any(it.time_ns > worst.side(silent)["last_ns"] for it in worst.seen("window_full", _other(silent))):
+        text += ", just after its receive window had been filled"
+    gave_up = sum(f.reset_by is not None for f in rest)
+    if gave_up:
+        text += ", and the other end gave up with RST"
+    if barred:
+        text += f"; ICMP said unreachable of {barred:,}"
+    return about(
+        rest, "vanished", "error", silent, text,
+        "the peer lost power or its network, or a firewall forgot the connection: it did not close",
+        last=True, more=more, seconds=quiet, probes=max(speaker["keep_alive_lost"], 0), unreachable=barred,
+    )  # fmt: skip
+
+
+# ---------------------------------------------------------------- the price
+
+
+def _service(pair: Pair) -> str:
+    return endpoint(pair["server"], pair["version"], pair["port"])  # type: ignore[arg-type]
+
+
+def _first(pair: Pair) -> tuple[list[int], list[int]]:
+    """Numbers and first frames of the first connections of a pair."""
+    count = min(int(pair["connections"]), 4)
+    return [int(pair[f"number_{at}"]) for at in range(count)], [int(pair[f"frame_{at}"]) for at in range(count)]
+
+
+def _short(pairs: list[Pair]) -> list[Finding]:
+    """Many connections of one client to one service, most of whose packets only open and close (RFC 9112, 9.3)."""
+    findings = []
+    for pair in pairs:
+        opened, packets, overhead = int(pair["opened"]), int(pair["packets"]), int(pair["overhead"])
+        if opened < SHORT or opened < 0.9 * int(pair["connections"]) or overhead < COSTLY * packets:
+            continue
+        if not pair["bytes"]:
+            continue
+        numbers, frames = _first(pair)
+        each = int(pair["bytes"]) / opened
+        client = address(bytes(pair["client"]), int(pair["version"]))
+        findings.append(Finding(
+            "short_connections", "note",
+            f"{client} opened {opened:,} connections to {_service(pair)} for {each:,.0f} bytes each: "
+            f"{overhead / packets:.0%} of their packets only open and close",
+            "keep connections open and use them again (a pool, HTTP keep-alive): each saves a round trip or more",
+            "client", numbers, opened, frames,
+            {"connections": opened, "overhead": overhead / packets, "bytes_each": each},
+        ))  # fmt: skip
+    return findings
+
+
+def _idle(pairs: list[Pair]) -> list[Finding]:
+    by_service: dict[str, list[Pair]] = {}
+    for pair in pairs:
+        if pair["idle"]:
+            by_service.setdefault(_service(pair), []).append(pair)
+    findings = []
+    for server, group in by_service.items():
+        idle = sum(int(pair["idle"]) for pair in group)
+        if idle < IDLE_ONES:
+            continue
+        longest = max(int(pair["idle_longest_ns"]) for pair in group) / 1e9
+        numbers, frames = _first(max(group, key=lambda pair: int(pair["idle"])))
+        findings.append(Finding(
+            "idle_connections", "note",
+            f"{idle:,} connections with {server} were open at the capture's end and had been silent for a minute or "
+            f"more, the longest for {longest:,.0f} s",
+            "a pool that is too large, or clients that never close: idle connections hold memory and descriptors",
+            "client", numbers, idle, frames, {"connections": idle, "longest": longest},
+        ))  # fmt: skip
+    return findings

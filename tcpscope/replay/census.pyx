@@ -1,0 +1,278 @@
+# cython: wraparound=False, freethreading_compatible=True
+"""What is counted over all connections, odd or not: by client and service, in memory that does not grow without end.
+
+A connection more costs a look into a table.  MOST pairs of a client and a service are kept; of more only the
+connections are counted.
+"""
+import os
+
+from cpython.bytes cimport PyBytes_FromStringAndSize
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free
+from libc.string cimport memcmp, memcpy, memset
+
+from tcpscope.replay import layout
+from tcpscope.replay.rows cimport ConnectionRow
+
+cdef enum:
+    SHOWN = 4                    # connections kept of a pair
+    FIRST_ROOM = 256
+    MOST = 1 << 14
+    MOST_ENDS = 1 << 16
+    OPEN = 0                     # layout.CLOSE_KINDS
+    REFUSED = 3
+    UNANSWERED = 4
+    HALF_OPEN = 7
+
+cdef int64_t IDLE_NS = 60_000_000_000
+
+cdef struct Pair:                # layout.PAIR: first what it is found by
+    uint8_t client[16]
+    uint8_t server[16]
+    uint16_t port
+    uint8_t version
+    uint8_t used
+    uint32_t numbers[SHOWN]      # of the first connections
+    int64_t connections
+    int64_t opened               # with a whole handshake
+    int64_t packets
+    int64_t overhead             # packets that opened and closed
+    int64_t bytes                # payload, both ways
+    int64_t time_wait            # that left the client in TIME_WAIT
+    int64_t half_open
+    int64_t unanswered
+    int64_t refused
+    int64_t idle                 # still open when the capture ended, and silent for a minute or more
+    int64_t idle_longest_ns
+    int64_t first_ns             # their beginnings
+    int64_t last_ns
+    uint64_t frames[SHOWN]
+
+cdef struct End:                 # layout.END: connections that were not looked at, of one service, that ended alike
+    int64_t connections
+    int64_t second               # half-open ones: when they began, seconds since the epoch; 0 for others
+    uint8_t server[16]
+    uint16_t port
+    uint8_t version
+    uint8_t close_kind
+    uint8_t closed_by
+    uint8_t used
+
+assert layout.END.size == sizeof(End), (layout.END.size, sizeof(End))
+
+# addresses come from a capture: whoever made it cannot know which collide
+cdef uint64_t SECRET = int.from_bytes(os.urandom(8), "little") | 1
+
+
+cdef inline uint64_t hash_of(const ConnectionRow *row) noexcept nogil:
+    cdef uint64_t words[4]
+    cdef uint64_t h = SECRET ^ (<uint64_t>row.server_port << 8) ^ row.ip_version
+    cdef int i
+    memcpy(&words[0], row.client_addr, 16)
+    memcpy(&words[2], row.server_addr, 16)
+    for i in range(4):
+        h = (h ^ words[i]) * SECRET
+        h ^= h >> 32
+    return h
+
+
+cdef inline uint64_t end_hash(const End *key) noexcept nogil:
+    cdef uint64_t words[2]
+    cdef uint64_t h = SECRET ^ (<uint64_t>key.port << 24) ^ (<uint64_t>key.close_kind << 8) ^ key.closed_by
+    memcpy(words, key.server, 16)
+    h = (h ^ words[0]) * SECRET
+    h = ((h ^ h >> 32) ^ words[1]) * SECRET
+    h = ((h ^ h >> 32) ^ <uint64_t>key.second) * SECRET
+    return h ^ h >> 32
+
+
+cdef inline bint end_same(const End *a, const End *b) noexcept nogil:
+    return (a.second == b.second and a.port == b.port and a.version == b.version and a.close_kind == b.close_kind
+            and a.closed_by == b.closed_by and memcmp(a.server, b.server, 16) == 0)
+
+
+cdef inline bint same(const Pair *p, const ConnectionRow *row) noexcept nogil:
+    return (p.port == row.server_port and p.version == row.ip_version and memcmp(p.client, row.client_addr, 16) == 0
+            and memcmp(p.server, row.server_addr, 16) == 0)
+
+
+cdef void count(Pair *p, const ConnectionRow *row) noexcept nogil:
+    cdef int64_t overhead
+    if p.connections < SHOWN:
+        p.frames[p.connections], p.numbers[p.connections] = row.first_frame, row.connection
+    if p.connections == 0 or row.start_ns < p.first_ns:
+        p.first_ns = row.start_ns
+    if row.start_ns > p.last_ns:
+        p.last_ns = row.start_ns
+    p.connections += 1
+    p.packets += row.side[0].packets + row.side[1].packets
+    p.bytes += row.side[0].unique_bytes + row.side[1].unique_bytes
+    overhead = (row.side[0].syn_packets + row.side[1].syn_packets + row.side[0].fin_packets + row.side[1].fin_packets
+                + row.side[0].rst_packets + row.side[1].rst_packets + (row.ack_ns > 0)
+                + (row.side[0].fin_packets + row.side[1].fin_packets > 0))
+    p.overhead += min(overhead, row.side[0].packets + row.side[1].packets)
+    p.opened += row.syn_ack_ns > 0 and row.ack_ns > 0
+    p.time_wait += row.time_wait_owner == 0 or row.time_wait_owner == 2
+    p.half_open += row.close_kind == HALF_OPEN
+    p.unanswered += row.close_kind == UNANSWERED
+    p.refused += row.close_kind == REFUSED
+    if row.close_kind == OPEN and row.idle_end_ns >= IDLE_NS and not row.one_direction:
+        p.idle += 1
+        p.idle_longest_ns = max(p.idle_longest_ns, row.idle_end_ns)
+
+
+cdef class Census:
+    """Counts of connections by client address and service."""
+    cdef Pair *pairs
+    cdef uint32_t room           # a power of two
+    cdef uint32_t used
+    cdef End *ends               # NULL: none yet
+    cdef uint32_t end_room, end_used
+    cdef readonly int64_t beyond
+
+    def __cinit__(self):
+        self.room = FIRST_ROOM
+        self.pairs = <Pair *>calloc(FIRST_ROOM, sizeof(Pair))
+        if self.pairs == NULL:
+            raise MemoryError()
+
+    def __dealloc__(self):
+        free(self.pairs)
+        free(self.ends)
+
+    cdef End *find_end(self, const End *key) noexcept nogil:
+        cdef uint32_t at = <uint32_t>(end_hash(key) & (self.end_room - 1))
+        while self.ends[at].used and not end_same(&self.ends[at], key):
+            at = (at + 1) & (self.end_room - 1)
+        return &self.ends[at]
+
+    cdef int grow_ends(self) noexcept nogil:
+        cdef End *old = self.ends
+        cdef uint32_t i, room = self.end_room
+        cdef End *fresh = <End *>calloc(2 * room if room else FIRST_ROOM, sizeof(End))
+        if fresh == NULL:
+            return -1
+        self.ends, self.end_room = fresh, 2 * room if room else FIRST_ROOM
+        for i in range(room):
+            if old[i].used:
+                self.find_end(&old[i])[0] = old[i]
+        free(old)
+        return 0
+
+    def count_ends(self, const unsigned char[::1] records, int64_t skip):
+        """Of layout.CONNECTION records, how those ended in which something is odd, but for the first `skip` of them."""
+        cdef Py_ssize_t i, n = records.shape[0] // <Py_ssize_t>sizeof(ConnectionRow)
+        cdef const ConnectionRow *row
+        cdef End key
+        cdef End *place
+        if n == 0:
+            return
+        memset(&key, 0, sizeof(End))
+        with nogil:
+            row = <const ConnectionRow *>&records[0]
+            for i in range(n):
+                if not row[i].odd:
+                    continue
+                skip -= 1
+                if skip >= 0:
+                    continue
+                key.port, key.version = row[i].server_port, row[i].ip_version
+                key.close_kind, key.closed_by = row[i].close_kind, row[i].closed_by
+                key.second = row[i].start_ns // 1_000_000_000 if key.close_kind == HALF_OPEN else 0
+                memcpy(key.server, row[i].server_addr, 16)
+                place = self.find_end(&key) if self.end_room else NULL
+                if place == NULL or not place.used:
+                    if 2 * self.end_used >= self.end_room and (self.end_used >= MOST_ENDS or self.grow_ends() < 0):
+                        key.second = key.port = key.version = 0     # of one more service than there is room for
+                        memset(key.server, 0, 16)
+                        place = self.find_end(&key)
+                    else:
+                        place = self.find_end(&key)
+                    if not place.used:
+                        place[0] = key
+                        place.used, place.connections = True, 0
+                        self.end_used += 1
+                place.connections += 1
+
+    def ends_of(self):
+        """Records (layout.END) of what `count_ends` counted."""
+        cdef uint32_t i
+        cdef list found = []
+        for i in range(self.end_room):
+            if self.ends[i].used:
+                found.append(PyBytes_FromStringAndSize(<char *>&self.ends[i], sizeof(End)))
+        return b"".join(found)
+
+    cdef Pair *find(self, const ConnectionRow *row) noexcept nogil:
+        """The pair's place; a free one if it is new."""
+        cdef uint32_t at = <uint32_t>(hash_of(row) & (self.room - 1))
+        while self.pairs[at].used and not same(&self.pairs[at], row):
+            at = (at + 1) & (self.room - 1)
+        return &self.pairs[at]
+
+    cdef int grow(self) noexcept nogil:
+        cdef Pair *old = self.pairs
+        cdef Pair *place
+        cdef uint32_t i, room = self.room
+        cdef ConnectionRow key
+        self.pairs = <Pair *>calloc(room * 2, sizeof(Pair))
+        if self.pairs == NULL:
+            self.pairs = old
+            return -1
+        self.room = room * 2
+        for i in range(room):
+            if old[i].used:
+                memcpy(key.client_addr, old[i].client, 16)
+                memcpy(key.server_addr, old[i].server, 16)
+                key.server_port, key.ip_version = old[i].port, old[i].version
+                place = self.find(&key)
+                place[0] = old[i]
+        free(old)
+        return 0
+
+    def take(self, const unsigned char[::1] records):
+        """More connections, as layout.CONNECTION records."""
+        cdef Py_ssize_t i, n = records.shape[0] // <Py_ssize_t>sizeof(ConnectionRow)
+        cdef const ConnectionRow *row
+        cdef Pair *p
+        if n == 0:
+            return
+        with nogil:
+            row = <const ConnectionRow *>&records[0]
+            for i in range(n):
+                if self.used == MOST and row[i].close_kind in (HALF_OPEN, UNANSWERED):
+                    self.beyond += 1        # of a flood from more addresses than there is room for
+                    continue
+                p = self.find(&row[i])
+                if not p.used:
+                    if self.used == MOST or 2 * self.used >= self.room and self.grow() < 0:
+                        self.beyond += 1
+                        continue
+                    p = self.find(&row[i])
+                    p.used = True
+                    memcpy(p.client, row[i].client_addr, 16)
+                    memcpy(p.server, row[i].server_addr, 16)
+                    p.port, p.version = row[i].server_port, row[i].ip_version
+                    self.used += 1
+                count(p, &row[i])
+
+    def service(self, const unsigned char[::1] server, uint16_t port, uint8_t version):
+        """(clients, connections, how many opened) of one service, its address as in the records."""
+        cdef uint32_t i
+        cdef int64_t clients = 0, connections = 0, opened = 0
+        for i in range(self.room):
+            if (self.pairs[i].used and self.pairs[i].port == port and self.pairs[i].version == version
+                    and memcmp(self.pairs[i].server, &server[0], 16) == 0):
+                clients += 1
+                connections += self.pairs[i].connections
+                opened += self.pairs[i].opened
+        return clients, connections, opened
+
+    def pairs_of(self, int64_t least):
+        """Records (layout.PAIR) of the pairs with so many connections or more, or with idle ones."""
+        cdef uint32_t i
+        cdef list found = []
+        for i in range(self.room):
+            if self.pairs[i].used and (self.pairs[i].connections >= least or self.pairs[i].idle):
+                found.append(PyBytes_FromStringAndSize(<char *>&self.pairs[i], sizeof(Pair)))
+        return b"".join(found)

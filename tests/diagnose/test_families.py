@@ -1,0 +1,145 @@
+"""Findings about opening, staying open, closing and the capture, from hand-made segments."""
+
+import pytest
+
+from tcpscope.diagnose import diagnose
+from tcpscope.diagnose.opening import peak
+from tcpscope.diagnose.resets import hops
+from tcpscope.diagnose.schedules import APPLE, DOUBLING, LINEAR, OLD_BSD, OLD_WINDOWS, WINDOWS, probing, recognised
+from tcpscope.replay.engine import Engine
+from tcpscope.wire.batch import SegmentBatch
+from tests.replay.segments import ACK, FIN, RST, SYN, segment
+
+SECOND = 10**9
+DAWN = 10**15  # when the captures begin, ns
+
+
+def found(steps, files=(), steps_back=0):
+    """The findings of these segments, by id."""
+    box, engine = SegmentBatch(len(steps)), Engine()
+    box.load(b"".join(steps))
+    engine.replay(box)
+    engine.finish()
+    told = diagnose(engine.take_connections(), list(files), ["a.pcap"], engine.take_evidence(), steps_back)
+    return {f.id: f for f in told}
+
+
+@pytest.mark.parametrize(
+    ("gaps", "ttl", "window", "whose"),
+    [
+        ((1.02, 2.05, 4.1), 64, 64240, DOUBLING),
+        ((1.0, 2.0, 4.0, 8.0), 128, 64240, WINDOWS),
+        ((1.0, 1.0, 1.0, 1.0), 64, 64240, LINEAR),
+        ((1.0, 1.1, 1.0, 1.1, 1.0, 2.1), 64, 65535, APPLE),
+        ((3.0, 6.0), 128, 8192, OLD_WINDOWS),
+        ((5.8, 24.0), 64, 4096, OLD_BSD),
+        ((0.2, 0.2), 64, 1024, None),
+        ((1.0,), 64, 64240, None),
+    ],
+)
+def test_whose_schedule_it_is(gaps, ttl, window, whose):
+    assert recognised(gaps, ttl, window) is whose
+
+
+def test_keep_alive_profiles():
+    assert "Linux" in probing(7200, 75, 9) and "Windows" in probing(7200, 1, 10) and probing(60, 10, 6) == ""
+
+
+def test_most_at_once():
+    assert peak({0: 2, 10: 1, 70: 1, 71: 1}, 63) == 3 and peak({}) == 0
+
+
+@pytest.mark.parametrize(("ttl", "passed"), [(64, 0), (57, 7), (128, 0), (117, 11), (255, 0), (30, 2)])
+def test_routers_passed(ttl, passed):
+    assert hops(ttl) == passed
+
+
+def opened(sport, at, frame=1):
+    """A handshake and one byte each way."""
+    there, back = {"sport": sport, "time_ns": at + 2000}, {"dport": sport, "time_ns": at + 1000}
+    return [
+        segment(frame, 0, SYN, 100, sport=sport, time_ns=at), segment(frame + 1, 1, SYN | ACK, 200, 101, **back),
+        segment(frame + 2, 0, ACK, 101, 201, **there), segment(frame + 3, 0, ACK, 101, 201, length=1, **there),
+        segment(frame + 4, 1, ACK, 201, 102, length=1, dport=sport, time_ns=at + 3000),
+        segment(frame + 5, 0, ACK, 102, 202, sport=sport, time_ns=at + 4000),
+    ]  # fmt: skip
+
+
+def closed(sport, at, frame):
+    """The client closes first."""
+    there, back = {"sport": sport, "time_ns": at + 5000}, {"dport": sport, "time_ns": at + 5000}
+    return [
+        segment(frame, 0, FIN | ACK, 102, 202, **there), segment(frame + 1, 1, ACK, 202, 103, **back),
+        segment(frame + 2, 1, FIN | ACK, 202, 103, **back), segment(frame + 3, 0, ACK, 103, 203, **there),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("a_second", "too_many"), [(400, {"port_exhaustion"}), (50, set())])
+def test_ports_run_out_only_at_a_rate(a_second, too_many):
+    steps = []
+    for number in range(800):
+        at = DAWN + number * SECOND // a_second
+        steps += opened(10_000 + number, at, len(steps) + 1)
+        steps += closed(10_000 + number, at, len(steps) + 1)
+    told = found(steps)
+    assert set(told) == {"short_connections"} | too_many
+    if too_many:
+        assert told["port_exhaustion"].numbers["standing"] == pytest.approx(60 * a_second, rel=0.01)
+
+
+@pytest.mark.parametrize(("count", "seconds", "idle"), [(60, 100, True), (60, 30, False), (20, 100, False)])
+def test_many_idle_connections(count, seconds, idle):
+    steps = []
+    for number in range(count):
+        steps += opened(10_000 + number, DAWN + number, len(steps) + 1)
+    steps += opened(60_000, DAWN + seconds * SECOND, len(steps) + 1)
+    assert ("idle_connections" in found(steps)) is idle
+
+
+def test_a_server_without_mss_gets_small_segments():
+    steps = opened(40_000, DAWN)
+    for number in range(25):
+        steps.append(segment(10 + number, 0, ACK, 102 + 536 * number, 202, length=536, time_ns=DAWN + 9000 + number))
+        steps.append(segment(40 + number, 1, ACK, 202, 102 + 536 * (number + 1), time_ns=DAWN + 9000 + number))
+    assert "mss_missing" in found(steps)
+    assert "mss_missing" not in found(opened(40_000, DAWN))
+
+
+def test_a_clock_set_back_and_cut_headers():
+    file = {"kinds": {"cut_in_tcp": 3}, "interfaces": [], "damage": None}
+    assert set(found(opened(40_000, DAWN), [file], 2)) == {"clock_steps", "cut_headers"}
+    assert not found(opened(40_000, DAWN), [{"kinds": {}, "interfaces": [], "damage": None}])
+
+
+def crafted(flags, port, frame):
+    return [segment(frame, 0, flags, 100, dport=port), segment(frame + 1, 1, RST | ACK, 0, 100, sport=port)]
+
+
+@pytest.mark.parametrize(("flags", "name"), [(0, "NULL"), (FIN, "FIN"), (FIN | 0x08 | 0x20, "Xmas")])
+def test_packets_that_no_stack_sends_are_a_scan(flags, name):
+    told = found([step for port in range(4) for step in crafted(flags, 1000 + port, 1 + 2 * port)])
+    assert set(told) == {"port_scan"} and f"({name} scan)" in told["port_scan"].text
+    assert told["port_scan"].numbers["closed"] == 4
+
+
+@pytest.mark.parametrize(("seconds", "id"), [(40, "idle_timeout"), (4, "reset_half_open")])
+def test_idle_and_then_reset(seconds, id):
+    """The first word after a silence meets RST."""
+    steps = opened(40_000, DAWN)
+    steps.append(segment(7, 0, ACK, 102, 202, length=5, time_ns=DAWN + seconds * SECOND))
+    steps.append(segment(8, 1, RST, 202, time_ns=DAWN + seconds * SECOND + 1000))
+    told = found(steps)
+    assert set(told) == {id}
+    if id == "idle_timeout":
+        assert told[id].numbers["idle"] == pytest.approx(seconds) and told[id].frames == [8]
+
+
+def test_a_client_that_acknowledges_has_had_an_answer():
+    """Only its side was captured: it is not unanswered."""
+    steps = [segment(1, 0, SYN, 100), segment(2, 0, ACK, 101, 201), segment(3, 0, ACK, 101, 201, length=9)]
+    assert set(found(steps)) == {"one_direction"}
+
+
+def test_a_syn_at_the_captures_end_is_doubtful():
+    told = found([segment(1, 0, SYN, 100)])["unanswered"]
+    assert (told.severity, told.confidence) == ("note", "possible")
