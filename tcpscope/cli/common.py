@@ -27,6 +27,7 @@ from tcpscope.tables.analysis import (
     readable_once,
     stream,
 )  # fmt: skip
+from tcpscope.wire.layout import SERVICES
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -101,6 +102,14 @@ filters = stack(
 )  # fmt: skip
 
 
+naming = stack(
+    click.option("--service", "services", multiple=True, type=Words(SERVICES), metavar="NAME",
+                 help="Connections of this service, as the first bytes tell it: tls, http, ssh …"),
+    click.option("--name", "names", multiple=True, metavar="PATTERN",
+                 help="Connections to a server of this name: example.com, '*.example.com'."),
+)  # fmt: skip
+
+
 def wanted(found: Sources | Analysis, options: dict[str, Any]) -> Wanted:
     """The filters of the command line; +SECONDS count from the capture's first packet."""
     from tcpscope.tables.filters import Wanted, moment
@@ -110,6 +119,8 @@ def wanted(found: Sources | Analysis, options: dict[str, Any]) -> Wanted:
         start = _start(found)
     return Wanted(
         **{name: tuple(options[name]) for name in ("hosts", "ports", "states", "annotations", "connections")},
+        services=tuple(options.get("services", ())),
+        names=tuple(options.get("names", ())),
         since=None if options["since"] is None else moment(options["since"], start),
         until=None if options["until"] is None else moment(options["until"], start),
     )

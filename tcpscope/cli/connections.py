@@ -6,19 +6,20 @@ from typing import Any
 
 import click
 
-from tcpscope.cli.common import bounded, common, emit, emit_ended, files, filters, format_option, read, wanted
+from tcpscope.cli.common import bounded, common, emit, emit_ended, files, filters, format_option, naming, read, wanted
 from tcpscope.tables.analysis import locate
 
 WIDTHS = {"connection": -10, "client_ip": 15, "client_port": -11, "server_ip": 15, "server_port": -11,
           "client_state": 12, "server_state": 12, "duration": -12, "client_unique_bytes": -19,
           "server_unique_bytes": -19, "client_retransmissions": -22, "server_retransmissions": -22,
-          "close": 12, "closed_by": 9, "conn_state": 10, "history": 12}  # fmt: skip
+          "service": 10, "server_name": 24, "close": 12, "closed_by": 9, "conn_state": 10, "history": 12}  # fmt: skip
 
 
 @click.command("connections")
 @files
 @format_option()
 @filters
+@naming
 @bounded
 @common
 def command(files: tuple[str, ...], **options: Any) -> None:
@@ -28,6 +29,7 @@ def command(files: tuple[str, ...], **options: Any) -> None:
     Examples:
       tcpscope connections capture.pcap --port 443 --state CLOSE_WAIT
       tcpscope connections capture.pcap --annotation zero_window
+      tcpscope connections capture.pcap --service tls --name '*.example.com'
       tcpscope connections *.pcap --format parquet -o connections.parquet
 
     The table format shows a few columns, the other formats all (docs/tables.md tells their meaning).

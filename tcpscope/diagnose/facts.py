@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from copy import copy
@@ -11,6 +12,7 @@ from tcpscope.diagnose.finding import Finding
 from tcpscope.replay import layout
 from tcpscope.replay.census import Census
 from tcpscope.tables.address import address
+from tcpscope.wire.layout import SERVICES
 
 MANY = 20  # connections and frames named in a finding; the rest is counted
 MOST = 5_000  # odd connections looked at one by one; of more only the ends are counted, by service
@@ -29,7 +31,8 @@ _COURSE = ("syn_ack_ns", "ack_ns", "pause_ns", "pause_end_ns", "pause_by", "rese
            "role_evidence")  # fmt: skip
 _COMMON = ("connection", "first_frame", "last_frame", "start_ns", "end_ns", "client_addr", "client_port",
            "server_addr", "server_port", "ip_version", "client_state", "server_state", "close_kind", "closed_by",
-           "one_direction", "refused_ns", "syn_rtt_ns", "ack_rtt_ns", "initial_rtt_ns", *_COURSE)  # fmt: skip
+           "one_direction", "refused_ns", "syn_rtt_ns", "ack_rtt_ns", "initial_rtt_ns", "service",
+           "server_name", *_COURSE)  # fmt: skip
 _SIDE = _PLAIN + _ODD + _REST
 _NAMES = [*_COMMON, *(f"{role}_{name}" for role in layout.ROLES for name in _SIDE)]
 HALF_OPEN = layout.CLOSE_KINDS.index("half_open")
@@ -102,6 +105,25 @@ def endpoint(raw: bytes, version: int, port: int) -> str:
     """`10.0.0.1:80`, `[::1]:80`."""
     text = address(raw, version)
     return f"[{text}]:{port}" if version == 6 else f"{text}:{port}"
+
+
+def told(service: int, name: bytes) -> tuple[str, str]:
+    """Of a record the server's name and the service in words, each empty where not known."""
+    known = service < len(SERVICES)
+    return name.split(b"\0", 1)[0].decode("latin-1"), SERVICES[service] if known else ""
+
+
+def called(group: Sequence[Facts]) -> str:
+    """What these connections' service is called: `example.com (192.0.2.1:443, tls)`, `192.0.2.1:22 (ssh)`."""
+    end = group[0].server_name
+    words = [told(f.common["service"], f.common["server_name"]) for f in group]
+    names = list(dict.fromkeys(name for name, _ in words if name))
+    services = list(dict.fromkeys(service for _, service in words if service))
+    if len(names) == 1:
+        return f"{names[0]} ({', '.join([end, *services])})"
+    if names:
+        services.append(f"{names[0]} and {times(len(names) - 1, 'other name')}")
+    return f"{end} ({', '.join(services)})" if services else end
 
 
 def host(name: str) -> str:
@@ -228,6 +250,8 @@ def about(
         proof.frame for f in group for proof in f.proofs if proof.annotation in shown and by in (None, proof.side)
     ][:MANY] or [f.last_frame if last else f.frame for f in group[:MANY]]
     frames = list(dict.fromkeys(frames))
+    if len({f.server_name for f in group}) == 1:  # the rules know the service by its address
+        text = re.sub(rf"(?<![\w.:\[]){re.escape(group[0].server_name)}(?!\d)", lambda _: called(group), text, count=1)
     return Finding(
         id, severity, text, advice, side, [f.number for f in group[:MANY]], len(group) + more, frames, numbers
     )

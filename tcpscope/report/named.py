@@ -14,4 +14,4 @@ def endpoint_of(connection: Mapping[str, Any], role: str) -> str:
 
 def service_of(connection: Mapping[str, Any]) -> str:
     """`tls example.com`, `ssh`; nothing where nothing is known."""
-    return " ".join(it for it in (connection["service"], connection["server_name"]) if it)
+    return " ".join(it for it in (connection.get("service"), connection.get("server_name")) if it)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from heapq import nsmallest
 from typing import Any, NamedTuple
 
-from tcpscope.diagnose.facts import endpoint
+from tcpscope.diagnose.facts import endpoint, told
 from tcpscope.replay import layout
 from tcpscope.report.text import size, span
 
@@ -13,7 +13,8 @@ SHOWN = 25  # connections in the table of `analyze`
 
 _FIELDS = ("connection", "client_addr", "client_port", "server_addr", "server_port", "ip_version", "client_state",
            "server_state", "start_ns", "end_ns", "client_unique_bytes", "server_unique_bytes", "initial_rtt_ns",
-           "syn_rtt_ns", "close_kind", "closed_by", "client_retransmissions", "server_retransmissions")  # fmt: skip
+           "syn_rtt_ns", "close_kind", "closed_by", "client_retransmissions", "server_retransmissions",
+           "service", "server_name")  # fmt: skip
 
 
 class Line(NamedTuple):
@@ -28,6 +29,8 @@ class Line(NamedTuple):
     rtt: str
     again: int
     close: str
+    service: str  # in words; empty where not known
+    name: str
 
 
 class Oddest:
@@ -67,4 +70,5 @@ def _line(c: dict[str, Any]) -> Line:
         span(rtt / 1e9 if rtt > 0 else None),
         c["client_retransmissions"] + c["server_retransmissions"],
         close + (f" by {who}" if who and close not in ("open", "unanswered", "refused") else ""),
+        *reversed(told(c["service"], c["server_name"])),
     )

@@ -24,6 +24,8 @@ from tcpscope.tables.overview import overview
 
 PIPE_WIDTH = 132
 NARROW = 116  # below this width a connection takes two lines; long addresses need more
+SERVICE = 8  # columns that a server's name needs at least
+LONGEST = 40
 COLOURS = {"error": "bold red", "warning": "yellow", "note": "cyan"}
 STATE_COLOURS = {"ESTABLISHED": "green", "CLOSED": "dim", "TIME_WAIT": "blue", "UNKNOWN": "dim", "CLOSE_WAIT": "yellow",
                  "SYN_SENT": "magenta", "SYN_RECEIVED": "magenta"}  # fmt: skip
@@ -85,7 +87,16 @@ def print_connections(out: Console, found: Oddest) -> None:
     lines = found.lines()
     out.print()
     ends = max(len(line.client) + len(line.server) for line in lines)
-    (_print_wide if out.width >= NARROW + max(0, ends - 30) else _print_narrow)(out, lines)
+    room = out.width - NARROW - max(0, ends - 30)
+    longest = min(max(len(it.name or it.service) for it in lines), LONGEST)
+    if 0 <= room < longest + 2 and not out.is_terminal and not os.environ.get("COLUMNS", ""):
+        width, out.width = out.width, out.width + longest + 2  # a pipe is as wide as it needs to be
+        _print_wide(out, lines, longest)
+        out.width = width
+    elif room >= 0:
+        _print_wide(out, lines, min(longest, room - 10))
+    else:
+        _print_narrow(out, lines)
     if found.total > SHOWN:
         out.print(
             f"… the {SHOWN} oddest of {found.total:,} connections; "
@@ -93,16 +104,35 @@ def print_connections(out: Console, found: Oddest) -> None:
         )
 
 
-def _print_wide(out: Console, lines: list[Line]) -> None:
+def _print_wide(out: Console, lines: list[Line], longest: int) -> None:
+    """longest: columns for what a connection is for; too few, and it is not said."""
+    services = [it.name or it.service for it in lines]
+    shown = longest >= min(max(map(len, services)), SERVICE) > 0
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     right = ("#", "time", "sent →", "← sent", "RTT", "again")
-    for head in ("#", "client", "server", "client state", "server state", "time", "sent →", "← sent", "RTT", "again",
-                 "close"):  # fmt: skip
+    heads = [
+        "#",
+        "client",
+        "server",
+        "client state",
+        "server state",
+        "time",
+        "sent →",
+        "← sent",
+        "RTT",
+        "again",
+        "close",
+    ]
+    if any(services) and shown:
+        heads.insert(3, "service")
+    for head in heads:
         table.add_column(head, justify="right" if head in right else "left", no_wrap=True)
-    for it in lines:
+    for it, service in zip(lines, services, strict=True):
+        cells = [it.number, it.client, it.server]
+        if shown:
+            cells.append(service if len(service) <= longest else service[: longest - 1] + "…")
         again = Text(str(it.again) if it.again else "", style="yellow")
-        table.add_row(it.number, it.client, it.server, *map(state, it.states), it.duration, *it.sent, it.rtt, again,
-                      it.close)  # fmt: skip
+        table.add_row(*cells, *map(state, it.states), it.duration, *it.sent, it.rtt, again, it.close)
     out.print(table)
 
 
@@ -110,7 +140,8 @@ def _print_narrow(out: Console, lines: list[Line]) -> None:
     """Who with whom, then, indented, what became of it; for 80 columns and fewer."""
     indent = max(len(it.number) for it in lines) + 2
     for it in lines:
-        out.print(f"{it.number:>{indent - 2}}  {it.client} → {it.server}")
+        about = " ".join(filter(None, ("", it.service, it.name)))
+        out.print(Text(f"{it.number:>{indent - 2}}  {it.client} → {it.server}{about and ' ' + about}"))
         facts = [it.duration, f"→ {it.sent[0]}", f"← {it.sent[1]}"]
         if it.rtt != "-":
             facts.append(f"RTT {it.rtt}")

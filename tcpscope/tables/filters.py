@@ -18,7 +18,8 @@ from tcpscope.replay.layout import ANNOTATIONS, STATES
 from tcpscope.tables.address import address
 from tcpscope.tables.rows import Raw, unpacked
 from tcpscope.tables.schema import LAYOUTS
-from tcpscope.tables.values import Fields, by_version
+from tcpscope.tables.values import Fields, Remembered, by_version
+from tcpscope.wire.layout import SERVICES
 
 FOREVER = 1_000_000_000_000  # seconds
 Test = Callable[[Fields], Iterable[bool]]  # of each record, whether it passes
@@ -33,6 +34,8 @@ class Wanted:
     states: tuple[str, ...] = ()
     annotations: tuple[str, ...] = ()
     connections: tuple[int, ...] = ()
+    services: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()  # shell patterns of the server's name
     since: int | None = None
     until: int | None = None
 
@@ -112,6 +115,21 @@ def _inside(found: list[Any]) -> Callable[[bytes, int], bool]:
     return lambda raw, version: bool(known[4 if version == 4 else 6][raw])
 
 
+def _named(patterns: tuple[str, ...]) -> Test:
+    """The server's name matches one of these patterns, in any case."""
+    import re
+    from fnmatch import translate
+
+    match = re.compile("|".join(translate(it.lower()) for it in patterns)).match
+
+    def judge(raw: bytes) -> bool:
+        name = raw.split(b"\0", 1)[0].decode("latin-1").lower()
+        return bool(name) and match(name) is not None
+
+    known = Remembered(judge)
+    return lambda fields: (known[it] for it in fields["server_name"])
+
+
 def of_connections(wanted: Iterable[int]) -> Test:
     """The record belongs to one of these connections."""
     numbers = set(wanted)
@@ -148,6 +166,11 @@ def conditions(table: str, wanted: Wanted) -> list[Test]:
     if wanted.annotations and table == "packets":
         mask = bits(wanted.annotations, ANNOTATIONS, "annotation")
         found.append(lambda fields: (it & mask != 0 for it in fields["annotations"]))
+    if wanted.services and table == "connections":
+        chosen = {at for at, bit in enumerate(bin(bits(wanted.services, SERVICES, "service"))[:1:-1]) if bit == "1"}
+        found.append(lambda fields: (it in chosen for it in fields["service"]))
+    if wanted.names and table == "connections":
+        found.append(_named(wanted.names))
     if wanted.since is not None:
         since = wanted.since
         found.append(lambda fields: (it >= since for it in fields[at.last]))

@@ -162,7 +162,6 @@ class Side:
         """The messages that end in a piece, and then, of a piece that came in a segment, how that stands to them."""
         begun, behind = self._next, piece.offset + piece.length
         ended = 0
-        self._missing = self._missing or piece.kind != "data"
         self._part(piece)
         try:
             if self.lost is None:
@@ -179,7 +178,8 @@ class Side:
 
     def _part(self, piece: Piece) -> None:
         self._parts[1:] = [piece]
-        self._count += 1
+        self._count += piece.kind == "data"
+        self._missing = self._missing or piece.kind != "data"
 
     def _message(self, piece: Piece, end: int) -> Row:
         first = self._parts[0]

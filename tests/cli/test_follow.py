@@ -296,3 +296,57 @@ def test_tshark_reads_comments_and_original_lengths(tmp_path: Path) -> None:
     mine = [it for it in rows(SAMPLES / "short_connections.pcap") if it["connection"] == 3]
     assert [line.split("\t")[0] for line in found] == [f"frame {it['frame']} of short_connections.pcap" for it in mine]
     assert [int(line.split("\t")[1].replace(".", "")) for line in found] == [it["time_ns"] for it in mine]
+
+
+# ---------------------------------------------------------------- services, exchanges, framing
+
+
+def test_hostile_names_are_text_in_every_format(tmp_path: Path) -> None:
+    host = b"a\x1b[31m\xe2\x80\xae<b>\"'=1,|`x"
+    path = tmp_path / "hostile.pcap"
+    path.write_bytes(
+        talk((False, b"GET / HTTP/1.1\r\nHost: " + host + b"\r\n\r\n"), (True, b"HTTP/1.1 200 OK\r\n\r\n"))
+    )
+    name = "a\\x1b[31m\\xe2\\x80\\xae<b>\"'=1,|`x"
+    (row,) = map(json.loads, run("connections", path, "--format", "jsonl")[0].splitlines())
+    assert (row["service"], row["server_name"], row["client_hint"]) == ("http", name, "GET / HTTP/1.1")
+    assert name in run("diagram", path)[0].decode()
+    page = tmp_path / "page.html"
+    run("report", path, "-o", page, "-q")
+    drawn = page.read_text()
+    assert "<b>\"'" not in drawn and "a\\x1b[31m" in drawn
+    assert run("connections", path, "--name", "*[31m*", "--format", "csv")[0].count(b"\n") == 1
+    assert run("connections", path, "--service", "http", "--name", "A\\*", "--format", "csv")[0].count(b"\n") == 2
+    assert run("connections", path, "--service", "tls", "--format", "csv")[0].count(b"\n") == 1
+    assert "did you mean" in error("connections", path, "--service", "htpp")
+
+
+def test_exchanges_in_every_format(tmp_path: Path) -> None:
+    path = tmp_path / "talk.pcap"
+    path.write_bytes(talk((False, b"x" * 10), (True, b"y" * 20), (False, b"z"), (True, b"w")))
+    found = json.loads(run("exchanges", path, "--format", "json")[0])
+    assert [(it["request_bytes"], it["response_bytes"], it["wait"]) for it in found] == [(10, 20, 1.0), (1, 1, 1.0)]
+    assert [json.loads(line) for line in run("exchanges", path, "--format", "jsonl")[0].splitlines()] == found
+    lines = run("exchanges", path, "--format", "csv")[0].decode().splitlines()
+    assert lines[0].split(",") == list(found[0]) and len(lines) == 3
+    assert "2 exchanges; wait for the answer 1 s on average" in run("exchanges", path)[0].decode()
+    assert "no connection 7" in error("exchanges", path, "-c", "7")
+
+
+def test_messages_against_segments(tmp_path: Path) -> None:
+    path = tmp_path / "framed.pcap"
+    path.write_bytes(talk((False, b"\0\3abc\0\1x\0\4w"), (False, b"xyz"), (True, b"\0\1k")))
+    text = run("follow", path, "--framing", "length-prefix:2")[0].decode()
+    assert "0 and 1, start of 2" in text and "end of 2" in text and "client: 3 messages in 2 segments" in text
+    *_, summary = map(
+        json.loads, run("follow", path, "--framing", "length-prefix:2", "--format", "jsonl")[0].splitlines()
+    )
+    assert summary["client"]["sticky"] == summary["client"]["split"] == 1 and summary["server"]["messages"] == 1
+    document = json.loads(run("follow", path, "--framing", "delimiter:\\x00", "--format", "json")[0])
+    assert [row["length"] for row in document["rows"] if row["kind"] == "message" and row["side"] == "client"] == [
+        1,
+        5,
+        3,
+    ]
+    assert "no framing" in error("follow", path, "--framing", "length:4")
+    assert "--framing is for" in error("follow", path, "--framing", "fixed:4", "--format", "hex")

@@ -23,6 +23,7 @@ from tcpscope.report.ladder.model import (
     StateSpan,
 )
 from tcpscope.report.ladder.model import Row as LadderRow
+from tcpscope.report.named import service_of
 
 TIMERS = {
     "keep_alive": "keep-alive",
@@ -72,6 +73,7 @@ def ladder(connection: Row, packets: Iterable[Row], events: Iterable[Row], optio
         duration=connection["duration"],
         close=connection.get("close"),
         closed_by=connection.get("closed_by"),
+        about=service_of(connection),
         notes=[f"{shown:,} of {story.segments:,} segments are drawn."] if shown < story.segments else [],
     )
 

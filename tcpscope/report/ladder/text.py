@@ -155,6 +155,8 @@ class Drawing:
         client, server = (self._plain(safe(str(end))) for end in (self.ladder.client, self.ladder.server))
         if self.inner >= len(client) + len(server) + 16:
             client, server = f"client {client}", f"server {server}"
+        if self.ladder.about:
+            server = f"{server} ({self._plain(safe(self.ladder.about))})"
         margin = " " * (self.time_width + self.frame_width + self.left + 3)
         gap = self.inner + 2 - len(client) - len(server)
         if gap > 0:

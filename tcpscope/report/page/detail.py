@@ -152,7 +152,16 @@ def _endpoint(row: Row, role: str) -> str:
     return f"[{ip}]:{port}" if ":" in ip else f"{ip}:{port}"
 
 
+_SAID = (
+    ("service", "service"), ("server_name", "server's name"), ("client_hint", "client's first words"),
+    ("server_hint", "server's first words"), ("alpn", "ALPN"),
+)  # fmt: skip
+
+
 def _facts(row: Row, utc: bool, several: bool) -> Iterator[tuple[str, str]]:
+    for name, label in _SAID:
+        if row[name]:
+            yield label, row[name]
     yield "first packet", clock(row["start"], utc)
     yield "lasted", span(row["duration"])
     yield "ended", ended(row)

@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from heapq import nsmallest
 from typing import Any
 
+from tcpscope.diagnose.facts import told
 from tcpscope.replay import layout
 from tcpscope.tables.address import address
 
 _FIELDS = ("odd", "connection", "client_addr", "client_port", "server_addr", "server_port", "ip_version",
            "client_state", "server_state", "start_ns", "end_ns", "client_unique_bytes", "server_unique_bytes",
            "initial_rtt_ns", "syn_rtt_ns", "client_retransmissions", "server_retransmissions", "close_kind",
-           "closed_by")  # fmt: skip
+           "closed_by", "service", "server_name")  # fmt: skip
 ENDED_BY = ("", "client", "server", "both")
 
 
@@ -63,6 +64,7 @@ def columns(rows: Sequence[Mapping[str, Any]], start_ns: int, concerned: Mapping
         "rtt": [rtt / 1000 if rtt > 0 else None for rtt in rtts],
         "again": [r["client_retransmissions"] + r["server_retransmissions"] for r in rows],
         "close": [r["close_kind"] for r in rows],
+        "service": [" ".join(filter(None, reversed(told(r["service"], r["server_name"])))) for r in rows],
         "by": [ENDED_BY.index(layout.CLOSED_BY.get(r["closed_by"], "")) for r in rows],
     }
     listed = set(found["number"])

@@ -106,6 +106,7 @@
     { head: "#", right: true, key: (i) => data.number[i], text: (i) => String(data.number[i]) },
     { head: "Client", key: end(data.client, data.clientPort), text: client },
     { head: "Server", key: end(data.server, data.serverPort), text: server },
+    ...(data.service.some(Boolean) ? [{ head: "Service", css: "cut", key: (i) => data.service[i], text: (i) => data.service[i] }] : []),
     { head: "Client state", key: (i) => data.states[data.clientState[i]], text: (i) => data.states[data.clientState[i]], css: "state" },
     { head: "Server state", key: (i) => data.states[data.serverState[i]], text: (i) => data.states[data.serverState[i]], css: "state" },
     { head: "Start", right: true, key: (i) => data.start[i], text: (i) => "+" + (data.start[i] / 1e6).toFixed(3) },
@@ -122,7 +123,7 @@
   let found = all, sorted = null, falling = false, page = 0;
 
   function words(i) {
-    return [data.number[i], client(i), server(i), data.states[data.clientState[i]], data.states[data.serverState[i]],
+    return [data.number[i], client(i), server(i), data.service[i], data.states[data.clientState[i]], data.states[data.serverState[i]],
       ended(i), names(i).join(" ")].join(" ").toLowerCase();
   }
   function select() {

@@ -1,0 +1,73 @@
+"""Exchanges: by hand, and against what the replay counts of replies."""
+
+from pathlib import Path
+
+import pytest
+
+from tcpscope.tables import analysis
+from tcpscope.tables.exchanges import COLUMNS, FIELDS, exchanges
+from tcpscope.tables.one import load
+
+SAMPLES = Path(__file__).parents[2] / "sample_pcaps"
+TRIP = {"syn_rtt": 0.01, "client_rtt_min": None}
+
+
+def packet(ms, sender, length, *annotations, frame=0):
+    return {"frame": frame or ms, "time_ns": ms * 1_000_000, "sender": sender, "length": length,
+            "annotations": list(annotations)}  # fmt: skip
+
+
+def test_network_and_server_time():
+    packets = [
+        packet(0, "client", 100, frame=4),
+        packet(5, "client", 50, frame=5),
+        packet(6, "server", 0, frame=6),
+        packet(45, "server", 1000, frame=7),
+        packet(50, "server", 500, frame=8),
+        packet(60, "client", 10, frame=9),
+    ]
+    first, second = exchanges(packets, TRIP)
+    assert tuple(first) == FIELDS
+    assert first == {
+        "exchange": 0, "time": 0.0, "request_frame": 4, "request_packets": 2, "request_bytes": 150,
+        "response_frame": 7, "response_packets": 2, "response_bytes": 1500, "last_frame": 8, "request_time": 0.005,
+        "wait": 0.04, "network": 0.01, "server_time": 0.03, "response_time": 0.005, "first_byte": 0.045,
+        "last_byte": 0.05, "repeated": 0,
+    }  # fmt: skip
+    assert (second["request_bytes"], second["response_frame"], second["wait"], second["server_time"]) == (
+        10,
+        None,
+        None,
+        None,
+    )
+
+
+def test_what_is_not_known_is_not_made_up():
+    (only,) = exchanges([packet(1, "server", 30), packet(2, "server", 3)], {"syn_rtt": None, "client_rtt_min": None})
+    assert (only["request_frame"], only["wait"], only["network"], only["response_bytes"]) == (None, None, None, 33)
+    assert list(exchanges([packet(1, "client", 1, "keep_alive")], TRIP)) == []
+
+
+def test_repetitions_take_no_turn():
+    packets = [
+        packet(0, "client", 100),
+        packet(10, "server", 200),
+        packet(12, "client", 100, "retransmission"),
+        packet(13, "server", 300),
+        packet(20, "client", 7),
+        packet(21, "server", 200, "retransmission"),
+        packet(30, "server", 9),
+    ]
+    first, second = exchanges(packets, TRIP)
+    assert (first["response_bytes"], first["repeated"], second["response_bytes"]) == (500, 1, 9)
+
+
+@pytest.mark.parametrize(
+    "name", ["conversation.pcap", "nagle_delayed_ack.pcap", "normal.pcap", "short_connections.pcap"]
+)
+def test_as_the_replay_counts_replies(name):
+    _, row, packets, _ = load(analysis.locate(SAMPLES / name), 0, msl=30, by_tunnel=False, only=COLUMNS)
+    found = [it for it in exchanges(packets, row) if it["wait"] is not None]
+    assert len(found) == row["server_replies"] > 0
+    assert sum(it["wait"] for it in found) / len(found) == pytest.approx(row["server_reply_mean"], abs=1e-8)
+    assert max(it["wait"] for it in found) == pytest.approx(row["server_reply_max"], abs=1e-8)
