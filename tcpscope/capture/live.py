@@ -25,7 +25,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from tcpscope.capture.capturer import Capturer, Drops, Wish
-from tcpscope.capture.sources import PIPE
+from tcpscope.capture.sources import PIPE, standard_input
 
 HELD = 64 << 20  # bytes that may wait for the analyser; past that the pipe fills, and then the kernel drops
 CHUNK = 1 << 18  # bytes read at a time
@@ -212,6 +212,39 @@ class LiveStream:
             self.most_held = max(self.most_held, self.held)
             self._change.notify_all()
         return True
+
+
+class Piped:
+    """Standard input as a live stream: what somebody else captures."""
+
+    damage: str | None = None
+
+    def __init__(self, tee: Callable[[bytes], None] | None = None) -> None:
+        self._raw, self._tee, self._over = standard_input(), tee, False
+
+    def readinto(self, buffer: Any) -> int | None:
+        if self._over:
+            return 0
+        if not self._ready(PATIENCE):
+            return None
+        count: int = self._raw.readinto(buffer)  # type: ignore[attr-defined]
+        if self._tee is not None and count:
+            self._tee(bytes(buffer[:count]))
+        return count
+
+    def waiting(self) -> bool:
+        """Whether a read would return at once."""
+        return not self._over and self._ready(0)
+
+    def stop(self) -> None:
+        """Read no more."""
+        self._over = True
+
+    def close(self) -> None:
+        self._raw.close()
+
+    def _ready(self, seconds: float) -> bool:
+        return bool(select.select([self._raw], [], [], seconds)[0])
 
 
 def _widen(pipe: int) -> None:

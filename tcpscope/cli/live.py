@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tcpscope.capture.capturer import HEADERS, WHOLE, Wish
+from tcpscope.capture.sources import STDIN
 from tcpscope.cli.common import warn
 from tcpscope.errors import CaptureError, UsageError
 from tcpscope.tables.analysis import DEFAULT_MSL
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from tcpscope.tables.session import Session, Turn
 
 TURN = 0.25  # seconds between two turns of output
-LOOK = 1.0  # seconds between two looks at findings
+LOOK = 1.0  # seconds between two lines of counters
 UNITS = {"kb": 10**3, "mb": 10**6, "gb": 10**9, "s": 1, "min": 60, "h": 3600, "d": 86400}
 SIZES = ("kb", "mb", "gb")
 
@@ -34,7 +35,12 @@ SIZES = ("kb", "mb", "gb")
 @click.command("live")
 @click.argument("filter", nargs=-1, metavar="[FILTER…]")
 @click.option(
-    "-i", "--interface", "interfaces", multiple=True, metavar="NAME", help="Several with several -i.  [default: any]"
+    "-i",
+    "--interface",
+    "interfaces",
+    multiple=True,
+    metavar="NAME",
+    help="Several with several -i; - is standard input.  [default: any]",
 )
 @click.option("--duration", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS", help="End after this time.")
 @click.option("--packets", type=click.IntRange(min=1), metavar="N", help="End after so many packets.")
@@ -95,6 +101,7 @@ def command(filter: tuple[str, ...], **options: Any) -> None:
       tcpscope live -i lo --until zero_window --format jsonl
       tcpscope live -i eth0 -w day.pcap --rotate 100MB --keep 20
       tcpscope live --verify-kernel
+      ssh host tcpdump -U -w - | tcpscope live -i -
 
     FILTER is pcap-filter's language, as tcpdump has it.  Ctrl-C ends the capture and tells what analyze tells;
     once more, it ends at once.  What is told of open connections may be corrected by later packets, and then is.
@@ -197,11 +204,24 @@ def _session(options: dict[str, Any], files: Files | None) -> Iterator[tuple[Ses
         with filtered(options["interfaces"], options["filter"], options["display_filter"], files, **settings) as found:
             yield found
         return
+    if STDIN in options["interfaces"]:
+        yield _piped(options, settings, files)
+        return
     session, stream = live(_wish(options), tee=files, **settings)
     try:
         yield session, stream.program
     finally:
         stream.close()
+
+
+def _piped(options: dict[str, Any], settings: dict[str, Any], files: Files | None) -> tuple[Session, str]:
+    from tcpscope.capture.live import Piped
+    from tcpscope.tables.session import Session
+
+    if len(options["interfaces"]) > 1 or options["filter"]:
+        raise UsageError("-i - reads a capture from standard input: alone, and without a filter")
+    stream = Piped(files)
+    return Session(stream, name="standard input", stop=stream.stop, **settings), "whoever captures"
 
 
 @contextlib.contextmanager
@@ -304,13 +324,13 @@ class _Run:
 
     def _look(self) -> str:
         """Tell findings and counters; why to end now, if there is a reason."""
-        fresh = self.watch.fresh()
-        self.lines.findings(fresh)
+        if self.watch.due():
+            self.lines.findings(self.watch.fresh())
         self.lines.counters(self.session.counters())
         if self.kernel is not None:
             self.lines_of_kernel()
         self.output.flush()
-        if self.until is not None and self.until.is_finding and self.until.holds(self.watch, self.watch.findings()):
+        if self.until is not None and self.until.is_finding and self.until.holds(self.watch, self.watch.latest):
             return f"--until {self.options['until']}"
         return ""
 
@@ -329,7 +349,8 @@ class _Run:
         found = self.watch.final()
         if self.json:
             self.lines.findings(found)
-            self.lines.say("end", time=time.time(), reason=why or ("; ".join(result.warnings) or "stopped"),
+            ended = "stopped" if self.session.stopped else "the stream ended"
+            self.lines.say("end", time=time.time(), reason=why or "; ".join(result.warnings) or ended,
                            **counters_row(counters))  # fmt: skip
         elif not self.options["quiet"]:
             from tcpscope.report.terminal import print_analysis

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     import pandas
 
 TURN = 0.1  # seconds between two turns
-LOOK = 1.0  # seconds between two looks at findings
 
 
 class Live:
@@ -51,7 +50,7 @@ class Live:
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         session = self.session
-        began = told = looked = time.monotonic()
+        began = told = time.monotonic()
         while not session.over:
             session.step()
             now = time.monotonic()
@@ -60,11 +59,10 @@ class Live:
                 yield from self._events(session.turn())
                 if self._reached(now - began, None):
                     session.stop()
-            if now - looked >= LOOK:
-                looked = now
+            if self._watch.due():
                 for it in self._watch.fresh():
                     yield {"kind": "finding", **it.as_dict()}
-                if self._until is not None and self._until.is_finding and self._reached(0, self._watch.findings()):
+                if self._until is not None and self._until.is_finding and self._reached(0, self._watch.latest):
                     session.stop()
         if not self._finished:
             self._finished = True

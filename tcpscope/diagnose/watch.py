@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
+import time
 from typing import Any
 
 from tcpscope.diagnose import Collected, Finding, findings
@@ -11,6 +12,8 @@ from tcpscope.errors import UsageError
 from tcpscope.replay.layout import EVENT, STATES
 from tcpscope.tables.session import Counters, Session, Turn
 
+LOOK = 1.0  # seconds between two looks
+SELDOM = 20  # times what a look takes, at least
 LOOKED_AT = 2_000  # open connections that findings look at, the latest to send
 SERVICES = 20_000  # services whose uncounted connections are told apart; past that the rarest are joined
 OTHERS = "others"
@@ -26,6 +29,8 @@ class Watch:
         self.entered: set[str] = set()  # states that an endpoint has been in
         self._odd = Collected()
         self._told: dict[str, int] = {}  # how many connections each finding told of concerned
+        self.latest: list[Finding] = []  # of the last look
+        self._next = 0.0
 
     def take(self, turn: Turn) -> None:
         """The connections that ended, and the states that were entered."""
@@ -47,10 +52,17 @@ class Watch:
         """When the session is finished and all its turns are taken."""
         return findings(self._odd, self.session.files(), [self.session.name])
 
+    def due(self) -> bool:
+        """Whether it is time to look again: every second, and more seldom where looking takes long."""
+        return time.monotonic() >= self._next
+
     def fresh(self) -> list[Finding]:
-        """The findings that are new, or concern twice as many connections as when they were told last."""
-        found = []
-        for it in self.findings():
+        """Look; the findings that are new, or concern twice as many connections as when they were told last."""
+        found, began = [], time.monotonic()
+        self.latest = self.findings()
+        now = time.monotonic()
+        self._next = now + max(LOOK, SELDOM * (now - began))
+        for it in self.latest:
             told = self._told.get(it.id)
             if told is None or it.count >= 2 * max(told, 1):
                 self._told[it.id] = it.count

@@ -11,13 +11,14 @@ from typing import Any, BinaryIO
 
 from tcpscope.diagnose import Finding
 from tcpscope.diagnose.facts import times
-from tcpscope.replay.layout import EVENT
+from tcpscope.replay.layout import CONNECTION, EVENT
 from tcpscope.report.oddest import lines_of
 from tcpscope.report.text import clock, safe
 from tcpscope.tables.rows import by_time, columns
 from tcpscope.tables.session import Counters, Notice, Turn
 from tcpscope.tables.write import Records, write_lines
 
+MOST = 1_000  # lines a turn that a person may read, or not
 _EVENT = ("time", "connection", "endpoint", "ip", "port", "kind", "old", "new", "frame", "event")
 
 
@@ -47,9 +48,12 @@ class JsonLines:
         if turn.connections:
             held = BytesIO()
             write_lines(Records("connections", [turn.connections]), "jsonl", held)
-            for at, line in enumerate(held.getvalue().splitlines(keepends=True)):
+            lines = b"\n" + held.getvalue()[:-1]
+            if not missed:
+                self._stream.write(lines.replace(b"\n{", b'\n{"kind":"connection",')[1:] + b"\n")
+            for at, line in enumerate(lines[1:].split(b"\n") if missed else ()):
                 mark = b'"missed_by_capture":true,' if at in missed else b""
-                self._stream.write(b'{"kind":"connection",' + mark + line[1:])
+                self._stream.write(b'{"kind":"connection",' + mark + line[1:] + b"\n")
         for notice in turn.notices:
             self.notice(notice)
 
@@ -65,7 +69,7 @@ class JsonLines:
 
 
 class TextLines:
-    """A short line for each change, ended connection, finding and notice."""
+    """A short line for each change, ended connection, finding and notice; at most MOST changes and ends a turn."""
 
     def __init__(self, stream: BinaryIO, utc: bool) -> None:
         self._stream, self._utc = stream, utc
@@ -77,7 +81,8 @@ class TextLines:
         """start and end are told by others."""
 
     def turn(self, turn: Turn, missed: list[int]) -> None:
-        for found in columns("events", _by_time(turn.events), _EVENT):
+        most = MOST * EVENT.size
+        for found in columns("events", _by_time(turn.events[:most]), _EVENT):
             for when, number, role, ip, port, kind, old, new, frame, event in zip(*found, strict=True):
                 place = f"[{ip}]:{port}" if ":" in ip else f"{ip}:{port}"
                 if kind == "state":
@@ -89,12 +94,16 @@ class TextLines:
                 self.line(when, f"{number:>5}  {role} {place:<21}  {shown}  ({why})")
         if turn.connections:
             now = time.time()
-            for at, it in enumerate(lines_of(turn.connections)):
+            for at, it in enumerate(lines_of(turn.connections[: MOST * CONNECTION.size])):
                 again = f", {it.again} sent again" if it.again else ""
                 hole = ", holes are the capture's" if at in missed else ""
                 states, sent = "/".join(it.states), f"→ {it.sent[0]}, ← {it.sent[1]}"
                 text = f"{it.close}, {states}, {it.duration}, {sent}, RTT {it.rtt}{again}{hole}"
                 self.line(now, f"{it.number:>5}  {it.client} → {it.server} over: {text}")
+        changes, ends = len(turn.events) // EVENT.size - MOST, len(turn.connections) // CONNECTION.size - MOST
+        if changes > 0 or ends > 0:
+            more = f"{max(changes, 0):,} changes and {max(ends, 0):,} ends more, not shown"
+            self.line(time.time(), f"… {more}; --format jsonl has all")
         for notice in turn.notices:
             self.notice(notice)
 

@@ -113,7 +113,7 @@ class Session:
     ) -> None:
         self.name, self.max_connections = name, max_connections
         self.gaps: list[Gap] = []
-        self.over = False  # the stream has ended
+        self.over = self.stopped = False  # the stream has ended; it was told to
         self._stream, self._drops, self._held, self._stop = stream, drops, held, stop
         self._reader = SegmentReader(stream, verify_checksums=verify_checksums)
         self._batch = SegmentBatch(BATCH)
@@ -176,6 +176,7 @@ class Session:
 
     def stop(self) -> None:
         """Have the source end; what has been sent by now is still taken in, until `step` gives False."""
+        self.stopped = True
         if self._stop is not None:
             self._stop()
 

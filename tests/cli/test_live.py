@@ -308,3 +308,33 @@ def test_interfaces():
     assert {it["program"] for it in answer["programs"]} == {"tcpdump", "dumpcap"}
     table = subprocess.run([sys.executable, "-m", "tcpscope", "interfaces"], cwd=ROOT, capture_output=True, text=True)
     assert table.stdout.splitlines()[0].startswith("interface  state")
+
+
+def test_what_the_kernel_dropped_is_no_loss(net):
+    with running(net, "tcp", "--format", "jsonl", "--buffer", 1, "--snaplen", 65535) as live:
+        live.kind("start")
+        with inside(net.name):
+            listener = socket.create_server(("127.0.0.1", 0))
+            client = socket.create_connection(listener.getsockname())
+        server, _ = listener.accept()
+        with listener, client, server:
+            client.sendall(b"x" * 1000)
+            server.recv(1000)
+            live.kind("state", endpoint="server", new="ESTABLISHED")
+            live.process.send_signal(signal.SIGSTOP)  # nobody empties the pipe
+            for _ in range(400):
+                client.sendall(bytes(50_000))
+                left = 50_000
+                while left:
+                    left -= len(server.recv(left))
+            live.process.send_signal(signal.SIGCONT)
+            notice = live.kind("notice", id="drops")
+            assert notice["packets"] > 0
+        code, out, _ = live.end(signal.SIGINT)
+    assert code == 0
+    rows = [json.loads(line) for line in out.splitlines()]
+    assert rows[-1]["dropped_by_kernel"] >= notice["packets"]
+    (ended,) = [r for r in rows if r["kind"] == "connection"]
+    assert ended["missed_by_capture"]
+    assert ended["client_missed_bytes"] > 0
+    assert "dropped" in {r["id"] for r in rows if r["kind"] == "finding"}
