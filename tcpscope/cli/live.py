@@ -17,6 +17,7 @@ from tcpscope.capture.capturer import HEADERS, WHOLE, Wish
 from tcpscope.capture.sources import STDIN
 from tcpscope.cli.common import warn
 from tcpscope.errors import CaptureError, UsageError
+from tcpscope.report.text import safe
 from tcpscope.tables.analysis import DEFAULT_MSL
 from tcpscope.tables.session import MAX_CONNECTIONS
 
@@ -65,6 +66,7 @@ SIZES = ("kb", "mb", "gb")
 )
 @click.option("--capturer", type=click.Choice(["tcpdump", "dumpcap"]), help="Who captures.  [default: who may]")
 @click.option("--display-filter", metavar="EXPR", help="Wireshark's language instead, through pyshark: slow.")
+@click.option("--processes", is_flag=True, help="Tell which process of this host has the socket (all: as root).")
 @click.option("--verify-kernel", is_flag=True, help="Compare the states of this host's sockets with the kernel's own.")
 @click.option(
     "--max-connections",
@@ -268,6 +270,11 @@ class _Run:
             from tcpscope.tables.kernel import Verifier
 
             self.kernel = Verifier(self.session)
+        self.processes: Any = None
+        if options["processes"]:
+            from tcpscope.tables.processes import Processes
+
+            self.processes = Processes()
         self._failed = False
 
     def go(self) -> None:
@@ -328,13 +335,24 @@ class _Run:
             self.lines.findings(self.watch.fresh())
         self.lines.counters(self.session.counters())
         if self.kernel is not None:
-            self.lines_of_kernel()
+            self._verify()
+        if self.processes is not None:
+            self._own()
         self.output.flush()
         if self.until is not None and self.until.is_finding and self.until.holds(self.watch, self.watch.latest):
             return f"--until {self.options['until']}"
         return ""
 
-    def lines_of_kernel(self) -> None:
+    def _own(self) -> None:
+        for it in self.processes.fresh(self.session.open_connections(1000)[0]):
+            if self.json:
+                self.lines.say("process", time=time.time(), **it._asdict())
+            else:
+                place = f"[{it.ip}]:{it.port}" if ":" in it.ip else f"{it.ip}:{it.port}"
+                text = f"{it.connection:>5}  {it.endpoint} {place:<21}  is {safe(it.name)}, process {it.process}"
+                self.lines.line(time.time(), text)  # type: ignore[union-attr]
+
+    def _verify(self) -> None:
         for it in self.kernel.look():
             if self.json:
                 self.lines.say("kernel", time=time.time(), **it._asdict())

@@ -154,7 +154,7 @@ def test_states_as_they_change_then_the_summary(net):
 
 
 def test_in_a_pipe_lines_then_what_analyze_prints(net):
-    with running(net, "tcp", "--immediate", "--verify-kernel") as live:
+    with running(net, "tcp", "--immediate", "--verify-kernel", "--processes") as live:
         assert live.process.stderr.readline().startswith(b"capturing on lo with tcpdump")
         port = net.talk(1, 2.5)
         live.until(lambda line: f"server 127.0.0.1:{port}" in line and "→ CLOSED" in line)
@@ -162,6 +162,7 @@ def test_in_a_pipe_lines_then_what_analyze_prints(net):
     assert (code, said) == (0, "")
     assert re.search(r"TIME_WAIT\W+CLOSED.*fin by client", out)
     assert re.search(r"the kernel's states: [1-9]", out)
+    assert re.search(rf"server 127\.0\.0\.1:{port} +is .*, process {os.getpid()}\n", out)
     assert "0 dropped by the kernel" in out
     assert "0 lasting differences" in out
 
