@@ -25,6 +25,8 @@ COMMANDS = {
     "follow": "The bytes each side of a connection sent, in order, gaps marked.",
     "exchanges": "Requests and responses of one connection: network time, server time.",
     "extract": "Packets of chosen connections into a pcap or pcapng file.",
+    "live": "What is happening now on an interface: both endpoints' states as they change.",
+    "interfaces": "What can be captured on, and what is missing where nothing can.",
     "report": "All that was found as one HTML file: findings, connections, ladders, plots.",
     "explain": "What a finding means: the mechanism, the rule, the RFC, a ladder.",
     "compare": "Agreement with Wireshark's own analysis, and the reasons for the differences.",

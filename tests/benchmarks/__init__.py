@@ -12,6 +12,7 @@
 * `curves`: the cost per packet by size and by open connections.
 * `instructions`: `core.py` under callgrind, on a capture that `fixed.py` makes.  Counts do not depend on what else
   the machine does; `test_instructions.py` fails where they grow.
+* `live`: packets a second over a veth pair, and a day of packets through a pipe; only when it is named.
 * `document`: the page and its plots, from the results in docs/performance/.
 
 No test here asserts a time.

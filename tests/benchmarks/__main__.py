@@ -101,6 +101,15 @@ def instructions(check: bool, record: bool) -> None:
 
 @main.command()
 @click.pass_obj
+def live(given: Given) -> None:
+    """Packets a second that a live capture bears, and a day of packets through a pipe (root, tcpreplay)."""
+    from .live import measure
+
+    keep(given.results, "live", measure(given.cache, given.quick))
+
+
+@main.command()
+@click.pass_obj
 def document(given: Given) -> None:
     """Write docs/performance.md and its plots from the results (--quick: into the cache)."""
     from .document import write
