@@ -125,6 +125,10 @@ cdef int take(Replay *r, const Segment *s, uint64_t order) noexcept nogil:
             else:
                 older = c
                 flows_unlink(&r.flows, f)
+                if c.older != NULL:              # nothing more can come of it; a chain of them would have no bound
+                    if end(r, c.older, r.now_ns) < 0:
+                        return -1
+                    c.older = NULL
             f, reused = NULL, True
     if f == NULL:
         reused = reused or (s.flags & (SYN | ACK) == SYN and flows_known(&r.flows, s))

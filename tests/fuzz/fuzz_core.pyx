@@ -335,6 +335,14 @@ class Nowhere:
         return len(text)
 
 
+def segments_of(bytes data):
+    """The segments that `replay` and `streams` make of an input, as wire.layout has them."""
+    cdef SegmentBatch batch = SegmentBatch(MOST_SEGMENTS)
+    if len(data) > 2:
+        batch.size = make_segments(<const uint8_t *><const char *>data + 2, len(data) - 2, batch.items)
+    return batch.tobytes()
+
+
 cdef int64_t number_of(bytes records, size_t size) except -1:
     demand(<size_t>len(records) % size == 0, b"whole records")
     return <int64_t>(<size_t>len(records) // size)
