@@ -29,8 +29,9 @@ COVERED = "src:*\nfun:__pyx_f_*\n"  # our functions, not what Cython wraps aroun
 LIMITS = {
     "replay/flows.pyx": {"FIRST_SLOTS": "8", "SMALL_ARENA": "1 << 14", "ENDED": "1 << 8"},
     "replay/store.pxd": {"FIRST": "1 << 10"},
-    "replay/flight.pyx": {"ROOM_MOST": "32", "ROOM_KEPT": "4"},
+    "replay/flight.pyx": {"ROOM_MOST": "32", "ROOM_KEPT": "4", "SPARE": "4", "LEAST_SPARE": "2"},
     "replay/wireshark.pyx": {"QUEUE_MOST": "24"},
+    "replay/unacked.pyx": {"BUNCH": "4"},
     "replay/ranges.pxd": {"MAX_RANGES": "8"},
     "replay/rtt.pxd": {"MAX_CANDIDATES": "32", "MAX_UNANSWERED": "16", "FIRST_SAMPLES": "8"},
     "replay/marks.pyx": {"MOST": "24", "MOST_CLOSING": "8"},
