@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent
@@ -83,10 +84,14 @@ def build(folder: Path, jobs: int = 1) -> Path:
     _driver(folder)
     environment = os.environ | {"CC": compiler(), "LDSHARED": f"{compiler()} -shared", "CFLAGS": f"{FLAGS} -fsanitize-coverage-allowlist={folder.resolve() / 'covered'}"}
     command = [sys.executable, "setup.py", "-q", "build_ext", "--inplace", f"-j{jobs}"]
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
-    if done.returncode:
-        raise RuntimeError(f"the fuzzed core does not build:\n{done.stdout[-2000:]}{done.stderr[-6000:]}")
+    _run(command, cwd=folder, env=environment)
     return folder
+
+
+def _run(command: list[str], **settings: Any) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, check=False, **settings)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command)}:\n{done.stdout[-2000:]}{done.stderr[-6000:]}")
 
 
 def preload(folder: Path) -> dict[str, str]:
@@ -102,9 +107,9 @@ def preload(folder: Path) -> dict[str, str]:
 def _driver(folder: Path) -> None:
     """libFuzzer as a shared library: an extension module's would come too late to be told of the coverage."""
     archive = runtime("fuzzer_no_main")
-    command = [compiler(), "-shared", "-fPIC", "-O1", "-o", str(folder / DRIVER), str(HERE / "driver.c"),
+    command = [compiler(), "-shared", "-fPIC", "-O1", "-o", str(folder / DRIVER), str(HERE / "driver.cc"),
                "-Wl,--whole-archive", str(archive), "-Wl,--no-whole-archive", "-lstdc++", "-lpthread", "-ldl", "-lm"]  # fmt: skip
-    subprocess.run(command, check=True)
+    _run(command)
 
 
 def _copy(folder: Path) -> None:

@@ -14,6 +14,7 @@ from tcpscope.capture.frames cimport FrameReader, FrameSet
 from tcpscope.replay.engine cimport Engine
 from tcpscope.replay.rows cimport ConnectionRow, EventRow, EvidenceRow, PacketRow
 from tcpscope.replay.stream cimport Streams
+from tcpscope.replay.unacked cimport Queue, unacked_add, unacked_forget, unacked_free, unacked_span
 from tcpscope.wire.batch cimport SegmentBatch
 from tcpscope.wire.decode cimport Decoder
 from tcpscope.wire.flow cimport set_flow
@@ -43,6 +44,7 @@ cdef extern from *:
 
 cdef enum:
     MOST_SEGMENTS = 96           # of one input
+    MOST_QUEUED = 256
 
 cdef int64_t START_NS = 1_700_000_000_000_000_000
 cdef int64_t EARLIEST_NS = -(<int64_t>1 << 60), LATEST_NS = <int64_t>1 << 62        # as the container gives
@@ -410,6 +412,56 @@ cdef int replay_both(list batches, bint write) except -1:
     return 0
 
 
+# ---------------------------------------------------------------- Wireshark's queue
+
+cdef struct Plain:
+    int64_t when
+    uint32_t seq
+    uint32_t end
+
+
+cdef int queue(const uint8_t *data, size_t size) except -1:
+    """The queue of unacknowledged segments against the same without any cleverness: four bytes an operation."""
+    cdef Queue q
+    cdef Plain plain[MOST_QUEUED]
+    cdef uint32_t count = 0, kept, i, number = 0, seq, end, first, last
+    cdef int64_t got, wanted
+    cdef size_t at = 0
+    memset(&q, 0, sizeof(Queue))
+    while at + 4 <= size:
+        seq = <uint32_t>0xFFFFF000 + (data[at] | <uint32_t>(data[at + 1] & 31) << 8)
+        number += 1
+        if data[at + 1] & 0x80:
+            got, wanted, kept = unacked_forget(&q, seq, number), 0, 0
+            for i in range(count):
+                if <int32_t>(plain[i].end - seq) > 0:
+                    if <int32_t>(plain[i].seq - seq) < 0:
+                        plain[i].seq = seq
+                    plain[kept] = plain[i]
+                    kept += 1
+                elif plain[i].end == seq and wanted == 0:
+                    wanted = number - plain[i].when
+            count = kept
+            demand(got == wanted, b"the queue tells the round trip")
+        elif count < MOST_QUEUED:
+            end = seq + 1 + data[at + 2]
+            plain[count].when, plain[count].seq, plain[count].end = number, seq, end
+            count += 1
+            demand(unacked_add(&q, number, seq, end) == 0, b"there is memory")
+        demand(q.count == count, b"the queue knows how much it holds")
+        if count:
+            first, last = plain[0].seq, plain[0].end
+            for i in range(1, count):
+                if <int32_t>(plain[i].seq - first) < 0:
+                    first = plain[i].seq
+                if <int32_t>(plain[i].end - last) > 0:
+                    last = plain[i].end
+            demand(unacked_span(&q) == last - first, b"the queue knows its span")
+        at += 4 if data[at + 1] & 0x40 else 3
+    unacked_free(&q)
+    return 0
+
+
 # ---------------------------------------------------------------- streams
 
 cdef int streams(const uint8_t *data, size_t size) except -1:
@@ -525,7 +577,7 @@ cdef uint8_t n_states = len(STATES), n_conn_states = len(CONN_STATES), n_close_k
 cdef int n_annotations = len(ANNOTATIONS)
 cdef dict writers = {}
 cdef int target = 0
-TARGETS = ("container", "decoder", "replay", "streams", "pipeline")
+TARGETS = ("container", "decoder", "replay", "streams", "pipeline", "queue")
 
 
 cdef int one(const uint8_t *data, size_t size) noexcept with gil:
@@ -549,6 +601,8 @@ cdef int run(const uint8_t *data, size_t size) except -1:
         return replay(data, size)
     if target == 3:
         return streams(data, size)
+    if target == 5:
+        return queue(data, size)
     return pipeline(data, size)
 
 
@@ -560,7 +614,7 @@ def fuzz(str name, list arguments):
     target = TARGETS.index(name)
     if name in ("replay", "streams"):
         fuzz_mutator = move_segments
-    elif name != "decoder":
+    elif name in ("container", "pipeline"):
         fuzz_mutator = mend_capture
     prepare()
     raw = [it.encode() for it in arguments]
