@@ -130,6 +130,10 @@ cdef int take(Replay *r, const Segment *s, uint64_t order) noexcept nogil:
             else:
                 older = c
                 flows_unlink(&r.flows, f)
+                if c.older != NULL:              # nothing more can come of it; a chain of them would have no bound
+                    if end(r, c.older, r.now_ns) < 0:
+                        return -1
+                    c.older = NULL
             f = NULL
     if f == NULL:
         if reused == 0 and s.flags & (SYN | ACK) == SYN and flows_known(&r.flows, s):
@@ -194,8 +198,8 @@ cdef inline void fetch_rings(const Flight *f, const WiresharkSide *w) noexcept n
     if f.room:
         prefetch(&f.ring[(f.head + f.old) & (f.room - 1)])
         prefetch(&f.ring[(f.head + f.old + f.live) & (f.room - 1)])
-    if w.room:
-        prefetch(&w.queue[w.head])
+    if w.unacked.room:
+        prefetch(&w.unacked.ring[w.unacked.head])
 
 
 cdef int run(Replay *r, const Segment *items, const uint32_t *index, uint32_t count, const int64_t *clock,
@@ -438,6 +442,7 @@ cdef class Engine:
         return {
             "segments": self.r.segments, "connections": self.r.n_connections, "open": self.r.flows.used,
             "icmp_quotes": self.r.quotes, "icmp_quotes_unmatched": self.r.unmatched_quotes,
-            "clock_steps": self.r.clock_steps, "retired_half_open": self.r.retired[HALF_OPEN],
-            "retired_closed": self.r.retired[CLOSED_ONES], "retired_idle": self.r.retired[IDLE],
+            "clock_steps": self.r.clock_steps, "judged_in_part": self.r.in_part,
+            "retired_half_open": self.r.retired[HALF_OPEN], "retired_closed": self.r.retired[CLOSED_ONES],
+            "retired_idle": self.r.retired[IDLE],
         }

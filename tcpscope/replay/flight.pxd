@@ -43,6 +43,8 @@ cdef struct Flight:
     uint32_t top_ts              # newest TSval
     uint32_t top_id              # newest IP ID
     uint32_t holes               # bytes skipped over, not yet seen
+    uint32_t told_from           # the peer has told by SACK that it has all from here ...
+    uint32_t told_to             # ... up to here; every chunk within is marked
     int64_t una_ns               # when una last moved
     int64_t news_ns              # last acknowledgment that told something new
     int64_t sent_ns              # last data
@@ -56,6 +58,7 @@ cdef struct Flight:
     uint32_t recoveries          # times it entered RECOVERY
     uint32_t timeouts            # times it entered LOSS
     uint32_t exit_bytes          # in flight when it first left STEADY: where slow start ended
+    uint64_t spare               # chunks that may still be looked at beyond one a packet
     Glimpse seen[4]
     uint8_t seen_at
     uint8_t started
@@ -77,6 +80,7 @@ cdef struct Finding:             # what `flight_*` say of one packet
     uint64_t late_frame
     uint64_t late_order          # another packet, told of by this one; valid with late_bits
     uint64_t late_bits
+    bint in_part                 # more chunks were concerned than a packet may have looked at
 
 cdef int flight_acked(Flight *f, const Segment *s, uint32_t window, int64_t reach, Finding *out) noexcept nogil
 cdef int flight_sent(Flight *f, const Segment *s, uint64_t order, int64_t reach, Finding *out) noexcept nogil

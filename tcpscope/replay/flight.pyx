@@ -11,6 +11,10 @@ time t comes at t + reach.
   then, or without SACK, or of the first segment, the retransmission timer.
 * After a time-out, clocked by acknowledgments: recovery from that time-out.
 
+A packet may concern many chunks: it fills a hole in front of them, it covers them once more, its SACK block
+spans them.  What that costs is paid from what earlier packets left (SPARE each), so that no sender can make a
+packet cost more than so much in the long run; past that the rest of the chunks is left as it was (`in_part`).
+
 What only looks like one: the same packet seen twice (same IP ID, same checksum), and a packet
 that was sent before what the capture has already shown (older IP ID or timestamp): reordering.
 """
@@ -46,6 +50,8 @@ cdef enum:
     RTO_LEAST = 200_000_000      # Linux: 200 ms on top of the smoothed round trip
     DELAYED_LEAST = 35_000_000   # Linux delays acknowledgments by 40 ms and more
     NO_ID = 0x10000
+    SPARE = 256                  # chunks; a loss in a window of thousands is repaired at far less a packet
+    LEAST_SPARE = 64             # that any packet may look at
 
 cdef int64_t K_MOST_RTT_NS = <int64_t>1 << 55          # a year: no round trip, and sums of its multiples fit
 
@@ -114,11 +120,24 @@ cdef int append(Flight *f, const Segment *s, uint32_t end, uint64_t order) noexc
     return 0
 
 
-cdef int insert(Flight *f, uint32_t at, const Segment *s, uint32_t end, uint64_t order) noexcept nogil:
+cdef inline bint may_look(Flight *f, uint32_t chunks) noexcept nogil:
+    """Pay for looking at so many chunks; False when that is too dear."""
+    if chunks <= LEAST_SPARE:
+        return True
+    if chunks > f.spare:
+        return False
+    f.spare -= chunks
+    return True
+
+
+cdef int insert(Flight *f, uint32_t at, const Segment *s, uint32_t end, uint64_t order, Finding *out) noexcept nogil:
     """A chunk for a hole that has been filled; what lies behind moves up by one place."""
     cdef uint32_t i, kept = f.old + f.live
     if at < f.old or kept - at > 2048:
         return 0                    # long acknowledged, or too far back to be worth the move
+    if not may_look(f, kept - at):
+        out.in_part = True
+        return 0
     if kept == f.room:
         if (f.old > f.room // 2 and f.room >= ROOM_KEPT) or f.room >= ROOM_MOST:
             if at == 0:
@@ -132,6 +151,8 @@ cdef int insert(Flight *f, uint32_t at, const Segment *s, uint32_t end, uint64_t
         chunk(f, i)[0] = chunk(f, i - 1)[0]
         i -= 1
     fill(chunk(f, at), s, end, order)
+    if not before(s.seq, f.told_from) and not after(end, f.told_to):
+        chunk(f, at).bits |= SACKED     # the peer had it before the capture
     f.live += 1
     return 0
 
@@ -169,9 +190,10 @@ cdef bint is_dsack(const Segment *s) noexcept nogil:
 cdef bint take_sacks(Flight *f, const Segment *s, Finding *out) noexcept nogil:
     """Mark what the blocks cover; True if they told something new."""
     cdef bint new = False
-    cdef uint32_t i, left, right
+    cdef uint32_t i, left, right, looked
     cdef int b, first = 0
     cdef Chunk *c
+    f.spare += SPARE
     if is_dsack(s):
         out.annotations |= bit(A_DSACK)
         first = 1
@@ -185,6 +207,7 @@ cdef bint take_sacks(Flight *f, const Segment *s, Finding *out) noexcept nogil:
         if f.sack_high == 0 or after(right, f.sack_high):
             f.sack_high = right
         i = place(f, left)
+        looked = 0
         while i < f.old + f.live:
             c = chunk(f, i)
             if after(c.end, right):
@@ -199,8 +222,37 @@ cdef bint take_sacks(Flight *f, const Segment *s, Finding *out) noexcept nogil:
                     sample(f, s.time_ns - c.first_ns)
             elif b > first:
                 break               # blocks behind the first repeat what was told before
+            elif not before(c.seq, f.told_from) and not after(c.end, f.told_to):
+                i = max(i + 1, place(f, f.told_to))
+                continue            # all of that is marked
+            else:
+                looked += 1
+                if looked > LEAST_SPARE and not take_one(f):
+                    out.in_part = True
+                    break
             i += 1
+        if b == first and not out.in_part:
+            remember_told(f, left, right)
     return new
+
+
+cdef inline bint take_one(Flight *f) noexcept nogil:
+    """Pay for looking at one more chunk."""
+    if f.spare == 0:
+        return False
+    f.spare -= 1
+    return True
+
+
+cdef inline void remember_told(Flight *f, uint32_t left, uint32_t right) noexcept nogil:
+    """The chunks from left to right are marked: join that to what is known to be, or know that instead."""
+    if after(left, f.told_to) or before(right, f.told_from) or f.told_from == f.told_to:
+        f.told_from, f.told_to = left, right
+        return
+    if before(left, f.told_from):
+        f.told_from = left
+    if after(right, f.told_to):
+        f.told_to = right
 
 
 cdef int flight_acked(Flight *f, const Segment *s, uint32_t window, int64_t reach, Finding *out) noexcept nogil:
@@ -245,6 +297,8 @@ cdef int flight_acked(Flight *f, const Segment *s, uint32_t window, int64_t reac
         if out.rtt_ns >= 0:
             sample(f, out.rtt_ns)
         f.una, f.una_ns, f.dup_acks = s.ack, s.time_ns, 0
+        if after(f.una, f.told_to):
+            f.told_from = f.told_to = f.una
         if after(f.una, f.max):
             out.annotations |= bit(A_ACK_LOST_SEGMENT)
             f.max = f.una                           # acknowledged, though the capture has not seen it
@@ -417,7 +471,7 @@ cdef inline void start(Flight *f, uint32_t seq) noexcept nogil:
 cdef int flight_sent(Flight *f, const Segment *s, uint64_t order, int64_t reach, Finding *out) noexcept nogil:
     """f's side sent s.  reach: from the capture point to that side and back."""
     cdef uint32_t end = s.seq + s.length + ((s.flags & SYN) >> 1) + (s.flags & FIN)
-    cdef uint32_t i, hole
+    cdef uint32_t i, hole, free_ones
     cdef Chunk *c = NULL
     cdef int order_told
     cdef int result = 0
@@ -444,6 +498,7 @@ cdef int flight_sent(Flight *f, const Segment *s, uint64_t order, int64_t reach,
         start(f, s.seq)
     elif s.flags & SYN and not known_syn(f, s.seq):
         f.old = f.live = f.head = 0                 # another incarnation: it begins with other numbers
+        f.told_from = f.told_to = 0
         f.una_told = False
         start(f, s.seq)
     if s.flags & FIN:
@@ -457,6 +512,7 @@ cdef int flight_sent(Flight *f, const Segment *s, uint64_t order, int64_t reach,
             out.annotations |= bit(A_LOST_SEGMENT)
             f.holes += s.seq - f.max
             f.hole_ns = s.time_ns
+        f.spare += SPARE
         result = append(f, s, end, order)
         if result == 0:
             chunk(f, f.old + f.live - 1).bits |= probe
@@ -497,7 +553,7 @@ cdef int flight_sent(Flight *f, const Segment *s, uint64_t order, int64_t reach,
     if order_told == 1 and not s.flags & SYN:
         out.annotations |= bit(A_OUT_OF_ORDER)
         if c == NULL and after(end, f.una):
-            result = insert(f, i, s, end, order)
+            result = insert(f, i, s, end, order, out)
         hole = end - s.seq
         f.holes -= min(hole, f.holes)
         return result
@@ -510,13 +566,17 @@ cdef int flight_sent(Flight *f, const Segment *s, uint64_t order, int64_t reach,
     out.annotations |= cause(f, s, c, end, reach)
     if c == NULL:
         if after(end, f.una):
-            result = insert(f, i, s, end, order)
+            result = insert(f, i, s, end, order, out)
         hole = end - s.seq
         f.holes -= min(hole, f.holes)
     else:
+        free_ones = i + LEAST_SPARE
         while i < f.old + f.live:
             c = chunk(f, i)
             if not before(c.seq, end):
+                break
+            if i >= free_ones and not take_one(f):
+                out.in_part = True
                 break
             c.last_ns, c.last_order, c.last_frame = s.time_ns, order, s.frame
             c.last_ts, c.ip_id, c.checksum = s.ts_val, s.ip_id, s.checksum

@@ -234,6 +234,7 @@ cdef int observe(Replay *r, Connection *c, const Segment *s, int d, uint64_t ord
             flight_acked(&c.flight[1 - d], s, shown.window, reach, &f)
         if flight_sent(&c.flight[d], s, order, reach, &f) < 0:
             return -1
+        r.in_part += f.in_part
     if f.annotations & TWICE:
         c.copies += 1
         traffic_observe_copy(&c.traffic[d], s)

@@ -202,7 +202,8 @@ cdef int64_t rtt_rto(const RoundTrips *r) noexcept nogil:
     """RFC 6298, 2.2 to 2.5: SRTT + max(G, 4 RTTVAR), between one second and sixty; -1 without samples."""
     if r.count == 0:
         return -1
-    return min(max(r.srtt_ns + max(K_GRANULARITY_NS, 4 * r.rttvar_ns), K_MIN_RTO_NS), K_MAX_RTO_NS)
+    return min(max(min(r.srtt_ns, K_MAX_RTO_NS) + max(K_GRANULARITY_NS, 4 * min(r.rttvar_ns, K_MAX_RTO_NS)),
+                   K_MIN_RTO_NS), K_MAX_RTO_NS)
 
 
 cdef void rtt_free(RoundTrips *r) noexcept nogil:

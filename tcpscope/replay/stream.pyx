@@ -475,7 +475,7 @@ cdef class Streams(Outlet):
             self.deliver(d, &mine.probe.item, mine.probe.data, max(mine.last_order, mine.probe.order))
         if mine.fin >= 0:
             end = min(end, mine.fin)
-        if c.doubtful and end == mine.next and end != mine.fin:
+        if c.doubtful and end <= mine.next and mine.next != mine.fin:
             self.drop_doubtful(d, end, end + c.item.length)   # the peer has not acknowledged it
             self.release()
             return

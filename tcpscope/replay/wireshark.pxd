@@ -1,6 +1,7 @@
 """Wireshark's own TCP analysis, as tshark 4.0 does it: the marks and numbers it would show."""
 from libc.stdint cimport int8_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
+from tcpscope.replay.unacked cimport Queue
 from tcpscope.wire.segment cimport Segment
 
 cdef enum:                       # bit = position in layout.WIRESHARK
@@ -24,18 +25,8 @@ cdef enum:
     SHIFT_UNKNOWN = -1
     SHIFT_REFUSED = -2
 
-cdef struct Unacked:             # one segment that waits for its acknowledgment
-    int64_t when
-    uint32_t seq
-    uint32_t end
-
 cdef struct WiresharkSide:
-    Unacked *queue               # a ring in order of arrival; NULL until something was sent
-    uint32_t head
-    uint32_t count
-    uint32_t room
-    bint disorder                # the ring is not in order of sequence numbers
-    uint32_t least               # no entry begins before it; kept while in disorder
+    Queue unacked
     uint32_t base                # relative numbers count from here
     uint32_t high                # furthest end seen; 0: unset, as Wireshark has it
     uint32_t front               # end of what was seen without a hole, roughly

@@ -6,10 +6,10 @@ a reader compare.  The order of the tests, and what a packet leaves behind, deci
 so both are kept as Wireshark has them, its oddities included (a number of 0 counts as unset;
 `ack` is used as it stands even without the ACK flag; one hole is reported once).
 """
-from libc.stdlib cimport free, realloc
 from libc.string cimport memset
 
 from tcpscope.replay.seq cimport after, before
+from tcpscope.replay.unacked cimport unacked_add, unacked_forget, unacked_free, unacked_span
 from tcpscope.wire.segment cimport ACK, FIN, OPT_SACK, OPT_WSCALE, RST, SYN, Segment
 
 cdef enum:
@@ -48,102 +48,15 @@ cdef bint wireshark_new_stream(const Wireshark *w, const Segment *s, int sender)
 
 cdef void wireshark_free(Wireshark *w) noexcept nogil:
     for i in range(2):
-        free(w.side[i].queue)
-        w.side[i].queue = NULL
+        unacked_free(&w.side[i].unacked)
 
 
-# ---------------------------------------------------------------- unacknowledged segments
-
-cdef inline Unacked *slot(WiresharkSide *f, uint32_t i) noexcept nogil:
-    return &f.queue[(f.head + i) & (f.room - 1)]
-
-
-cdef int grow(WiresharkSide *f) noexcept nogil:
-    """Double the ring (a power of two), unrolled so that the head is at 0."""
-    cdef uint32_t room = f.room * 2 if f.room else 2
-    cdef Unacked *queue = <Unacked *>realloc(f.queue, room * sizeof(Unacked))
-    cdef uint32_t i
-    if queue == NULL:
-        return -1
-    # what had wrapped round to the front goes behind the old end
-    for i in range(f.head):
-        queue[f.room + i] = queue[i]
-    f.queue, f.room = queue, room
-    return 0
-
-
-cdef int remember(WiresharkSide *f, const Segment *s, uint32_t end) noexcept nogil:
-    cdef Unacked *u
-    if f.count == f.room and grow(f) < 0:
-        return -1
-    if f.count and before(s.seq, slot(f, f.count - 1).end):
-        if not f.disorder:
-            f.disorder = True
-            f.least = slot(f, 0).seq
-        if before(s.seq, f.least):
-            f.least = s.seq
-    u = slot(f, f.count)
-    u.when, u.seq, u.end = s.time_ns, s.seq, end
-    f.count += 1
-    return 0
-
-
-cdef int64_t forget(WiresharkSide *f, uint32_t ack, int64_t now) noexcept nogil:
-    """Take away what `ack` covers; -> the round trip of a segment that ends exactly there, or 0."""
-    cdef Unacked *u
-    cdef int64_t rtt = 0
-    cdef uint32_t kept = 0, i
-    if not f.disorder:
-        while f.count:
-            u = slot(f, 0)
-            if after(u.end, ack):
-                if before(u.seq, ack):
-                    u.seq = ack
-                break
-            if u.end == ack:
-                rtt = now - u.when
-            f.head = (f.head + 1) & (f.room - 1)
-            f.count -= 1
-        return rtt
-    if not after(ack, f.least):
-        return 0
-    for i in range(f.count):
-        u = slot(f, i)
-        if after(u.end, ack):
-            if before(u.seq, ack):
-                u.seq = ack
-            if kept != i:
-                slot(f, kept)[0] = u[0]
-            kept += 1
-        elif u.end == ack and rtt == 0:
-            rtt = now - u.when
-    f.count = kept
-    f.disorder = False
-    if kept:
-        f.least = slot(f, 0).seq
-    for i in range(1, kept):
-        u = slot(f, i)
-        if before(u.seq, slot(f, i - 1).end):
-            f.disorder = True
-        if before(u.seq, f.least):
-            f.least = u.seq
-    return rtt
-
-
-cdef uint32_t in_flight(WiresharkSide *f, WiresharkSide *r, const Segment *s) noexcept nogil:
+cdef uint32_t in_flight(const WiresharkSide *f, const WiresharkSide *r, const Segment *s) noexcept nogil:
     """Largest end less smallest start, less what the peer's latest packet has SACKed; 0: not shown."""
-    cdef uint32_t first, last, i
     cdef int64_t size
-    if not f.count:
+    if not f.unacked.count:
         return 0
-    first, last = slot(f, 0).seq, slot(f, f.count - 1).end
-    if f.disorder:
-        for i in range(f.count):
-            if before(slot(f, i).seq, first):
-                first = slot(f, i).seq
-            if after(slot(f, i).end, last):
-                last = slot(f, i).end
-    size = <int64_t><uint32_t>(last - first)
+    size = <int64_t>unacked_span(&f.unacked)
     if s.flags & (SYN | FIN):
         size -= 1
     size -= r.sack_bytes
@@ -239,7 +152,7 @@ cdef int wireshark_observe(Wireshark *w, const Segment *s, int sender, bint numb
     if s.ack != f.last_ack or marks & WS_DUPLICATE_ACK:
         f.doubt = False
     if (not marks & WS_ZERO_WINDOW_PROBE and (f.front == 0 or s.seq == f.front)
-            and f.count < QUEUE_MOST):
+            and f.unacked.count < QUEUE_MOST):
         f.front = f.high
     f.last_win, f.last_ack, f.last_ack_when = s.window, s.ack, s.time_ns
     f.last_marks = <uint16_t>marks
@@ -248,15 +161,15 @@ cdef int wireshark_observe(Wireshark *w, const Segment *s, int sender, bint numb
     learn_initial_rtt(w, s)
     out.irtt = w.irtt
 
-    rtt = forget(r, s.ack, s.time_ns)
+    rtt = unacked_forget(&r.unacked, s.ack, s.time_ns)
     out.ack_rtt = rtt if rtt > 0 else 0
     if s.flags & ACK:
         r.lost_pending = False
     if marks & WS_LOST_SEGMENT:
         f.lost_pending = True
     out.bytes_in_flight = 0
-    if (s.length or s.flags & (SYN | FIN)) and f.count < QUEUE_MOST:
-        if remember(f, s, end) < 0:
+    if (s.length or s.flags & (SYN | FIN)) and f.unacked.count < QUEUE_MOST:
+        if unacked_add(&f.unacked, s.time_ns, s.seq, end) < 0:
             return -1
     if numbers and s.length and not f.lost_pending:
         out.bytes_in_flight = in_flight(f, r, s)

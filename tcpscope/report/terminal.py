@@ -71,6 +71,8 @@ def print_overview(out: Console, facts: dict[str, Any], utc: bool) -> None:
         notes.append(f"{times(facts['dropped'], 'packet')} dropped while capturing")
     if facts["clock_steps"]:
         notes.append(f"the clock went back {times(facts['clock_steps'], 'time')}")
+    if facts["judged_in_part"]:
+        notes.append(f"{times(facts['judged_in_part'], 'packet')} judged in part: each concerns thousands of others")
     if facts["skipped_files"]:
         notes.append(f"{times(len(facts['skipped_files']), 'file')} skipped: not a capture")
     if notes:

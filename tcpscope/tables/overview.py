@@ -37,4 +37,5 @@ def overview(result: Analysis) -> dict[str, Any]:
         "dropped": sum(drops) if drops else None,
         "icmp_errors": result.counters.get("icmp_quotes", 0),
         "clock_steps": result.counters.get("clock_steps", 0),
+        "judged_in_part": result.counters.get("judged_in_part", 0),
     }

@@ -189,7 +189,7 @@ cdef class Decoder:
         if w.quoted:
             w.segment.kind = ICMP_QUOTE
             if w.notes & NOTE_LENGTH_FROM_WIRE:
-                w.segment.length = 0
+                w.segment.length = w.segment.captured = 0
         set_flow(w.segment)
         return True
 

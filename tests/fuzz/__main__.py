@@ -18,7 +18,7 @@ from pathlib import Path
 
 from tests.fuzz import build, seeds
 
-TARGETS = {"container": 4096, "decoder": 2048, "replay": 770, "streams": 514, "pipeline": 4096}  # longest input
+TARGETS = {"container": 4096, "decoder": 2048, "replay": 770, "streams": 514, "pipeline": 4096, "queue": 1200}  # longest input
 TIMEOUT = 5  # seconds an input may take; the slowest known takes a few milliseconds
 MEMORY = 2048  # MB
 DONE = re.compile(r"stat::number_of_executed_units:\s*(\d+)")
@@ -50,7 +50,7 @@ def fuzz(folder: Path, target: str, seconds: int, *, reload: bool = True) -> tup
         folder / "build", target,
         f"-max_total_time={seconds}", f"-max_len={TARGETS[target]}", f"-timeout={TIMEOUT}", f"-rss_limit_mb={MEMORY}",
         f"-artifact_prefix={folder / 'crashes' / target}/", "-print_final_stats=1", "-use_value_profile=0",
-        "-verbosity=1", str(folder / "corpus" / target), str(folder / "seeds" / target),
+        "-verbosity=1", str(folder / "corpus" / target), *(str(it) for it in (folder / "seeds").glob(target)),
     )  # fmt: skip
     text = done.stderr
     counted = DONE.search(text)
