@@ -126,6 +126,7 @@ class _Judging:
         if rule.findings:
             self._findings(rule, mask, result)
         self._conclude(rule, result)
+        _number_alike(result.violations)
         return result
 
     def _conclude(self, rule: Rule, result: RuleResult) -> None:
@@ -198,7 +199,6 @@ class _Judging:
                 status=status[codes[at]], excused=self._reason(int(excused[at])),
             )  # fmt: skip
             proof(self.observed, test, one, row, str(value))
-            one.fingerprint = fingerprint(one.key)
             result.violations.append(one)
 
     def _reason(self, at: int) -> str:
@@ -272,9 +272,9 @@ class _Judging:
         self, rule: Rule, measure: str, measured: str, allowed: str, group: str, rows: Any, test: Test | None = None
     ) -> Violation:
         key = " | ".join((rule.id, measure, self.named.stable(group)))
-        one = Violation(rule.id, rule.title, rule.severity, None, "", "", measure, measured, allowed, key, group,
-                        [int(self._fields["connection"][at]) for at in rows[:NAMED]], count=max(len(rows), 1),
-                        fingerprint=fingerprint(key))  # fmt: skip
+        few = [int(self._fields["connection"][at]) for at in rows[:NAMED]]
+        one = Violation(rule.id, rule.title, rule.severity, None, "", "", measure, measured, allowed, key, group, few,
+                        count=max(len(rows), 1))  # fmt: skip
         if len(rows) and test is not None:
             proof(self.observed, test, one, int(rows[0]), "")
         return one
@@ -312,7 +312,6 @@ class _Judging:
                 rule.id, rule.title, rule.severity, single, "", "", f"finding {found.id}", text, "none", key,
                 services or "the capture", found.connections, None, None, found.frames,
                 int(self._fields["file"][rows[0]]) if len(rows) else 0, count=max(found.count, 1),
-                fingerprint=fingerprint(key),
             )  # fmt: skip
             if single is not None:
                 one.client, one.server = self.named.end("client", single), self.named.end("server", single)
@@ -328,6 +327,14 @@ class _Judging:
                 result.note = f"findings are of the first {len(odd.facts):,} odd connections only"
             return findings(part, [], names)
         return findings(odd, files, names)
+
+
+def _number_alike(violations: list[Violation]) -> None:
+    """Violations of one key (the client's port tells them apart) have fingerprints of their own, in order."""
+    seen: dict[str, int] = {}
+    for one in sorted(violations, key=lambda it: it.connection or 0):
+        at = seen[one.key] = seen.get(one.key, 0) + 1
+        one.fingerprint = fingerprint(one.key, *([str(at)] if at > 1 else []))
 
 
 def _meant(found: Finding, wanted: tuple[str, ...]) -> bool:

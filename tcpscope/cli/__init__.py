@@ -26,6 +26,8 @@ COMMANDS = {
     "extract": "Packets of chosen connections into a pcap or pcapng file.",
     "report": "All that was found as one HTML file: findings, connections, ladders, plots.",
     "explain": "What a finding means: the mechanism, the rule, the RFC, a ladder.",
+    "check": "Whether traffic is as a policy wants it: pass, fail or inconclusive, for CI.",
+    "diff": "How the TCP behaviour of two captures differs.",
     "compare": "Agreement with Wireshark's own analysis, and the reasons for the differences.",
     "dissect": "One packet in full, through Wireshark.",
 }
@@ -89,7 +91,7 @@ def group() -> None:
 
     Shell completion: eval "$(_TCPSCOPE_COMPLETE=bash_source tcpscope)" (or zsh_source, fish_source).
 
-    Exit codes: 0 done, 1 a comparison failed, 2 wrong usage or unusable input.
+    Exit codes: 0 done, 1 a check or a comparison failed, 2 wrong usage or unusable input, 3 a check was inconclusive.
     """
 
 
