@@ -29,6 +29,8 @@ COMMANDS = {
     "interfaces": "What can be captured on, and what is missing where nothing can.",
     "report": "All that was found as one HTML file: findings, connections, ladders, plots.",
     "explain": "What a finding means: the mechanism, the rule, the RFC, a ladder.",
+    "check": "Whether traffic is as a policy wants it: pass, fail or inconclusive, for CI.",
+    "diff": "How the TCP behaviour of two captures differs.",
     "compare": "Agreement with Wireshark's own analysis, and the reasons for the differences.",
     "dissect": "One packet in full, through Wireshark.",
 }
@@ -92,7 +94,7 @@ def group() -> None:
 
     Shell completion: eval "$(_TCPSCOPE_COMPLETE=bash_source tcpscope)" (or zsh_source, fish_source).
 
-    Exit codes: 0 done, 1 a comparison failed, 2 wrong usage or unusable input.
+    Exit codes: 0 done, 1 a check or a comparison failed, 2 wrong usage or unusable input, 3 a check was inconclusive.
     """
 
 

@@ -1,0 +1,1 @@
+"""A verdict for each reader: a person, a build server, a code host."""

@@ -1,0 +1,354 @@
+"""Judging: a capture and a policy in, a verdict out.  Column by column; only the worst are told singly."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any
+
+from tcpscope.check.gate import gate
+from tcpscope.check.holds import complies, holding, together, within
+from tcpscope.check.named import Named
+from tcpscope.check.observed import Captured, Observed, of_capture
+from tcpscope.check.policy import Allow, Policy, Rule, Test, load_policy
+from tcpscope.check.proof import proof
+from tcpscope.check.units import written
+from tcpscope.check.verdict import (
+    FAIL,
+    INCONCLUSIVE,
+    PASS,
+    SEVERITIES,
+    SKIPPED,
+    AllowResult,
+    RuleResult,
+    Verdict,
+    Violation,
+    fingerprint,
+)  # fmt: skip
+from tcpscope.diagnose import Collected, Finding, findings
+from tcpscope.tables.overview import overview
+
+if TYPE_CHECKING:
+    from tcpscope.check.baseline import Baseline
+
+LISTED = 100  # violations of a rule that are told singly, the worst ones; the others are counted
+EXCUSED = 20  # of those that do not count
+NAMED = 20  # connections of a violation that is about several
+
+
+def judge(
+    capture: Captured | Observed,
+    policy: Any = None,
+    *,
+    baseline: Baseline | None = None,
+    fail_on: str = "error",
+    today: date | None = None,
+) -> Verdict:
+    """Judge a capture by a policy.
+
+    capture: what `tcpscope.read()` gives, or what `check.observe()` read for this very policy.  policy: all that
+    `load_policy` takes.  baseline: what is known already; only what is new or worse counts.  fail_on: the least
+    severity that makes the verdict "fail": error, warning or note.  today: by which allowances expire, UTC.
+    """
+    policy = load_policy(policy)
+    observed = capture if isinstance(capture, Observed) else of_capture(capture, policy)
+    judging = _Judging(observed, policy, baseline, today or datetime.now(UTC).date())
+    rules = [judging.rule(rule) for rule in policy.rules]
+    gates = gate(observed, policy)
+    serious = [it for it in rules if SEVERITIES.index(it.severity) <= SEVERITIES.index(fail_on)]
+    result = PASS
+    if not all(it.ok for it in gates) or any(it.status == INCONCLUSIVE for it in serious):
+        result = INCONCLUSIVE
+    if any(it.status == FAIL for it in serious):
+        result = FAIL
+    return Verdict(
+        result, rules, gates, [it.told() for it in judging.allows], observed.result.names, policy.path, policy.title,
+        overview(observed.result), observed.result.warnings,
+        baseline.fixed(rules) if baseline is not None else [],
+    )  # fmt: skip
+
+
+@dataclass
+class _Excuse:
+    """An entry of the allow-list at work."""
+
+    allow: Allow
+    expired: bool
+    mask: Any
+    excused: int = 0
+
+    def told(self) -> AllowResult:
+        until = self.allow.until
+        return AllowResult(list(self.allow.rules), self.allow.reason, None if until is None else until.isoformat(),
+                           self.expired, self.excused)  # fmt: skip
+
+    def about(self, rule: str) -> bool:
+        return not self.expired and any(fnmatchcase(rule, pattern) for pattern in self.allow.rules)
+
+
+class _Judging:
+    def __init__(self, observed: Observed, policy: Policy, baseline: Baseline | None, today: date) -> None:
+        self.observed, self.baseline = observed, baseline
+        self.named = Named(observed, policy.names)
+        fields, start = observed.fields, observed.start_ns
+        self._fields, self._start = fields, start
+        self.allows = [
+            _Excuse(it, it.until is not None and it.until < today, it.select.mask(fields, start))
+            for it in policy.allows
+        ]
+
+    # ------------------------------------------------------------ a rule
+
+    def rule(self, rule: Rule) -> RuleResult:
+        import numpy
+
+        mask = rule.select.mask(self._fields, self._start)
+        if rule.where:
+            mask &= holding(rule.where, self._fields)
+        rows = numpy.flatnonzero(mask)
+        result = RuleResult(
+            rule.id, rule.title, rule.severity, selected=len(rows), why=rule.why.strip(), line=rule.line
+        )
+        counts = any(test.measure.name == "connections" for test in rule.totals)
+        if not len(rows) and not counts:
+            result.status = SKIPPED if rule.empty == PASS else rule.empty
+            chosen = f" of {rule.select}" if rule.select.parts else ""
+            result.note = f"no connection{chosen} was there to judge"
+            if rule.empty == FAIL:
+                self._add(result, rule, [self._of_group(rule, "connections", "0", "at least 1", "all connections", [])])
+            return result
+        if rule.tests:
+            self._single(rule, rows, result)
+        for test in rule.totals:
+            self._together(rule, test, rows, result)
+        if rule.findings:
+            self._findings(rule, mask, result)
+        self._conclude(rule, result)
+        _number_alike(result.violations)
+        return result
+
+    def _conclude(self, rule: Rule, result: RuleResult) -> None:
+        if result.total > result.excused + result.known:
+            result.status = FAIL
+        elif result.unknown and rule.unknown == INCONCLUSIVE:
+            result.status, result.note = (
+                INCONCLUSIVE,
+                f"not known of {result.unknown:,} of {result.selected:,} connections",
+            )
+        elif result.unknown and result.unknown >= result.selected > 0 and rule.unknown == "skip":
+            result.status = SKIPPED if rule.empty == PASS else rule.empty
+            result.note = "not known of any of the connections"
+        elif result.unknown:
+            result.note = f"not known of {result.unknown:,} of {result.selected:,} connections, which are left out"
+
+    # ------------------------------------------------------------ connection by connection
+
+    def _single(self, rule: Rule, rows: Any, result: RuleResult) -> None:
+        import numpy
+
+        known, good = numpy.ones(len(rows), bool), numpy.ones(len(rows), bool)
+        each = rule.holds.each and rule.per == "connection"
+        for test in rule.tests:
+            series = self.observed.read(test.measure.name)
+            fine = complies(test, series)[rows]
+            if series.words is None:  # a word that is not known is none
+                has = series.known()[rows]
+                fine = numpy.where(has, fine, rule.unknown != FAIL)
+                known &= has
+            good &= fine
+            if each:
+                self._each(rule, test, rows[~fine], result)
+        result.unknown = int((~known).sum()) if rule.unknown != FAIL else 0
+        if not each:
+            judged = known | (rule.unknown == FAIL)
+            self._share(rule, rows[judged], good[judged], result)
+
+    def _each(self, rule: Rule, test: Test, bad: Any, result: RuleResult) -> None:
+        """A violation for each connection; of many, the worst."""
+        import numpy
+
+        if not len(bad):
+            return
+        series = self.observed.read(test.measure.name)
+        excused = numpy.full(len(bad), -1)
+        for at, excuse in enumerate(self.allows):
+            if excuse.about(rule.id):
+                mine = excuse.mask[bad] & (excused < 0)
+                excused[mine] = at
+                excuse.excused += int(mine.sum())
+        values = None if series.words is not None else series.values[bad]
+        keys, codes = self.named.keys(rule.id, test.name, bad)
+        status = self._statuses(keys, codes, values, test, excused >= 0)
+        known = numpy.array([it == "known" for it in status], bool)[codes] & (excused < 0)
+        result.total += len(bad)
+        result.excused += int((excused >= 0).sum())
+        result.known += int(known.sum())
+        order = numpy.argsort(values if test.op == "min" else -values, kind="stable") if values is not None else (
+            numpy.arange(len(bad)))  # fmt: skip
+        counting = (excused < 0) & ~known
+        places = [*order[counting[order]][:LISTED].tolist(), *order[~counting[order]][:EXCUSED].tolist()]
+        for at in places:
+            row = int(bad[at])
+            value = series.at(row)
+            one = Violation(
+                rule.id, rule.title, rule.severity, int(self._fields["connection"][row]), self.named.end("client", row),
+                self.named.end("server", row), test.name, _told(value, test), test.allowed, keys[codes[at]],
+                value=value if isinstance(value, float) else None, bound=_number(test),
+                status=status[codes[at]], excused=self._reason(int(excused[at])),
+            )  # fmt: skip
+            proof(self.observed, test, one, row, str(value))
+            result.violations.append(one)
+
+    def _reason(self, at: int) -> str:
+        return self.allows[at].allow.reason if at >= 0 else ""
+
+    def _statuses(self, keys: list[str], codes: Any, values: Any, test: Test, excused: Any) -> list[str]:
+        """new, worse or known of each key, and what there is of it for the next baseline."""
+        import numpy
+
+        if self.baseline is None:
+            return [""] * len(keys)
+        found = []
+        for code, key in enumerate(keys):
+            mine = (codes == code) & ~excused
+            count = int(mine.sum())
+            if not count:
+                found.append("")
+                continue
+            worst = None
+            if values is not None and not numpy.isnan(values[mine]).all():
+                worst = float(numpy.nanmin(values[mine]) if test.op == "min" else numpy.nanmax(values[mine]))
+            found.append(self.baseline.status(key, count, worst, test.op == "min"))
+        return found
+
+    # ------------------------------------------------------------ several together
+
+    def _groups(self, rule: Rule, rows: Any) -> Iterable[tuple[str, Any]]:
+        if rule.per in ("connection", "capture"):
+            return [(str(rule.select), rows)]
+        return self.named.groups(rule.per, rows)
+
+    def _share(self, rule: Rule, rows: Any, good: Any, result: RuleResult) -> None:
+        """For how many of each group the tests hold."""
+        import numpy
+
+        names = " and ".join(f"{it.name} {it.allowed}" for it in rule.tests)
+        fine = numpy.zeros(self.observed.count, bool)
+        fine[rows] = good
+        for group, mine in self._groups(rule, rows):
+            holds = int(fine[mine].sum())
+            counted = holds if rule.holds.counted else holds / len(mine) if len(mine) else 1.0
+            if rule.holds.low - 1e-12 <= counted <= rule.holds.high + 1e-12:
+                continue
+            odd = mine[~fine[mine]] if counted < rule.holds.low else mine[fine[mine]]
+            told = f"holds for {holds:,} of {len(mine):,}" + (f" ({holds / len(mine):.1%})" if len(mine) else "")
+            allowed = rule.holds.text + ("" if rule.holds.text.startswith("at") else " of them")
+            one = self._of_group(rule, names, told, allowed, group, odd, rule.tests[0])
+            one.value, one.bound = counted, rule.holds.low if counted < rule.holds.low else rule.holds.high
+            self._add(result, rule, [one], odd)
+
+    def _together(self, rule: Rule, test: Test, rows: Any, result: RuleResult) -> None:
+        """One number for each group."""
+        import numpy
+
+        unknown = 0
+        for group, mine in self._groups(rule, rows):
+            value = together(test, self.observed.read, mine)
+            if value is None and rule.unknown != FAIL:
+                unknown += len(mine)
+            if (value is None and rule.unknown != FAIL) or (value is not None and within(test, value)):
+                continue
+            worst = mine
+            if test.measure.name != "connections" and (values := self.observed.read(test.measure.name)).words is None:
+                worst = mine[numpy.argsort((1 if test.op == "min" else -1) * values.values[mine], kind="stable")]
+            one = self._of_group(rule, test.name, written(value, test.kind), test.allowed, group, worst, test)
+            one.value, one.bound = value, _number(test)
+            self._add(result, rule, [one], mine, test.op == "min")
+        result.unknown = max(result.unknown, unknown)
+
+    def _of_group(
+        self, rule: Rule, measure: str, measured: str, allowed: str, group: str, rows: Any, test: Test | None = None
+    ) -> Violation:
+        key = " | ".join((rule.id, measure, self.named.stable(group)))
+        few = [int(self._fields["connection"][at]) for at in rows[:NAMED]]
+        one = Violation(rule.id, rule.title, rule.severity, None, "", "", measure, measured, allowed, key, group, few,
+                        count=max(len(rows), 1))  # fmt: skip
+        if len(rows) and test is not None:
+            proof(self.observed, test, one, int(rows[0]), "")
+        return one
+
+    def _add(self, result: RuleResult, rule: Rule, found: list[Violation], rows: Any = (), least: bool = False) -> None:
+        """Violations that are about several connections at once."""
+        for one in found:
+            for excuse in self.allows:
+                if excuse.about(rule.id) and (len(rows) == 0 or bool(excuse.mask[rows].all())):
+                    one.excused = excuse.allow.reason
+                    excuse.excused += 1
+                    break
+            if self.baseline is not None and not one.excused:
+                one.status = self.baseline.status(one.key, one.count, one.value, least)
+            result.total += 1
+            result.excused += bool(one.excused)
+            result.known += one.status == "known"
+            if sum(it.counts for it in result.violations) < LISTED or not one.counts:
+                result.violations.append(one)
+
+    # ------------------------------------------------------------ findings
+
+    def _findings(self, rule: Rule, mask: Any, result: RuleResult) -> None:
+        for found in self._found(rule, mask, result):
+            if not _meant(found, rule.findings) or _meant(found, rule.spared):
+                continue
+            import numpy
+
+            rows = numpy.array(found.connections, dtype=numpy.int64)
+            single = int(rows[0]) if len(rows) == 1 == found.count else None
+            services = ", ".join(sorted({self.named.service(int(row)) for row in rows}))
+            text = found.text + (f" ({found.confidence}: {'; '.join(found.doubts)})" if found.doubts else "")
+            key = " | ".join((rule.id, found.id, found.side, self.named.stable(services)))
+            one = Violation(
+                rule.id, rule.title, rule.severity, single, "", "", f"finding {found.id}", text, "none", key,
+                services or "the capture", found.connections, None, None, found.frames,
+                int(self._fields["file"][rows[0]]) if len(rows) else 0, count=max(found.count, 1),
+            )  # fmt: skip
+            if single is not None:
+                one.client, one.server = self.named.end("client", single), self.named.end("server", single)
+            self._add(result, rule, [one], rows)
+
+    def _found(self, rule: Rule, mask: Any, result: RuleResult) -> list[Finding]:
+        """The findings about the selected connections, as if there were no others."""
+        odd, files, names = self.observed.odd, self.observed.result.files, self.observed.result.names
+        if not mask.all():
+            part = Collected()
+            part.facts = [it for it in odd.facts if mask[it.number]]
+            if odd.beyond:
+                result.note = f"findings are of the first {len(odd.facts):,} odd connections only"
+            return findings(part, [], names)
+        return findings(odd, files, names)
+
+
+def _number_alike(violations: list[Violation]) -> None:
+    """Violations of one key (the client's port tells them apart) have fingerprints of their own, in order."""
+    seen: dict[str, int] = {}
+    for one in sorted(violations, key=lambda it: it.connection or 0):
+        at = seen[one.key] = seen.get(one.key, 0) + 1
+        one.fingerprint = fingerprint(one.key, *([str(at)] if at > 1 else []))
+
+
+def _meant(found: Finding, wanted: tuple[str, ...]) -> bool:
+    levels = [SEVERITIES.index(it) for it in wanted if it in SEVERITIES]
+    return found.id in wanted or any(SEVERITIES.index(found.severity) <= it for it in levels)
+
+
+def _number(test: Test) -> float | None:
+    return test.bounds[0] if test.op in ("max", "min") else None
+
+
+def _told(value: float | str | None, test: Test) -> str:
+    if value is None and test.measure.kind in ("word", "text"):
+        return "none"
+    if test.kind == "bool" and value is not None:
+        return "true" if value else "false"
+    return written(value, test.kind)

@@ -1,0 +1,520 @@
+"""A policy: what must be true of the connections of a capture.  Read from TOML, YAML or a dict, and checked.
+
+Expressions are data: nothing in a policy is ever run.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from importlib import resources
+from typing import Any
+
+from tcpscope.check import units
+from tcpscope.check.grammar import AGGREGATES, GATES, HOLDS, PERCENTILE, SECTIONS, Gate, Key
+from tcpscope.check.measures import Measure, measure, measures
+from tcpscope.check.select import ALL, AnyOf, Selection, selection
+from tcpscope.errors import UsageError
+from tcpscope.tables.filters import nearest
+
+DEFAULT = "default.toml"
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+_NUMERIC = ("time", "bytes", "rate", "share", "number", "moment")
+CONNECTIONS = "connections"  # how many there are, of a group
+
+Table = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Test:
+    """One comparison.  op: max, min, require or forbid.  bounds: numbers, words or bools; of max and min just one.
+
+    aggregate: "" for a single connection's value; else one of AGGREGATES, a percentile "p95", or "total".
+    """
+
+    measure: Measure
+    op: str
+    bounds: tuple[Any, ...]
+    aggregate: str = ""
+
+    @property
+    def name(self) -> str:
+        """`handshake_rtt`, `handshake_rtt p95`."""
+        return self.measure.name if self.aggregate in ("", "total") else f"{self.measure.name} {self.aggregate}"
+
+    @property
+    def kind(self) -> str:
+        """Of the value that is compared."""
+        return {"count": "number", "share": "share"}.get(self.aggregate, self.measure.kind)
+
+    @property
+    def allowed(self) -> str:
+        """`at most 200 ms`, `fin or reset`, `not refused`, `none of refused, reset`."""
+        told = [units.written(bound, self.kind) for bound in self.bounds]
+        if self.op in ("max", "min"):
+            return f"at {'most' if self.op == 'max' else 'least'} {told[0]}"
+        if self.op == "require":
+            return " or ".join(told)
+        return f"not {told[0]}" if len(told) == 1 else "none of " + ", ".join(told)
+
+
+@dataclass(frozen=True)
+class Quantifier:
+    """For how many connections a rule must hold: between low and high, shares of 1 or (`counted`) numbers."""
+
+    text: str = "all"
+    low: float = 1.0
+    high: float = float("inf")
+    counted: bool = False
+
+    @property
+    def each(self) -> bool:
+        """Every connection that does not comply is a violation of its own."""
+        return self.text == "all"
+
+
+@dataclass(frozen=True)
+class Rule:
+    """See grammar.SECTIONS["rules"].  tests: of single connections; totals: of all those of a group together."""
+
+    id: str
+    title: str
+    why: str = ""
+    severity: str = "error"
+    select: AnyOf = ALL
+    where: tuple[Test, ...] = ()
+    per: str = "connection"
+    holds: Quantifier = Quantifier()
+    tests: tuple[Test, ...] = ()
+    totals: tuple[Test, ...] = ()
+    findings: tuple[str, ...] = ()
+    spared: tuple[str, ...] = ()
+    unknown: str = "skip"
+    empty: str = "inconclusive"
+    line: int = 0  # in the policy's file, from 1; 0: not known
+
+
+@dataclass(frozen=True)
+class Allow:
+    """What is excused: rules by pattern, of a selection, up to and including a day."""
+
+    rules: tuple[str, ...]
+    reason: str
+    select: AnyOf = ALL
+    until: date | None = None
+
+
+@dataclass(frozen=True)
+class GateTest:
+    """One bound of the quality gate.  op: max or min."""
+
+    gate: Gate
+    op: str
+    bound: float
+
+    @property
+    def allowed(self) -> str:
+        return f"at {'most' if self.op == 'max' else 'least'} {units.written(self.bound, self.gate.kind)}"
+
+
+@dataclass(frozen=True)
+class Policy:
+    """rules, allows, and the quality gate.  path: of the file that it was read from, None for a dict or the default."""
+
+    title: str
+    rules: tuple[Rule, ...]
+    allows: tuple[Allow, ...] = ()
+    quality: tuple[GateTest, ...] = ()
+    msl: float | None = None
+    path: str | None = None
+    names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def fields(self) -> set[str]:
+        """The fields of a connection's record that judging needs, beside those that tell it apart."""
+        needed: set[str] = set()
+        for rule in self.rules:
+            for test in (*rule.tests, *rule.totals, *rule.where):
+                needed.update(test.measure.fields)
+            needed |= rule.select.fields()
+        for allow in self.allows:
+            needed |= allow.select.fields()
+        return needed
+
+    def rule(self, id: str) -> Rule:
+        """The rule of this id; UsageError if there is none."""
+        for rule in self.rules:
+            if rule.id == id:
+                return rule
+        ids = [rule.id for rule in self.rules]
+        raise UsageError(f"no rule {id!r}{nearest(id, ids) or '; there are: ' + ', '.join(ids)}")
+
+
+def load_policy(source: str | os.PathLike[str] | Table | Policy | None = None) -> Policy:
+    """The policy of a file (.toml, .yaml, .yml), of a dict of the same shape, or (None) tcpscope's own.
+
+    Raises UsageError, one line that names the place and the nearest right word, for all that it does not know.
+    """
+    if isinstance(source, Policy):
+        return source
+    if source is None:
+        return _built(_toml(default_text(), DEFAULT), None, default_text())
+    if isinstance(source, Mapping):
+        return _built(source, None, "")
+    path = os.fspath(source)
+    try:
+        with open(path, encoding="utf-8") as stream:
+            text = stream.read()
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror or error}") from None
+    except UnicodeDecodeError:
+        raise UsageError(f"{path}: a policy is text in UTF-8") from None
+    try:
+        return _built(_parsed(text, path), path, text)
+    except UsageError as error:
+        told = str(error)
+        raise UsageError(told if told.startswith(path) else f"{path}: {told}") from None
+
+
+def default_text() -> str:
+    """The default policy, as TOML with comments."""
+    return (resources.files(__package__) / DEFAULT).read_text(encoding="utf-8")
+
+
+def _parsed(text: str, path: str) -> Table:
+    suffix = os.path.splitext(path)[1].lower()
+    if suffix in (".yaml", ".yml"):
+        import yaml
+
+        try:
+            found = yaml.safe_load(text)
+        except (yaml.YAMLError, ValueError, RecursionError) as error:
+            raise UsageError(f"{path}: {' '.join(str(error).split())}") from None
+    elif suffix == ".toml":
+        found = _toml(text, path)
+    else:
+        raise UsageError(f"{path}: a policy is a .toml, .yaml or .yml file")
+    if not isinstance(found, dict):
+        raise UsageError(f"{path}: a policy has keys: version, rules …")
+    return found
+
+
+def _toml(text: str, path: str) -> Table:
+    import tomllib
+
+    try:
+        return tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise UsageError(f"{path}: {error}") from None
+
+
+# ---------------------------------------------------------------- keys
+
+
+def checked(section: str, table: Any, where: str) -> Table:
+    """The table, if it has only keys of the section and all that it needs."""
+    keys = {key.name: key for key in SECTIONS[section]}
+    if not isinstance(table, Mapping):
+        raise UsageError(f"{where or 'the policy'}: a table with keys is needed: {', '.join(keys)}")
+    for name in table:
+        if name not in keys:
+            like = nearest(str(name), keys)
+            raise UsageError(f"{_at(where, '')}no key {name!r}{like or '; there are: ' + ', '.join(keys)}")
+    for key in keys.values():
+        if key.required and key.name not in table:
+            raise UsageError(f"{_at(where, '')}the key {key.name!r} is missing")
+        if key.name in table:
+            _plain(key, table[key.name], _at(where, key.name))
+    return table
+
+
+def _plain(key: Key, value: Any, where: str) -> None:
+    """What can be told from the key alone."""
+    if key.kind == "choice" and value not in key.choices:
+        like = nearest(str(value), key.choices)
+        raise UsageError(f"{where}: {value!r}{like or ' is none of: ' + ', '.join(key.choices)}")
+    if key.kind in ("text", "id") and not (isinstance(value, str) and value.strip()):
+        raise UsageError(f"{where}: text is needed, not {value!r}")
+    if key.kind == "id" and not _ID.fullmatch(value):
+        raise UsageError(f"{where}: {value!r}: an id has letters, digits, - _ . and begins with a letter or a digit")
+    if key.kind in ("rules", "selects", "allows") and not isinstance(value, list):
+        raise UsageError(f"{where}: a list of tables is needed")
+    if key.kind == "version" and (isinstance(value, bool) or value != 1):
+        raise UsageError(f"{where}: this tcpscope knows version 1 of the grammar, not {value!r}")
+
+
+def _at(where: str, name: str) -> str:
+    return f"{where}.{name}" if where and name else name or (f"{where}: " if where else "")
+
+
+def texts(value: Any, where: str) -> tuple[str, ...]:
+    """One text, or a list of such."""
+    several = value if isinstance(value, list) else [value]
+    if not several or not all(isinstance(it, str) and it for it in several):
+        raise UsageError(f"{where}: a text or a list of texts is needed, not {value!r}")
+    return tuple(several)
+
+
+# ---------------------------------------------------------------- the whole
+
+
+def _built(table: Table, path: str | None, text: str) -> Policy:
+    checked("policy", table, "")
+    names = _names(table.get("names", {}))
+    selects: dict[str, Selection] = {}
+    for at, given in enumerate(table.get("select", [])):
+        where = f"select[{at}]"
+        checked("select", given, where)
+        where = f"select {given['name']}"
+        if given["name"] in selects:
+            raise UsageError(f"{where}: there are two of this name")
+        selects[given["name"]] = _selection({k: v for k, v in given.items() if k != "name"}, where, names)
+    if not table["rules"]:
+        raise UsageError("rules: there is none")
+    rules: dict[str, Rule] = {}
+    for at, given in enumerate(table["rules"]):
+        rule = _rule(given, at, selects, names, text)
+        if rule.id in rules:
+            raise UsageError(f"rule {rule.id}: there are two of this id")
+        rules[rule.id] = rule
+    allows = tuple(_allow(given, at, rules, selects, names) for at, given in enumerate(table.get("allow", [])))
+    profile = checked("profile", table.get("profile", {}), "profile")
+    msl = units.amount(profile["msl"], "time", "profile.msl") if "msl" in profile else None
+    title = table.get("title", "the default policy" if path is None and text else "")
+    return Policy(title, tuple(rules.values()), allows, _quality(table.get("quality", {})), msl, path, names)
+
+
+def _names(given: Any) -> dict[str, tuple[str, ...]]:
+    if not isinstance(given, Mapping):
+        raise UsageError("names: a table of names with addresses is needed")
+    return {str(name): texts(value, f"names.{name}") for name, value in given.items()}
+
+
+def _selection(given: Any, where: str, names: Mapping[str, tuple[str, ...]]) -> Selection:
+    checked("selection", given, where)
+    return selection(given, where, names, _assertions(given.get("where", {}), f"{where}.where"))
+
+
+def _chosen(given: Any, where: str, selects: Mapping[str, Selection], names: Mapping[str, tuple[str, ...]]) -> AnyOf:
+    """A name of `select`, several, or a selection in place; None is all."""
+    if given is None:
+        return ALL
+    if isinstance(given, Mapping):
+        return AnyOf("", (_selection(given, where, names),))
+    wanted = texts(given, where)
+    for name in wanted:
+        if name not in selects:
+            like = nearest(name, selects)
+            raise UsageError(f"{where}: no selection {name!r}{like or '; [[select]] with this name is missing'}")
+    return AnyOf(", ".join(wanted), tuple(selects[name] for name in wanted))
+
+
+def _rule(
+    given: Any, at: int, selects: Mapping[str, Selection], names: Mapping[str, tuple[str, ...]], text: str
+) -> Rule:
+    where = f"rule {given['id']}" if isinstance(given, Mapping) and isinstance(given.get("id"), str) else f"rules[{at}]"
+    checked("rules", given, where)
+    per = given.get("per", "connection")
+    single, together = _tests(given, where, per)
+    found, spared = _findings(given.get("findings", []), f"{where}.findings"), given.get("except", [])
+    if not (single or together or found):
+        raise UsageError(f"{where}: it asserts nothing; give it max, min, require, forbid or findings")
+    if spared and not found:
+        raise UsageError(f"{where}.except: goes with findings only")
+    if found and "holds_for" in given and not single:
+        raise UsageError(f"{where}.holds_for: goes with max, min, require and forbid, not with findings")
+    if together and not single and not found and "holds_for" in given:
+        raise UsageError(f"{where}.holds_for: says for how many connections; this judges all of a {per} together")
+    return Rule(
+        given["id"], given.get("title") or _title(single, together, found), given.get("why", ""),
+        given.get("severity", "error"), _chosen(given.get("select"), f"{where}.select", selects, names),
+        tuple(_assertions(given.get("where", {}), f"{where}.where")), per,
+        _quantifier(given.get("holds_for", "all"), f"{where}.holds_for"), single, together, found,
+        _findings(spared, f"{where}.except"), given.get("unknown", "skip"), given.get("empty", "inconclusive"),
+        _line(text, given["id"]),
+    )  # fmt: skip
+
+
+def _title(single: Iterable[Test], together: Iterable[Test], found: tuple[str, ...]) -> str:
+    told = [f"{it.name} {it.allowed}" for it in (*single, *together)]
+    return "; ".join([*told, *(["no findings: " + ", ".join(found)] if found else [])])
+
+
+def _line(text: str, id: str) -> int:
+    """Where the rule stands in the policy's text, from 1."""
+    wanted = re.compile(rf"""["']?\bid["']?\s*[=:]\s*["']?{re.escape(id)}["']?\s*(?:[,}}#].*)?$""")
+    return next((at for at, line in enumerate(text.splitlines(), 1) if wanted.search(line)), 0)
+
+
+def _allow(
+    given: Any, at: int, rules: Table, selects: Mapping[str, Selection], names: Mapping[str, tuple[str, ...]]
+) -> Allow:
+    from fnmatch import fnmatchcase
+
+    where = f"allow[{at}]"
+    checked("allow", given, where)
+    patterns = texts(given["rule"], f"{where}.rule")
+    for pattern in patterns:
+        if not any(fnmatchcase(id, pattern) for id in rules):
+            raise UsageError(f"{where}.rule: no rule {pattern!r}{nearest(pattern, rules)}")
+    until = units.day(given["until"], f"{where}.until") if "until" in given else None
+    return Allow(patterns, given["reason"], _chosen(given.get("select"), f"{where}.select", selects, names), until)
+
+
+def _quality(given: Any) -> tuple[GateTest, ...]:
+    """The policy's bounds, and the default ones where it has none of its own."""
+    checked("quality", given, "quality")
+    gates = {gate.name: gate for gate in GATES}
+    bounds: dict[tuple[str, str], float | None] = {}
+    for gate in GATES:
+        bounds["max", gate.name], bounds["min", gate.name] = gate.most, gate.least
+    for op in ("max", "min"):
+        table = given.get(op, {})
+        if not isinstance(table, Mapping):
+            raise UsageError(f"quality.{op}: a table of bounds is needed")
+        for name, value in table.items():
+            if name not in gates:
+                like = nearest(str(name), gates)
+                raise UsageError(f"quality.{op}: no key {name!r}{like or '; there are: ' + ', '.join(gates)}")
+            bounds[op, name] = units.amount(value, gates[name].kind, f"quality.{op}.{name}")
+    return tuple(GateTest(gates[name], op, bound) for (op, name), bound in bounds.items() if bound is not None)
+
+
+# ---------------------------------------------------------------- assertions
+
+
+def _findings(given: Any, where: str) -> tuple[str, ...]:
+    from tcpscope.check.grammar import SEVERITIES
+    from tcpscope.diagnose.catalogue import ENTRIES
+
+    if given == []:
+        return ()
+    wanted = texts(given, where)
+    for id in wanted:
+        if id not in ENTRIES and id not in SEVERITIES:
+            like = nearest(id, [*ENTRIES, *SEVERITIES])
+            raise UsageError(f"{where}: no finding {id!r}{like or '; tcpscope explain lists all'}")
+    return wanted
+
+
+def _quantifier(text: Any, where: str) -> Quantifier:
+    if not isinstance(text, str) or not re.fullmatch(HOLDS, text):
+        raise UsageError(f'{where}: {text!r}; write all, any, none, "at least 99%" or "at most 3"')
+    if text in ("all", "any", "none"):
+        return {"all": Quantifier(), "any": Quantifier("any", 1, counted=True),
+                "none": Quantifier("none", 0, 0, True)}[text]  # fmt: skip
+    _, which, many = text.split()
+    counted = not many.endswith("%")
+    bound = float(many.rstrip("%")) / (1 if counted else 100)
+    if not counted and bound > 1:
+        raise UsageError(f"{where}: {many} is more than all")
+    low, high = (bound, float("inf")) if which == "least" else (0, bound)
+    return Quantifier(text, low, high, counted)
+
+
+def _tests(given: Table, where: str, per: str) -> tuple[tuple[Test, ...], tuple[Test, ...]]:
+    """Tests of single connections, and of all those of a group together."""
+    single, together = [], []
+    for op, name, value, at in _entries(given, where):
+        if op in ("require", "forbid"):
+            single.append(_value_test(op, name, value, at))
+        elif per == "connection":
+            if isinstance(value, Mapping):
+                raise UsageError(
+                    f'{at}: {", ".join(map(str, value))} is about several connections: add per = "capture"'
+                )
+            if name == CONNECTIONS:
+                raise UsageError(f'{at}: counts connections: add per = "capture"')
+            single.append(_bound_test(op, measure(name, at), value, at))
+        else:
+            together += _group_tests(op, name, value, at)
+    return tuple(single), tuple(together)
+
+
+def _entries(given: Table, where: str) -> Iterable[tuple[str, str, Any, str]]:
+    for op in ("max", "min", "require", "forbid"):
+        table = given.get(op, {})
+        if not isinstance(table, Mapping):
+            raise UsageError(f"{where}.{op}: a table of measures is needed, not {table!r}")
+        for name, value in table.items():
+            yield op, name, value, f"{where}.{op}.{name}"
+
+
+def _assertions(given: Any, where: str) -> list[Test]:
+    """What stands in a `where`: single connections only."""
+    checked("assertions", given, where)
+    return [
+        _value_test(op, name, value, at)
+        if op in ("require", "forbid")
+        else _bound_test(op, measure(name, at), value, at)
+        for op, name, value, at in _entries(given, where)
+    ]
+
+
+def _bound_test(op: str, of: Measure, value: Any, at: str) -> Test:
+    if of.kind not in _NUMERIC:
+        raise UsageError(f"{at}: {of.name} is a {of.kind}, not a number: it goes with require and forbid")
+    return Test(of, op, (units.amount(value, of.kind, at),))
+
+
+def _value_test(op: str, name: str, value: Any, at: str) -> Test:
+    of = measure(name, at)
+    given = value if isinstance(value, list) else [value]
+    if not given:
+        raise UsageError(f"{at}: the list is empty")
+    if isinstance(value, Mapping):
+        raise UsageError(
+            f"{at}: a value or a list of values is needed; {', '.join(map(str, value))} goes with max and min"
+        )
+    return Test(of, op, tuple(_value(of, it, at) for it in given))
+
+
+def _value(of: Measure, value: Any, at: str) -> Any:
+    if of.kind == "bool":
+        if not isinstance(value, bool):
+            raise UsageError(f"{at}: true or false is needed, not {value!r}")
+        return value
+    if of.kind in _NUMERIC:
+        return units.amount(value, of.kind, at)
+    if not isinstance(value, str):
+        raise UsageError(f"{at}: a word is needed, not {value!r}")
+    if of.choices and value not in of.choices:
+        like = nearest(value, of.choices)
+        raise UsageError(f"{at}: no {of.name} {value!r}{like or '; there are: ' + ', '.join(filter(None, of.choices))}")
+    return value
+
+
+_COUNT = Measure(
+    CONNECTIONS, "number", "how many connections there are", (), lambda fields: NotImplemented, derived=True
+)
+
+
+def _group_tests(op: str, name: str, value: Any, at: str) -> list[Test]:
+    if name == CONNECTIONS:
+        return [Test(_COUNT, op, (units.amount(value, "number", at),), "total")]
+    if name not in measures() and CONNECTIONS in nearest(name, [*measures(), CONNECTIONS]):
+        raise UsageError(f"{at}: nothing is called {name!r} (did you mean {CONNECTIONS}?)")
+    of = measure(name, at)
+    if not isinstance(value, Mapping):
+        if not (of.additive or of.parts):
+            share = "share" if of.kind == "bool" else "p95, max, mean …"
+            raise UsageError(f"{at}: of several connections, say which: {at.rpartition('.')[2]} = {{ … }} with {share}")
+        return [Test(of, op, (units.amount(value, of.kind, at),), "total")]
+    if not value:
+        raise UsageError(f"{at}: the table is empty; write p95, max, mean …")
+    return [_aggregate_test(op, of, str(how), bound, f"{at}.{how}") for how, bound in value.items()]
+
+
+def _aggregate_test(op: str, of: Measure, how: str, bound: Any, at: str) -> Test:
+    if how not in AGGREGATES and not re.fullmatch(PERCENTILE, how):
+        raise UsageError(f"{at}: no {how!r}{nearest(how, AGGREGATES) or '; there are: ' + ', '.join(AGGREGATES)}")
+    if how == "share" and of.kind != "bool":
+        raise UsageError(f"{at}: the share is of a bool; {of.name} is a {of.kind}")
+    if how not in ("share", "count") and of.kind not in _NUMERIC:
+        raise UsageError(
+            f"{at}: {of.name} is a {of.kind}; it has a count" + (" and a share" if of.kind == "bool" else "")
+        )
+    test = Test(of, op, (), how)
+    return Test(of, op, (units.amount(bound, test.kind, at),), how)

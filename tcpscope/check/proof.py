@@ -1,0 +1,40 @@
+"""Which frames show a violation, and which part of the connection's ladder."""
+
+from __future__ import annotations
+
+from tcpscope.check.measures import CLOSE, HANDSHAKE
+from tcpscope.check.observed import Observed
+from tcpscope.check.policy import Test
+from tcpscope.check.verdict import Violation
+from tcpscope.replay.layout import ANNOTATIONS, ROLES
+
+MANY = 20  # frames named
+NEVER_OPEN = ("refused", "unanswered", "unreachable", "half_open")
+
+
+def proof(observed: Observed, test: Test, violation: Violation, row: int, value: str) -> None:
+    """Set the violation's frames, file and part, from what the replay kept of the connection in this row."""
+    of, it = test.measure, observed.fields
+    violation.part = HANDSHAKE if of.name == "close" and value in NEVER_OPEN else of.part
+    violation.file = int(it["file"][row])
+    frames = marked(observed, int(it["connection"][row]), of.shown, of.side)
+    if not frames:
+        first, last = int(it["first_frame"][row]), int(it["last_frame"][row])
+        frames = {HANDSHAKE: [first], CLOSE: [last]}.get(violation.part, [first, last] if last != first else [first])
+    violation.frames = frames
+
+
+def marked(observed: Observed, connection: int, annotations: tuple[str, ...], side: str | None) -> list[int]:
+    """Frames of the connection that bear one of these annotations, sent by this side where it is one."""
+    import numpy
+
+    if not annotations:
+        return []
+    found = observed.evidence
+    begin, end = numpy.searchsorted(found["connection"], [connection, connection + 1])
+    mine = found[begin:end]
+    wanted = [ANNOTATIONS.index(name) for name in annotations]
+    fits = numpy.isin(mine["annotation"], wanted)
+    if side is not None:
+        fits &= mine["side"] == ROLES.index(side)
+    return list(dict.fromkeys(mine["frame"][fits].tolist()))[:MANY]
