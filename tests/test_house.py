@@ -21,6 +21,8 @@ ROOMS = [
     "check",
     "cluster",
     "api",
+    "testing",
+    "pytest_plugin",
     "cli",
 ]
 SOURCES = sorted([*PACKAGE.rglob("*.py"), *PACKAGE.rglob("*.pyx"), *PACKAGE.rglob("*.pxd")])
