@@ -315,8 +315,8 @@ def test_hostile_names_are_text_in_every_format(tmp_path: Path) -> None:
     run("report", path, "-o", page, "-q")
     drawn = page.read_text()
     assert "<b>\"'" not in drawn and "a\\x1b[31m" in drawn
-    assert run("connections", path, "--name", "*[31m*", "--format", "csv")[0].count(b"\n") == 1
-    assert run("connections", path, "--service", "http", "--name", "A\\*", "--format", "csv")[0].count(b"\n") == 2
+    assert run("connections", path, "--name", "b*", "--format", "csv")[0].count(b"\n") == 1
+    assert run("connections", path, "--service", "http", "--name", "A*", "--format", "csv")[0].count(b"\n") == 2
     assert run("connections", path, "--service", "tls", "--format", "csv")[0].count(b"\n") == 1
     assert "did you mean" in error("connections", path, "--service", "htpp")
 
