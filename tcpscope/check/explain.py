@@ -63,7 +63,7 @@ def _once(tests: Iterable[Test]) -> Iterable[Test]:
 
 
 def _row(head: str, text: str) -> str:
-    return _filled(text, f"{head:<18}", " " * 18)
+    return _filled(text, f"{head:<18}" if len(head) < 18 else f"{head}  ", " " * 18)
 
 
 def _filled(text: str, head: str = "", indent: str = "") -> str:

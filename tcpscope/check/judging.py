@@ -13,7 +13,7 @@ from tcpscope.check.holds import complies, holding, together, within
 from tcpscope.check.named import Named
 from tcpscope.check.observed import Captured, Observed, of_capture
 from tcpscope.check.policy import Allow, Policy, Rule, Test, load_policy
-from tcpscope.check.proof import proof
+from tcpscope.check.proof import NEVER_OPEN, proof
 from tcpscope.check.units import written
 from tcpscope.check.verdict import (
     FAIL,
@@ -28,6 +28,7 @@ from tcpscope.check.verdict import (
     fingerprint,
 )  # fmt: skip
 from tcpscope.diagnose import Collected, Finding, findings
+from tcpscope.replay.layout import CLOSED_BY
 from tcpscope.tables.overview import overview
 
 if TYPE_CHECKING:
@@ -194,12 +195,22 @@ class _Judging:
             value = series.at(row)
             one = Violation(
                 rule.id, rule.title, rule.severity, int(self._fields["connection"][row]), self.named.end("client", row),
-                self.named.end("server", row), test.name, _told(value, test), test.allowed, keys[codes[at]],
+                self.named.end("server", row), test.name, self._told(value, test, row), test.allowed, keys[codes[at]],
                 value=value if isinstance(value, float) else None, bound=_number(test),
                 status=status[codes[at]], excused=self._reason(int(excused[at])),
             )  # fmt: skip
             proof(self.observed, test, one, row, str(value))
             result.violations.append(one)
+
+    def _told(self, value: float | str | None, test: Test, row: int) -> str:
+        if value is None and test.measure.kind in ("word", "text"):
+            return "none"
+        if test.kind == "bool" and value is not None:
+            return "true" if value else "false"
+        if test.measure.name == "close" and value not in ("open", *NEVER_OPEN):
+            who = CLOSED_BY.get(int(self._fields["closed_by"][row]))
+            return f"{value} by {who}" if who else str(value)
+        return written(value, test.kind)
 
     def _reason(self, at: int) -> str:
         return self.allows[at].allow.reason if at >= 0 else ""
@@ -344,11 +355,3 @@ def _meant(found: Finding, wanted: tuple[str, ...]) -> bool:
 
 def _number(test: Test) -> float | None:
     return test.bounds[0] if test.op in ("max", "min") else None
-
-
-def _told(value: float | str | None, test: Test) -> str:
-    if value is None and test.measure.kind in ("word", "text"):
-        return "none"
-    if test.kind == "bool" and value is not None:
-        return "true" if value else "false"
-    return written(value, test.kind)
