@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tcpscope.errors import TcpscopeError
+
 if TYPE_CHECKING:
     from tcpscope.testing.claims import Claims
     from tcpscope.testing.fixtures import PcapReader, TcpCapture
@@ -122,7 +124,10 @@ def _judge(item: pytest.Item, recordings: list[Recording]) -> None:
     for recording in recordings:
         if recording.ended and not recording.judged:
             recording.judged = True
-            judge(recording, policy, [item.path.parent, item.config.rootpath])
+            try:
+                judge(recording, policy, [item.path.parent, item.config.rootpath])
+            except (AssertionError, TcpscopeError) as error:
+                pytest.fail(str(error), pytrace=False)
 
 
 # ---------------------------------------------------------------- captures of failed tests

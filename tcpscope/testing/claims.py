@@ -95,8 +95,8 @@ class Claims:
 
         def judge(it: Connection) -> Wrong | None:
             if it.completeness & HANDSHAKE != HANDSHAKE and not it.simultaneous_open:
-                seen = [word for bit, word in ((1, "SYN"), (2, "SYN-ACK"), (4, "ACK")) if it.completeness & bit]
-                return Wrong(f"{', '.join(seen) or 'nothing'} seen of SYN, SYN-ACK, ACK ({it.close})", [it.first_frame])
+                missing = [word for bit, word in ((1, "SYN"), (2, "SYN-ACK"), (4, "ACK")) if not it.completeness & bit]
+                return Wrong(f"no {', no '.join(missing)} seen ({it.close})", [it.first_frame])
             again = it.client_syn_retransmissions + it.server_syn_retransmissions
             if again > repeated:
                 frames = self._annotated(it, ("syn_retransmission", "syn_ack_retransmission"))

@@ -20,7 +20,10 @@ def judge(recording: Recording, policy: str | os.PathLike[str] | dict[str, Any] 
     policy: a file in one of the places, the policy itself as a dict, or True for tcpscope's default policy.
     """
     __tracebackhide__ = True
-    from tcpscope import check
+    try:
+        from tcpscope import check
+    except ImportError:
+        raise UsageError("this version of tcpscope judges no policies (tcpscope.check)") from None
 
     if policy is True:
         rules = check.load_policy(None)

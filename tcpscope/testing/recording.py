@@ -27,8 +27,8 @@ OVER = ("CLOSED", "TIME_WAIT")
 class Recording:
     """What was captured while a block ran: all that a tcpscope.Capture has, and where its file is.
 
-    file: the capture.  shown: where it will be kept, or the file.  drops: packets dropped while capturing (None: the capturer has not said).  label: what was
-    captured, in words.  Until the block has ended, its tables raise UsageError.
+    file: the capture.  shown: where it will be kept, or the file.  label: what was captured, in words.  drops: packets
+    dropped while capturing (None: the capturer has not said).  Its tables raise UsageError until the block has ended.
     """
 
     def __init__(self, file: Path, label: str, options: dict[str, Any] | None = None) -> None:
