@@ -18,10 +18,21 @@ _PLAIN = ("packets", "data_packets", "bytes", "dwell_close_wait_ns", "rtt_min_ns
 _ODD = ("timeout_retransmissions", "fast_retransmissions", "tail_loss_probes", "recovery_retransmissions",
         "spurious_retransmissions", "syn_retransmissions", "zero_window_ns", "zero_window_spells",
         "duplicate_captures", "missed_bytes", "bad_checksums", "nagle_stalls", "nagle_ns")  # fmt: skip
+_TRANSFER = (
+    "unique_bytes", "goodput", "window_scale", "max_window", "rtt_samples", "rtt_p50_ns",
+    "longest_zero_window_ns", "zero_window_probes", "recovery_episodes", "timeout_episodes", "limited_receiver_ns",
+    "limited_congestion_ns", "starved_ns", "restarts", "restart_frame", "small_segments",
+    "silly_segments", "lost_before_capture", "lost_after_capture", "lost_again", "back_off_longest", "back_off_ns",
+    "back_off_open", "stuck_segment", "stuck_times", "stuck_heard", "acked_segment", "spurious_by_delay",
+    "spurious_by_order", "spurious_by_acks", "overtaken", "reordering_bytes", "reordering_ns", "zero_window_open_ns",
+    "zero_window_probe_acks", "reach_samples", "reach_min_ns", "reach_mean_ns",
+)  # fmt: skip
 _COMMON = ("connection", "first_frame", "last_frame", "start_ns", "end_ns", "client_addr", "client_port",
            "server_addr", "server_port", "ip_version", "client_state", "server_state", "close_kind", "closed_by",
-           "one_direction", "refused_ns", "syn_rtt_ns", "ack_rtt_ns", "initial_rtt_ns")  # fmt: skip
-_NAMES = [*_COMMON, *(f"{role}_{name}" for role in layout.ROLES for name in _PLAIN + _ODD)]
+           "one_direction", "refused_ns", "syn_rtt_ns", "ack_rtt_ns", "initial_rtt_ns", "icmp_type", "icmp_code",
+           *(f"time_{name}_ns" for name in layout.TIMES))  # fmt: skip
+_SIDE = _PLAIN + _ODD + _TRANSFER
+_NAMES = [*_COMMON, *(f"{role}_{name}" for role in layout.ROLES for name in _SIDE)]
 _END = ("server_addr", "server_port", "ip_version", "close_kind", "closed_by")
 
 
@@ -55,6 +66,10 @@ class Facts(NamedTuple):
     def last_frame(self) -> int:
         return int(self.common["last_frame"])
 
+    def side(self, role: str) -> dict[str, Any]:
+        """What `role` sent."""
+        return self.client if role == "client" else self.server
+
     @property
     def duration(self) -> float:
         return float(self.common["end_ns"] - self.common["start_ns"]) / 1e9
@@ -79,7 +94,7 @@ def odd_ones(raw: bytes | bytearray) -> list[int]:
 
 def facts(raw: bytes | bytearray) -> Iterator[Facts]:
     """The facts of packed connection records, in their order."""
-    common, side = len(_COMMON), len(_PLAIN + _ODD)
+    common, side = len(_COMMON), len(_SIDE)
     for values in layout.CONNECTION.select(raw, _NAMES):
         c = dict(zip(_COMMON, values[:common], strict=True))
         yield Facts(
@@ -90,8 +105,8 @@ def facts(raw: bytes | bytearray) -> Iterator[Facts]:
             layout.CLOSED_BY.get(c["closed_by"]),
             (layout.STATES[c["client_state"]], layout.STATES[c["server_state"]]),
             c,
-            dict(zip(_PLAIN + _ODD, values[common : common + side], strict=True)),
-            dict(zip(_PLAIN + _ODD, values[common + side :], strict=True)),
+            dict(zip(_SIDE, values[common : common + side], strict=True)),
+            dict(zip(_SIDE, values[common + side :], strict=True)),
             [],
         )
 

@@ -20,6 +20,7 @@ from tcpscope.replay.roles cimport role_of_first
 from tcpscope.replay.rows cimport PacketRow
 from tcpscope.replay.run cimport Replay
 from tcpscope.replay.settle cimport Patch
+from tcpscope.replay.spending cimport spending_observe, spending_start
 from tcpscope.replay.store cimport more
 from tcpscope.replay.traffic cimport traffic_observe, traffic_observe_copy
 from tcpscope.replay.turns cimport NOBODY_YET, turns_observe
@@ -43,6 +44,8 @@ cdef void begin(Connection *c, const Segment *s) noexcept nogil:
     c.from_start = s.flags & (SYN | ACK) == SYN
     c.icmp_type = 255
     c.turns.talker = NOBODY_YET
+    c.last_ns = s.time_ns
+    spending_start(&c.spending)
     c.syn_ns[0] = c.syn_ns[1] = c.ack_ns = c.reused_ns = c.reset_ns = c.last_syn_ns = -1
     wireshark_start(&c.wireshark, s, client)
     zeek_start(&c.zeek, s)
@@ -169,6 +172,7 @@ cdef int observe(Replay *r, Connection *c, const Segment *s, int d, uint64_t ord
     count_annotations(c, s, d, own, shown.window)
     if s.length and not own & (TWICE | bit(A_KEEP_ALIVE) | bit(A_ZERO_WINDOW_PROBE)):
         turns_observe(&c.turns, d, s.time_ns, s.frame, not own & LATE)
+    spending_observe(&c.spending, c.flight, c.traffic, s, d, s.time_ns - c.last_ns, own, &f)
     c.last_ns, c.last_frame = s.time_ns, s.frame
     c.side[d].last_ns = s.time_ns
     closing(r, c, s, d)
