@@ -22,18 +22,27 @@ _PLAIN = ("packets", "data_packets", "bytes", "dwell_close_wait_ns", "rtt_min_ns
 _ODD = ("timeout_retransmissions", "fast_retransmissions", "tail_loss_probes", "recovery_retransmissions",
         "spurious_retransmissions", "syn_retransmissions", "zero_window_ns", "zero_window_spells",
         "duplicate_captures", "missed_bytes", "bad_checksums", "nagle_stalls", "nagle_ns")  # fmt: skip
-_REST = ("syn_packets", "rst_packets", "mss", "max_window", "max_segment", "ttl", "challenge_acks", "last_ns",
+_REST = ("syn_packets", "rst_packets", "mss", "max_segment", "ttl", "challenge_acks", "last_ns",
          "syn_options", "after_fin_bytes", "keep_alive_rounds", "keep_alive_lost", "keep_alive_idle_ns",
          "keep_alive_interval_ns", "heartbeat_ns")  # fmt: skip
 _COURSE = ("syn_ack_ns", "ack_ns", "pause_ns", "pause_end_ns", "pause_by", "reset_ns", "reset_frame", "reset_bits",
            "reset_by", "reset_ttl", "idle_end_ns", "first_flags", "first_side", "echoed", "ignored",
            "fast_open_outcome", "reuse", "reuse_gap_ms", "capture_point", "icmp_type", "icmp_code",
            "role_evidence")  # fmt: skip
+_TRANSFER = (
+    "unique_bytes", "goodput", "window_scale", "max_window", "rtt_samples", "rtt_p50_ns",
+    "longest_zero_window_ns", "zero_window_probes", "recovery_episodes", "timeout_episodes", "limited_receiver_ns",
+    "limited_congestion_ns", "starved_ns", "restarts", "restart_frame", "small_segments",
+    "silly_segments", "lost_before_capture", "lost_after_capture", "lost_again", "back_off_longest", "back_off_ns",
+    "back_off_open", "stuck_segment", "stuck_times", "stuck_heard", "acked_segment", "spurious_by_delay",
+    "spurious_by_order", "spurious_by_acks", "overtaken", "reordering_bytes", "reordering_ns", "zero_window_open_ns",
+    "zero_window_probe_acks", "reach_samples", "reach_min_ns", "reach_mean_ns",
+)  # fmt: skip
 _COMMON = ("connection", "first_frame", "last_frame", "start_ns", "end_ns", "client_addr", "client_port",
            "server_addr", "server_port", "ip_version", "client_state", "server_state", "close_kind", "closed_by",
            "one_direction", "refused_ns", "syn_rtt_ns", "ack_rtt_ns", "initial_rtt_ns", "service",
-           "server_name", *_COURSE)  # fmt: skip
-_SIDE = _PLAIN + _ODD + _REST
+           "server_name", *_COURSE, *(f"time_{name}_ns" for name in layout.TIMES))  # fmt: skip
+_SIDE = _PLAIN + _ODD + _TRANSFER + _REST
 _NAMES = [*_COMMON, *(f"{role}_{name}" for role in layout.ROLES for name in _SIDE)]
 HALF_OPEN = layout.CLOSE_KINDS.index("half_open")
 
@@ -69,6 +78,10 @@ class Facts(NamedTuple):
     def last_frame(self) -> int:
         return int(self.common["last_frame"])
 
+    def side(self, role: str) -> dict[str, Any]:
+        """What `role` sent."""
+        return self.client if role == "client" else self.server
+
     @property
     def end_ns(self) -> int:
         """When the capture ended, if the connection had not ended before; else its last packet."""
@@ -87,10 +100,6 @@ class Facts(NamedTuple):
     @property
     def reset_by(self) -> str | None:
         return layout.CLOSED_BY.get(self.common["reset_by"])
-
-    def side(self, role: str) -> dict[str, Any]:
-        """What `role` sent."""
-        return self.client if role == "client" else self.server
 
     def seen(self, annotation: str, side: str) -> list[Proof]:
         """The frames of that side with the annotation, in capture order; at most a few."""

@@ -21,7 +21,7 @@ from tcpscope.replay.annotations cimport (
 )
 from tcpscope.replay.connection cimport (
     N_CAPTURED_TWICE, N_CHALLENGES, N_DELAYED, N_FAST, N_FIN, N_FULL, N_HOLES, N_NETWORK_TWICE, N_PIGGYBACKED,
-    N_PROBE, N_RECOVERY, N_SPURIOUS, N_SYN, N_TIMEOUT, N_UPDATES, Connection, Side,
+    N_PROBE, N_PROBE_ACKS, N_RECOVERY, N_SPURIOUS, N_SYN, N_TIMEOUT, N_UPDATES, Connection, Side,
 )
 from tcpscope.replay.course cimport course_probe
 from tcpscope.replay.flight cimport Finding, Flight
@@ -193,3 +193,4 @@ cdef void count_annotations(Connection *c, const Segment *s, int d, uint64_t own
     tally(side, own, A_DELAYED_ACK, N_DELAYED)
     tally(side, own, A_PIGGYBACKED_ACK, N_PIGGYBACKED)
     tally(side, own, A_CHALLENGE_ACK, N_CHALLENGES)
+    tally(side, own, A_ZERO_WINDOW_PROBE_ACK, N_PROBE_ACKS)

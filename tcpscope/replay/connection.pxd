@@ -7,6 +7,7 @@ from tcpscope.replay.flight cimport Flight
 from tcpscope.replay.marks cimport Marks
 from tcpscope.replay.rows cimport SideRow
 from tcpscope.replay.services cimport Saids
+from tcpscope.replay.spending cimport Spending
 from tcpscope.replay.traffic cimport Traffic
 from tcpscope.replay.turns cimport Turns
 from tcpscope.replay.wireshark cimport Wireshark
@@ -14,11 +15,11 @@ from tcpscope.replay.zeek cimport Zeek
 from tcpscope.wire.segment cimport Segment
 
 cdef enum:
-    CAUSES = 15                  # counters of a side, see Side.counts
+    CAUSES = 16                  # counters of a side, see Side.counts
 
 cdef enum:                       # Side.counts
     N_FAST, N_TIMEOUT, N_PROBE, N_SPURIOUS, N_SYN, N_FIN, N_CAPTURED_TWICE, N_NETWORK_TWICE
-    N_HOLES, N_UPDATES, N_FULL, N_DELAYED, N_PIGGYBACKED, N_CHALLENGES, N_RECOVERY
+    N_HOLES, N_UPDATES, N_FULL, N_DELAYED, N_PIGGYBACKED, N_CHALLENGES, N_RECOVERY, N_PROBE_ACKS
 
 cdef struct Side:                # what is counted of one side beside Traffic
     int64_t last_ns              # its latest segment
@@ -126,6 +127,7 @@ cdef struct Connection:
     Zeek zeek
     Traffic traffic[2]
     Turns turns
+    Spending spending
     int64_t start_ns
     uint64_t first_frame
     int64_t last_syn_ns

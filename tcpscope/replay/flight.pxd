@@ -59,6 +59,17 @@ cdef struct Flight:
     uint32_t timeouts            # times it entered LOSS
     uint32_t exit_bytes          # in flight when it first left STEADY: where slow start ended
     uint64_t spare               # chunks that may still be looked at beyond one a packet
+    uint32_t acked_most          # longest segment acknowledged
+    uint32_t entry_bytes         # in flight when it entered RECOVERY
+    uint32_t needless[3]         # copies that were not needed: late answer, reordering, answer lost or late on its way
+    uint32_t n_late              # segments that were overtaken
+    uint32_t late_bytes          # furthest that a segment was overtaken
+    uint32_t n_delayed
+    uint64_t cut_from            # in flight before fast recoveries, and after: sums
+    uint64_t cut_to
+    int64_t late_ns              # longest that one came after its successor
+    int64_t delayed_ns           # by which the peer's acknowledgments were delayed, sum and most
+    int64_t delayed_most_ns
     Glimpse seen[4]
     uint8_t seen_at
     uint8_t started
@@ -77,6 +88,9 @@ cdef struct Finding:             # what `flight_*` say of one packet
     uint64_t retransmission_of
     uint64_t acked_frame
     int64_t rtt_ns               # -1: none
+    int64_t since_ns             # since the sender's last data; of new data
+    int64_t first_ns             # first copy of what is sent again; 0: not seen
+    uint32_t copies              # ... and how many there were
     uint64_t late_frame
     uint64_t late_order          # another packet, told of by this one; valid with late_bits
     uint64_t late_bits

@@ -38,6 +38,7 @@ cdef enum:                       # Chunk.bits
     SPURIOUS = 2                 # its last copy is known to have been needless
     BARE_SYN = 4                 # a SYN without ACK
     IN_PART = 16                 # only a part of it was sent again: what is said of the rest says nothing of that
+    BY_TIMER = 32                # its last copy was sent after silence
     PROBE = 8                    # a byte that probes a closed window: sent, perhaps not taken
 
 cdef enum:
@@ -176,6 +177,7 @@ cdef inline void sample(Flight *f, int64_t rtt) noexcept nogil:
 cdef void told_spurious(Flight *f, Chunk *c, Finding *out) noexcept nogil:
     if c.times > 1 and not c.bits & SPURIOUS:
         c.bits |= SPURIOUS
+        f.needless[0 if c.bits & BY_TIMER else 1] += 1
         out.late_order, out.late_frame = c.last_order, c.last_frame
         out.late_bits |= bit(A_SPURIOUS_RETRANSMISSION)
 
@@ -217,6 +219,7 @@ cdef bint take_sacks(Flight *f, const Segment *s, Finding *out) noexcept nogil:
                 continue
             if not c.bits & SACKED:
                 c.bits |= SACKED
+                f.acked_most = max(f.acked_most, c.end - c.seq)
                 new = True
                 if c.times == 1:
                     sample(f, s.time_ns - c.first_ns)
@@ -259,6 +262,7 @@ cdef int flight_acked(Flight *f, const Segment *s, uint32_t window, int64_t reac
     """The peer of f's sender sent s: what it tells about f's data.  reach: to that peer and back."""
     cdef Chunk *c
     cdef bint news = False, moved = False, repeated = False, needless = False
+    cdef int64_t delay
     if s.options & OPT_SACK_PERMITTED:
         f.sack_ok = True
     if not s.flags & ACK or s.flags & RST:
@@ -290,6 +294,7 @@ cdef int flight_acked(Flight *f, const Segment *s, uint32_t window, int64_t reac
                 if f.phase == LOSS and not after(c.end, f.high_seq):
                     needless = True                 # F-RTO, RFC 5682: the original arrived, the time-out was needless
             out.acked_frame = c.last_frame
+            f.acked_most = max(f.acked_most, c.end - c.seq)
             f.old += 1
             f.live -= 1
         if repeated:
@@ -304,6 +309,9 @@ cdef int flight_acked(Flight *f, const Segment *s, uint32_t window, int64_t reac
             f.max = f.una                           # acknowledged, though the capture has not seen it
             f.holes = 0
         if f.phase != STEADY and (needless or not before(f.una, f.high_seq)):
+            if f.phase == RECOVERY:
+                f.cut_from += f.entry_bytes
+                f.cut_to += f.max - f.una
             f.phase = STEADY
         if f.probe_out and not before(f.una, f.probe_end):
             f.probe_out = False
@@ -312,6 +320,10 @@ cdef int flight_acked(Flight *f, const Segment *s, uint32_t window, int64_t reac
         elif not s.flags & (SYN | FIN) and s.time_ns - f.sent_ns - reach >= DELAYED_LEAST:
             out.annotations |= bit(A_DELAYED_ACK)   # RFC 9293, 3.8.6.3: a timer, no second segment, brought it
             f.held_ns = f.sent_ns
+            delay = s.time_ns - f.sent_ns - reach
+            f.n_delayed += 1
+            f.delayed_ns += delay
+            f.delayed_most_ns = max(f.delayed_most_ns, delay)
     elif s.ack == f.una and s.length == 0 and f.live and not s.flags & (SYN | FIN):
         f.dup_acks += 1
         news = True
@@ -394,6 +406,14 @@ cdef int sent_before(const Flight *f, const Segment *s) noexcept nogil:
     return -1
 
 
+cdef inline void overtaken(Flight *f, const Segment *s) noexcept nogil:
+    """How far, and how late; after the newest hole opened, as far as is known."""
+    f.n_late += 1
+    f.late_bytes = max(f.late_bytes, f.max - s.seq)
+    if f.hole_ns:
+        f.late_ns = max(f.late_ns, s.time_ns - f.hole_ns)
+
+
 cdef inline uint64_t again(const Segment *s) noexcept nogil:
     cdef uint64_t bits = bit(A_RETRANSMISSION)
     if s.flags & SYN:
@@ -443,6 +463,7 @@ cdef uint64_t cause(Flight *f, const Segment *s, const Chunk *c, uint32_t end, i
             if f.phase != RECOVERY:
                 leave_steady(f)
                 f.phase, f.high_seq = RECOVERY, f.max
+                f.entry_bytes = f.max - f.una
                 f.recoveries += 1
             return bit(A_FAST_RETRANSMISSION)
         return timed_out(f)
@@ -517,6 +538,7 @@ cdef int flight_sent(Flight *f, const Segment *s, uint64_t order, int64_t reach,
         if result == 0:
             chunk(f, f.old + f.live - 1).bits |= probe
         f.max = end
+        out.since_ns = s.time_ns - f.sent_ns
         f.sent_ns = s.time_ns
         f.length_before, f.length_last = f.length_last, s.length
         watch_order(f, s)
@@ -552,6 +574,7 @@ cdef int flight_sent(Flight *f, const Segment *s, uint64_t order, int64_t reach,
         order_told = 1 if s.time_ns - f.hole_ns < max(f.srtt_ns // 2, 3 * MS) and f.dup_acks < 3 else 0
     if order_told == 1 and not s.flags & SYN:
         out.annotations |= bit(A_OUT_OF_ORDER)
+        overtaken(f, s)
         if c == NULL and after(end, f.una):
             result = insert(f, i, s, end, order, out)
         hole = end - s.seq
@@ -561,8 +584,10 @@ cdef int flight_sent(Flight *f, const Segment *s, uint64_t order, int64_t reach,
     out.annotations |= again(s)
     if c != NULL:
         out.retransmission_of = c.last_frame
+        out.first_ns, out.copies = c.first_ns, c.times
     if (f.una_told and not after(end, f.una)) or (c != NULL and c.bits & SACKED):
         out.annotations |= bit(A_SPURIOUS_RETRANSMISSION)
+        f.needless[2] += 1
     out.annotations |= cause(f, s, c, end, reach)
     if c == NULL:
         if after(end, f.una):
@@ -581,7 +606,9 @@ cdef int flight_sent(Flight *f, const Segment *s, uint64_t order, int64_t reach,
             c.last_ns, c.last_order, c.last_frame = s.time_ns, order, s.frame
             c.last_ts, c.ip_id, c.checksum = s.ts_val, s.ip_id, s.checksum
             c.times = <uint8_t>min(c.times + 1, 255)
-            c.bits &= ~SPURIOUS
+            c.bits &= ~(SPURIOUS | BY_TIMER)
+            if out.annotations & (bit(A_TIMEOUT_RETRANSMISSION) | bit(A_TAIL_LOSS_PROBE)):
+                c.bits |= BY_TIMER
             if after(s.seq, c.seq) or before(end, c.end):
                 c.bits |= IN_PART
             i += 1

@@ -83,7 +83,8 @@ END_FIELDS = (
     ("closed_by", "B"), ("used", "B"),
 )  # fmt: skip
 
-_DOUBLES = {"rtt_mean_ns", "rtt_std_ns", "throughput", "goodput"}
+_DOUBLES = {"rtt_mean_ns", "rtt_std_ns", "throughput", "goodput", "recovery_cut"}
+TIMES = ("opening", "client", "server", "network", "congestion", "receiver", "loss", "timeout", "idle", "closing")
 SIDE_COLUMNS = (
     "packets", "data_packets", "bytes", "unique_bytes", "retransmissions", "retransmitted_bytes", "out_of_order",
     "pure_acks", "sack_packets", "dsack_packets", "duplicate_acks", "pushed_packets", "syn_packets",
@@ -95,7 +96,15 @@ SIDE_COLUMNS = (
     "syn_retransmissions", "fin_retransmissions", "duplicate_captures", "network_duplicates", "lost_segments",
     "window_updates", "window_fulls", "zero_window_spells", "zero_window_ns", "longest_zero_window_ns",
     "delayed_acks", "piggybacked_acks", "nagle_stalls", "nagle_ns", "replies", "reply_mean_ns", "reply_max_ns", "reply_max_frame",
-    "recovery_episodes", "timeout_episodes", "slow_start_exit_bytes", "challenge_acks", "urgent_packets", "bad_checksums",
+    "recovery_episodes", "timeout_episodes", "slow_start_exit_bytes",
+    "limited_application_ns", "limited_receiver_ns", "limited_congestion_ns", "limited_loss_ns",
+    "limited_closing_ns", "starved_ns", "slow_start_ns", "congestion_window_bytes", "recovery_cut", "restarts",
+    "restart_frame", "small_segments", "silly_segments", "lost_before_capture", "lost_after_capture",
+    "lost_again", "back_off_longest", "back_off_ns", "back_off_open", "stuck_segment", "stuck_times",
+    "stuck_heard", "acked_segment", "spurious_by_delay", "spurious_by_order", "spurious_by_acks",
+    "overtaken", "reordering_bytes", "reordering_ns", "delayed_ack_mean_ns", "delayed_ack_max_ns", "zero_window_open_ns",
+    "zero_window_probe_acks", "reach_samples", "reach_min_ns", "reach_mean_ns", "reach_max_ns",
+    "challenge_acks", "urgent_packets", "bad_checksums",
     "offload_checksums", "offloaded_segments", "ecn_ce", "ecn_echo", "cwr", "first_data_ns", "last_data_ns",
     "isn", "ttl", "last_ns", "syn_options", "after_fin_bytes", "keep_alive_rounds", "keep_alive_lost", "keep_alive_idle_ns",
     "keep_alive_interval_ns", "heartbeats", "heartbeat_ns", *(f"dwell_{state.lower()}_ns" for state in STATES),
@@ -108,6 +117,7 @@ CONNECTION_FIELDS = (
     ("time_wait_start_ns", "q"), ("time_wait_end_ns", "q"), ("refused_ns", "q"),
     ("syn_ack_ns", "q"), ("ack_ns", "q"), ("pause_ns", "q"), ("pause_end_ns", "q"), ("reset_ns", "q"),
     ("idle_end_ns", "q"), ("reset_frame", "Q"),
+    *((f"time_{name}_ns", "q") for name in TIMES),
     *((f"{role}_{name}", code) for role in ROLES for name, code in SIDE_FIELDS),
     ("client_addr", "16s"), ("server_addr", "16s"), ("connection", "I"), ("outer", "I"), ("reset_bits", "I"),
     ("reuse_gap_ms", "I"), ("client_port", "H"), ("server_port", "H"), ("file", "H"), ("first_flags", "H"),

@@ -29,6 +29,7 @@ from tcpscope.replay.run cimport Replay
 from tcpscope.replay.seq cimport before
 from tcpscope.replay.services cimport said_keep
 from tcpscope.replay.settle cimport Patch
+from tcpscope.replay.spending cimport spending_observe, spending_start
 from tcpscope.replay.store cimport more
 from tcpscope.replay.traffic cimport traffic_observe, traffic_observe_copy
 from tcpscope.replay.turns cimport NOBODY_YET, turns_observe
@@ -58,6 +59,8 @@ cdef void begin(Connection *c, const Segment *s) noexcept nogil:
     c.icmp_type = 255
     c.turns.talker = NOBODY_YET
     c.course.first_flags, c.course.first_side = s.flags, <uint8_t>client
+    c.last_ns = s.time_ns
+    spending_start(&c.spending)
     c.syn_ns[0] = c.syn_ns[1] = c.ack_ns = c.reused_ns = c.reset_ns = c.last_syn_ns = -1
     wireshark_start(&c.wireshark, s, client)
     zeek_start(&c.zeek, s)
@@ -260,6 +263,7 @@ cdef int observe(Replay *r, Connection *c, const Segment *s, int d, uint64_t ord
         course_pause(&c.course, d, quiet, s.time_ns)
     if s.flags & RST and not c.reset and not copy:
         note_reset(c, s, d)
+    spending_observe(&c.spending, c.flight, c.traffic, s, d, s.time_ns - c.last_ns, own, &f)
     c.last_ns, c.last_frame = s.time_ns, s.frame
     c.side[d].last_ns = s.time_ns
     closing(r, c, s, d)

@@ -147,6 +147,43 @@ cdef struct SideRow:              # one direction: what that side sent
     int64_t recovery_episodes
     int64_t timeout_episodes
     int64_t slow_start_exit_bytes  # in flight at the first sign of loss; NONE: there was none
+    int64_t limited_application_ns  # had nothing to send
+    int64_t limited_receiver_ns  # waited for the peer's window
+    int64_t limited_congestion_ns  # sent as fast as its congestion window let it
+    int64_t limited_loss_ns  # repaired losses
+    int64_t limited_closing_ns  # had sent all, FIN included
+    int64_t starved_ns  # of limited_receiver, less than half the peer's largest window open
+    int64_t slow_start_ns  # of limited_congestion, before the first sign of loss
+    int64_t congestion_window_bytes  # most sent in a round trip while the path was the limit; NONE
+    double recovery_cut  # in flight after fast recoveries, share of before
+    int64_t restarts  # slow starts after a pause
+    int64_t restart_frame  # first of them
+    int64_t small_segments  # small ones sent behind others not acknowledged
+    int64_t silly_segments  # small because the window was no larger
+    int64_t lost_before_capture  # sent again, first copy not seen
+    int64_t lost_after_capture  # sent again, first copy seen
+    int64_t lost_again  # repetitions of repetitions
+    int64_t back_off_longest  # most time-outs in a row, until acknowledged
+    int64_t back_off_ns  # from first copy to acknowledgment
+    int64_t back_off_open  # time-outs in a row at the end
+    int64_t stuck_segment  # length that time-outs repeated, longer than any acknowledged; 0
+    int64_t stuck_times  # time-outs of it
+    int64_t stuck_heard  # packets of the peer meanwhile
+    int64_t acked_segment  # longest acknowledged
+    int64_t spurious_by_delay
+    int64_t spurious_by_order
+    int64_t spurious_by_acks
+    int64_t overtaken  # segments that came after their successors
+    int64_t reordering_bytes  # furthest overtaken
+    int64_t reordering_ns  # latest
+    int64_t delayed_ack_mean_ns  # NONE: none
+    int64_t delayed_ack_max_ns
+    int64_t zero_window_open_ns  # spell that never ended
+    int64_t zero_window_probe_acks
+    int64_t reach_samples  # round trips to this side by time stamps, while it sent
+    int64_t reach_min_ns
+    int64_t reach_mean_ns
+    int64_t reach_max_ns
     int64_t challenge_acks
     int64_t urgent_packets
     int64_t bad_checksums
@@ -190,6 +227,16 @@ cdef struct ConnectionRow:
     int64_t reset_ns              # first RST
     int64_t idle_end_ns           # since the last segment when the capture ended; NONE: it had ended before
     uint64_t reset_frame          # 0: none
+    int64_t time_opening_ns       # these ten add up to the connection's time
+    int64_t time_client_ns
+    int64_t time_server_ns
+    int64_t time_network_ns
+    int64_t time_congestion_ns
+    int64_t time_receiver_ns
+    int64_t time_loss_ns
+    int64_t time_timeout_ns
+    int64_t time_idle_ns
+    int64_t time_closing_ns
     SideRow side[2]               # client, server
     uint8_t client_addr[16]
     uint8_t server_addr[16]

@@ -5,7 +5,7 @@ from libc.string cimport memcpy, memset
 
 from tcpscope.replay.connection cimport (
     N_CAPTURED_TWICE, N_CHALLENGES, N_DELAYED, N_FAST, N_FIN, N_FULL, N_HOLES, N_NETWORK_TWICE, N_PIGGYBACKED,
-    N_PROBE, N_RECOVERY, N_SPURIOUS, N_SYN, N_TIMEOUT, N_UPDATES, Connection, Side,
+    N_PROBE, N_PROBE_ACKS, N_RECOVERY, N_SPURIOUS, N_SYN, N_TIMEOUT, N_UPDATES, Connection, Side,
 )
 from tcpscope.replay.course cimport FAST_OPEN_REFUSED, RESET_OPENING, RESET_REPLACED, RESET_SPOKE, REUSE_RISKY
 from tcpscope.replay.lifecycle cimport (
@@ -13,6 +13,7 @@ from tcpscope.replay.lifecycle cimport (
 )
 from tcpscope.replay.rows cimport HISTORY_ROOM, NONE, ConnectionRow, SideRow
 from tcpscope.replay.services cimport said_row
+from tcpscope.replay.spending cimport spending_row
 from tcpscope.replay.traffic cimport BARE_SYN, Traffic, traffic_end, traffic_row
 from tcpscope.replay.zeek cimport zeek_conn_state, zeek_history
 from tcpscope.wire.segment cimport OPT_SACK_PERMITTED, OPT_TIMESTAMPS, OPT_WSCALE
@@ -47,6 +48,9 @@ cdef enum:                       # close kinds, as in layout.CLOSE_KINDS
 cdef uint8_t *WEIGHTS = [0, 0, 40, 50, 60, 70, 10, 30, 60]       # of the close kinds, for `oddness`
 
 cdef int64_t SLOW_NS = 200_000_000      # what a person may notice
+cdef int64_t LONG_NS = 1_000_000_000    # of a transfer, a time worth a word
+cdef int64_t LARGE = 500_000          # bytes that make one
+cdef int64_t MANY = 100
 
 cdef enum:
     NOBODY = 255
@@ -227,9 +231,9 @@ cdef void fill_side(const Connection *c, const Told *told, int d, int64_t now, S
         row.reply_max_ns, row.reply_max_frame = c.turns.side[d].longest_ns, c.turns.side[d].longest_frame
     row.recovery_episodes, row.timeout_episodes = c.flight[d].recoveries, c.flight[d].timeouts
     row.slow_start_exit_bytes = known(c.flight[d].exit_bytes)
-    row.challenge_acks = side.counts[N_CHALLENGES]
+    row.challenge_acks, row.zero_window_probe_acks = side.counts[N_CHALLENGES], side.counts[N_PROBE_ACKS]
     row.zero_window_spells = side.zero_spells
-    row.zero_window_ns, row.longest_zero_window_ns = side.zero_ns, side.zero_longest_ns
+    row.zero_window_ns, row.longest_zero_window_ns, row.zero_window_open_ns = side.zero_ns, side.zero_longest_ns, 0
     row.last_ns = known(side.last_ns)
     row.syn_options = c.course.syn_options[d]
     row.after_fin_bytes = side.after_fin_bytes
@@ -244,6 +248,7 @@ cdef void fill_side(const Connection *c, const Told *told, int d, int64_t now, S
     if side.zero_since_ns:
         spell = c.last_ns - side.zero_since_ns
         row.zero_window_ns += spell
+        row.zero_window_open_ns = spell
         row.longest_zero_window_ns = max(row.longest_zero_window_ns, spell)
     dwell(&told.lives[d], told.initial[d], c.start_ns, now if c.reused_ns < 0 else c.reused_ns, row)
 
@@ -253,7 +258,9 @@ cdef bint is_odd(const SideRow *s) noexcept nogil:
     return (s.retransmissions or s.timeout_retransmissions or s.fast_retransmissions or s.tail_loss_probes
             or s.recovery_retransmissions or s.spurious_retransmissions or s.syn_retransmissions
             or s.zero_window_ns > 0 or s.zero_window_spells or s.duplicate_captures or s.missed_bytes > 0
-            or s.bad_checksums or s.nagle_stalls
+            or s.bad_checksums or s.nagle_stalls or s.limited_receiver_ns >= SLOW_NS or s.limited_congestion_ns >= LONG_NS
+            or s.restarts or s.small_segments >= MANY or s.silly_segments or s.overtaken or s.stuck_segment
+            or (s.unique_bytes >= LARGE and s.limited_application_ns >= LONG_NS)
             or s.reply_max_ns >= SLOW_NS)
 
 
@@ -330,6 +337,7 @@ cdef void summarize(Connection *c, const Told *told, int64_t now, int64_t msl, C
     row.one_direction = row.side[0].packets == 0 or row.side[1].packets == 0
     row.icmp_type, row.icmp_code = c.icmp_type, c.icmp_code
     closing(c, told, msl, row)
+    spending_row(&c.spending, c.flight, row)
     course(c, now, row)
     row.odd = oddness(row)
     said_row(&c.flow.saids, row)

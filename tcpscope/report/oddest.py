@@ -7,14 +7,19 @@ from typing import Any, NamedTuple
 
 from tcpscope.diagnose.facts import endpoint, told
 from tcpscope.replay import layout
+from tcpscope.report.spent import of_record
 from tcpscope.report.text import size, span
 
 SHOWN = 25  # connections in the table of `analyze`
+SLOW_NS = 200_000_000  # a connection over which a person may wonder where the time went
 
 _FIELDS = ("connection", "client_addr", "client_port", "server_addr", "server_port", "ip_version", "client_state",
            "server_state", "start_ns", "end_ns", "client_unique_bytes", "server_unique_bytes", "initial_rtt_ns",
            "syn_rtt_ns", "close_kind", "closed_by", "client_retransmissions", "server_retransmissions",
            "service", "server_name")  # fmt: skip
+
+
+_TIMES = ("connection", "odd", "start_ns", "end_ns", *(f"time_{name}_ns" for name in layout.TIMES))
 
 
 class Line(NamedTuple):
@@ -58,6 +63,16 @@ class Oddest:
 def lines_of(raw: bytes) -> list[Line]:
     """A line for each packed connection record."""
     return [_line(dict(zip(_FIELDS, it, strict=True))) for it in layout.CONNECTION.select(raw, _FIELDS)]
+
+    def slowest(self) -> tuple[int, str] | None:
+        """Of those kept the oddest that took its time, or the longest of several: its number, where its time went."""
+        raw = b"".join(record for _, _, record in self._kept)
+        records = [dict(zip(_TIMES, it, strict=True)) for it in layout.CONNECTION.select(raw, _TIMES)]
+        slow = [it for it in records if it["odd"] and it["end_ns"] - it["start_ns"] >= SLOW_NS]
+        if not slow:
+            return None
+        it = max(slow, key=lambda it: (it["odd"], it["end_ns"] - it["start_ns"], -it["connection"]))
+        return it["connection"], of_record(it)
 
 
 def _line(c: dict[str, Any]) -> Line:

@@ -106,6 +106,15 @@ def print_connections(out: Console, found: Oddest) -> None:
         )
 
 
+def print_spent(out: Console, found: Oddest) -> None:
+    """Where the time of the oddest slow connection went."""
+    slowest = found.slowest()
+    if slowest is None or not slowest[1]:
+        return
+    out.print()
+    out.print(Text(f"Where the time of connection {slowest[0]} went: ", style="bold") + Text(slowest[1], style=""))
+
+
 def _print_wide(out: Console, lines: list[Line], longest: int) -> None:
     """longest: columns for what a connection is for; too few, and it is not said."""
     services = [it.name or it.service for it in lines]
@@ -194,6 +203,7 @@ def print_analysis(
     out = console(page)
     print_overview(out, overview(result), utc)
     print_connections(out, found)
+    print_spent(out, found)
     print_findings(out, findings)
     if isinstance(page, StringIO):
         stream.writelines(line.rstrip() + "\n" for line in page.getvalue().splitlines())

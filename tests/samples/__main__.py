@@ -6,7 +6,7 @@ import os
 import sys
 from concurrent.futures import ThreadPoolExecutor, as_completed
 
-from . import built, closing, flow, loss, middlebox, opening, timers, variety  # noqa: F401  (each adds its samples)
+from . import built, closing, flow, loss, middlebox, opening, pace, timers, variety  # noqa: F401  (each adds its samples)
 from .scenario import FOLDER, SAMPLES
 
 AT_ONCE = 3  # the scenarios mostly wait

@@ -138,6 +138,21 @@ def sliding_window() -> bytes:
 
 
 @built()
+def silly_window() -> bytes:
+    """The client's program reads 200 bytes at a time, and its TCP says so each time: the server sends 200 each time."""
+    script = Script()
+    script.open()
+    script.say("client", PSH | ACK, 20, window=1460)
+    script.say("server", ACK, 1460, after=10_000)
+    for _ in range(20):
+        script.say("client", ACK, window=200, after=5_000)
+        script.say("server", ACK, 200, after=10_000)
+    script.say("client", ACK, window=64240)
+    script.close()
+    return pcap(script.frames)
+
+
+@built()
 def span_duplicates() -> bytes:
     """A mirror port shows every frame twice, 20 µs apart."""
     return pcap((time + copy, frame) for time, frame in usual().frames for copy in (0, 20))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import Callable, Iterable
 
 from .network import FIN, SYN, Packet, Rule
@@ -89,5 +90,20 @@ def damage(sender: str, *which: int) -> Rule:
         if packet.sender != sender or not packet.length or next(count) not in which:
             return (0.0,)
         return packet.frame[:-1] + bytes([packet.frame[-1] ^ 0xFF])
+
+    return rule
+
+
+def bottleneck(sender: str, rate: float) -> Rule:
+    """A link of `rate` bytes a second behind `sender`, with a queue that is never full."""
+    free = 0.0
+
+    def rule(packet: Packet) -> Iterable[float]:
+        nonlocal free
+        if packet.sender != sender:
+            return (0.0,)
+        now = time.monotonic()
+        free = max(now, free) + len(packet.frame) / rate
+        return (free - now,)
 
     return rule

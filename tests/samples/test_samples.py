@@ -18,7 +18,7 @@ from tcpscope.replay.layout import ANNOTATIONS, CLOSE_KINDS, CLOSED_BY, CONNECTI
 from tcpscope.wire.batch import SegmentBatch
 from tcpscope.wire.merge import MergedReader
 
-from . import built, closing, flow, loss, middlebox, opening, timers, variety  # noqa: F401  (each adds its samples)
+from . import built, closing, flow, loss, middlebox, opening, pace, timers, variety  # noqa: F401  (each adds its samples)
 from .scenario import FOLDER, SAMPLES
 
 ROWS = {

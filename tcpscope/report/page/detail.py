@@ -10,6 +10,7 @@ from math import ceil
 from typing import Any
 
 from tcpscope.errors import UsageError
+from tcpscope.replay.layout import TIMES
 from tcpscope.report.ladder import COLUMNS, Options, ladder, words
 from tcpscope.report.ladder.model import Ladder
 from tcpscope.report.ladder.svg import Drawing, markup
@@ -17,6 +18,7 @@ from tcpscope.report.page.gathered import Gathered
 from tcpscope.report.page.inline import Plots
 from tcpscope.report.page.packets import MOST_PACKETS, Packets
 from tcpscope.report.plots import CONNECTION_KINDS, trace
+from tcpscope.report.spent import spent
 from tcpscope.report.text import clock, size, span
 from tcpscope.tables.one import packet_rows
 from tcpscope.tables.rows import Row, by_time, rows
@@ -164,6 +166,8 @@ def _facts(row: Row, utc: bool, several: bool) -> Iterator[tuple[str, str]]:
             yield label, row[name]
     yield "first packet", clock(row["start"], utc)
     yield "lasted", span(row["duration"])
+    if where := spent({name: row[f"time_{name}"] for name in TIMES}):
+        yield "the time went to", where
     yield "ended", ended(row)
     shaken = [(row["syn_rtt"], "to the server"), (row["ack_rtt"], "to the client")]
     told = [f"{span(it)} from the capture {way} and back" for it, way in shaken if it is not None]

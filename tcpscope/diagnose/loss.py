@@ -1,0 +1,210 @@
+"""Data that was lost, or taken for lost: where, how it was repaired, and what it cost."""
+
+from __future__ import annotations
+
+from tcpscope.diagnose.facts import Facts, about, times
+from tcpscope.diagnose.finding import Finding
+from tcpscope.diagnose.measure import both, seconds, sides, worst
+
+LOSSY = 0.01  # share of data packets sent again that a user feels
+NOTABLE = 0.001
+FEW = 3  # repetitions that are worth a word whatever their share
+CHAIN = 3  # time-outs of a long segment in a row that look like a path that cannot carry it
+REORDERED = 3  # segments overtaken, and
+DISORDER = 0.01  # the share of data packets, that are worth a word
+
+_NUMBERS = ("lost_before_capture", "lost_after_capture", "lost_again", "recovery_episodes", "timeout_episodes",
+            "tail_loss_probes", "spurious_by_delay", "spurious_by_order", "spurious_by_acks")  # fmt: skip
+CAUSES = ("fast_retransmission", "timeout_retransmission", "tail_loss_probe", "rto_recovery")
+_COUNTS = ("fast_retransmissions", "timeout_retransmissions", "tail_loss_probes", "recovery_retransmissions")
+
+
+def again(side: dict[str, int]) -> int:
+    """Segments with data or FIN that a side sent again, whatever the cause."""
+    return sum(side[cause] for cause in _COUNTS)
+
+
+def loss(server: str, group: list[Facts]) -> list[Finding]:
+    """What was sent again to and from one service, and what only came in another order."""
+    holes = [f for f in group if any(_stuck(f, role) for role in ("client", "server"))]
+    rest = [f for f in group if f not in holes]
+    return [*_path_mtu(server, holes), *_again(server, rest), *_timeouts(server, rest), *_tail(server, rest),
+            *_spurious(server, group), *_reordering(server, group)]  # fmt: skip
+
+
+# ---------------------------------------------------------------- sent again
+
+
+def _where(side: dict[str, int]) -> str:
+    """Where the first copies were lost, as far as the capture point tells."""
+    needless = sum(side[f"spurious_by_{why}"] for why in ("delay", "order", "acks"))
+    before, after = side["lost_before_capture"], max(side["lost_after_capture"] - needless, 0)
+    if not before and not after:
+        return ""
+    if not before:
+        return ", lost behind the capture point"
+    if not after:
+        return ", lost before the capture point"
+    return f", {before:,} of them lost before the capture point and {after:,} behind it"
+
+
+def _again(server: str, group: list[Facts]) -> list[Finding]:
+    hit = [f for f in group if any(again(side) > side["spurious_retransmissions"] for side in (f.client, f.server))]
+    if not hit:
+        return []
+    repeated = {role: sum(again(f.side(role)) for f in hit) for role in ("client", "server")}
+    who = max(repeated, key=lambda role: repeated[role])
+    share = repeated[who] / max(sides(hit, "data_packets")[who], 1)
+    if share < NOTABLE and sum(repeated.values()) < FEW:
+        return []
+    side = {name: sides(hit, name)[who] for name in _NUMBERS}
+    repairs = [
+        f"{side[name]:,} {one if side[name] == 1 else many}"
+        for name, one, many in (("recovery_episodes", "fast recovery", "fast recoveries"),
+                                ("timeout_episodes", "time-out", "time-outs"), ("tail_loss_probes", "probe", "probes"))
+        if side[name]
+    ]  # fmt: skip
+    twice = f"; {side['lost_again']:,} had to be sent more than twice" if side["lost_again"] else ""
+    return [about(
+        hit, "retransmissions", "warning" if share >= LOSSY else "note", "path",
+        f"the {who} sent {times(repeated[who], 'segment')} again ({share:.2%} of its data) in {times(len(hit))} "
+        f"with {server}{_where(side)}{twice}",
+        f"loss on the path from the {who}, repaired by {', '.join(repairs)}; "
+        "`tcpscope packets --annotation retransmission` names each and its cause",
+        shown=CAUSES, by=who, share=share, segments=repeated[who], **side,
+    )]  # fmt: skip
+
+
+def _timeouts(server: str, group: list[Facts]) -> list[Finding]:
+    late = [f for f in group if both(f, "timeout_retransmissions")]
+    if not late:
+        return []
+    count = sum(both(f, "timeout_retransmissions") for f in late)
+    lost = sum(f.common["time_timeout_ns"] for f in late)
+    chain, took, after = max(_chains(f) for f in late)
+    text = f"{times(count, 'retransmission time-out')} in {times(len(late))} with {server}"
+    if lost > 0:
+        text += f" stopped the transfer for {seconds(lost)}"
+    if chain > 1:
+        text += f"; the longest chain: {chain} in a row" + (f" over {seconds(took)}" if took > 0 else "") + f", {after}"
+    return [about(
+        late, "timeouts", "warning", "path", text,
+        "losses that duplicate ACKs could not tell: whole windows, last segments, or a dead path",
+        shown=["timeout_retransmission"], timeouts=count, seconds=max(lost, 0) / 1e9, chain=chain,
+    )]  # fmt: skip
+
+
+def _chains(f: Facts) -> tuple[int, int, str]:
+    """The longest chain of time-outs: how many, how long it took, and what ended it."""
+    ended = {"reset": "ended by a reset"}.get(f.close, "never answered")
+    return max(
+        max((it["back_off_longest"], it["back_off_ns"], "then acknowledged"), (it["back_off_open"], 0, ended))
+        for it in (f.client, f.server)
+    )
+
+
+def _tail(server: str, group: list[Facts]) -> list[Finding]:
+    """The last segments of a burst lost: nothing behind them tells, so a timer must."""
+    found = []
+    for role in ("client", "server"):
+        hit = [f for f in group if _tails(f, role) > 0]
+        count = sum(_tails(f, role) for f in hit)
+        if count < FEW:
+            continue
+        found.append(about(
+            hit, "tail_loss", "note", "path",
+            f"the end of what the {role} sent was lost {times(count, 'time')} in {times(len(hit))} with {server}: "
+            "a probe after silence had to find out",
+            "each costs two round trips and more of silence: short answers suffer most; look for the loss on the path",
+            shown=["tail_loss_probe"], by=role, losses=count,
+        ))  # fmt: skip
+    return found
+
+
+def _tails(f: Facts, role: str) -> int:
+    side = f.side(role)
+    return int(side["tail_loss_probes"] - side["spurious_by_delay"] - side["spurious_by_acks"])
+
+
+def _spurious(server: str, group: list[Facts]) -> list[Finding]:
+    needless = [f for f in group if both(f, "spurious_retransmissions")]
+    if not needless:
+        return []
+    count = sum(both(f, "spurious_retransmissions") for f in needless)
+    why = {
+        "answers came later than the timer waits (a delay spike)": sum(both(f, "spurious_by_delay") for f in needless),
+        "segments were overtaken and taken for lost": sum(both(f, "spurious_by_order") for f in needless),
+        "the ACK had been sent and was lost or late": sum(both(f, "spurious_by_acks") for f in needless),
+    }
+    told = sorted((it for it in why.items() if it[1]), key=lambda it: -it[1])
+    reason = "; ".join(f"{text} ({n:,})" if len(told) > 1 else text for text, n in told)
+    return [about(
+        needless, "spurious", "note", "path",
+        f"{times(count, 'retransmission')} in {times(len(needless))} with {server} "
+        + ("was" if count == 1 else "were") + " not needed" + (f": {reason}" if reason else ""),
+        "delay spikes, reordering or lost ACKs made the sender repeat what had arrived",
+        shown=["spurious_retransmission"], segments=count, delay=list(why.values())[0], order=list(why.values())[1],
+        acks=list(why.values())[2],
+    )]  # fmt: skip
+
+
+# ---------------------------------------------------------------- another order
+
+
+def _reordering(server: str, group: list[Facts]) -> list[Finding]:
+    found = []
+    for role in ("client", "server"):
+        hit = [f for f in group if f.side(role)["overtaken"] > 0]
+        count, sent = sides(hit, "overtaken")[role], sides(hit, "data_packets")[role]
+        if count < REORDERED or count < DISORDER * sent:
+            continue
+        far, late = (max(f.side(role)[name] for f in hit) for name in ("reordering_bytes", "reordering_ns"))
+        found.append(about(
+            hit, "reordering", "note", "path",
+            f"{times(count, 'segment')} of the {role} ({count / max(sent, 1):.1%}) came after their successors in "
+            f"{times(len(hit))} with {server}, by up to {far:,} bytes and {seconds(late)}",
+            "several paths at once (link aggregation, load balancing by packet), or a network card with several queues",
+            shown=["out_of_order"], by=role, segments=count, bytes=far, milliseconds=late / 1e6,
+        ))  # fmt: skip
+    return found
+
+
+# ---------------------------------------------------------------- too long for the path
+
+
+def _stuck(f: Facts, role: str) -> bool:
+    """Time-outs repeat a full segment, longer than any that arrived, while the peer is alive."""
+    side = f.side(role)
+    return bool(side["stuck_segment"] and side["stuck_times"] >= CHAIN and (side["stuck_heard"] or _told(f))
+                and side["stuck_segment"] > 500)  # fmt: skip
+
+
+def _told(f: Facts) -> bool:
+    """ICMP: fragmentation needed, packet too big."""
+    return (f.common["icmp_type"], f.common["icmp_code"]) == (3, 4) or (
+        f.common["ip_version"] == 6 and f.common["icmp_type"] == 2
+    )
+
+
+def _path_mtu(server: str, group: list[Facts]) -> list[Finding]:
+    found = []
+    for role in ("client", "server"):
+        hit = [f for f in group if _stuck(f, role)]
+        if not hit:
+            continue
+        it = worst(hit, role, "stuck_times")
+        told = any(_told(f) for f in hit)
+        finding = about(
+            hit, "path_mtu", "error", "path",
+            f"segments of {it['stuck_segment']:,} bytes from the {role} were repeated up to {it['stuck_times']} times "
+            f"and never acknowledged in {times(len(hit))} with {server}, while those of up to {it['acked_segment']:,} "
+            "bytes got through" + (": ICMP asked for smaller ones" if told else ", and no ICMP told why"),
+            "a link on the path carries only smaller packets: let ICMP `fragmentation needed` through, or clamp the MSS "
+            "at the tunnel" if not told else f"the {role} ignores the ICMP error, or a firewall in front of it drops it",
+            shown=["timeout_retransmission"], by=role, segment=it["stuck_segment"], passed=it["acked_segment"],
+            repeated=it["stuck_times"],
+        )  # fmt: skip
+        if not told:
+            finding.doubt("a lossy path may drop long segments by chance")
+        found.append(finding)
+    return found

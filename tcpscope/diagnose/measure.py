@@ -1,0 +1,59 @@
+"""Sums over groups of connections, and figures in words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tcpscope.diagnose.facts import Facts
+
+ROLES = ("client", "server")
+
+
+def seconds(ns: float) -> str:
+    """`1.03 s`, `385 ms`, `0.4 ms`."""
+    if ns >= 1e9:
+        return f"{ns / 1e9:.2f} s"
+    return f"{ns / 1e6:.0f} ms" if ns >= 1e7 else f"{ns / 1e6:.1f} ms"
+
+
+def rate(bytes_per_second: float) -> str:
+    """Bytes a second as `5.2 Mbit/s`, `640 kbit/s`."""
+    bits = bytes_per_second * 8
+    for unit, size in (("Gbit/s", 1e9), ("Mbit/s", 1e6)):
+        if bits >= size:
+            return f"{bits / size:.3g} {unit}"
+    return f"{bits / 1e3:.0f} kbit/s"
+
+
+def bytes_of(count: float) -> str:
+    """`64 KB`, `1.2 MB`, `800 bytes`: powers of 1000."""
+    if count >= 1e6:
+        return f"{count / 1e6:.3g} MB"
+    return f"{count / 1e3:.3g} KB" if count >= 1e3 else f"{count:.0f} bytes"
+
+
+def both(f: Facts, name: str) -> int:
+    """Client and server together."""
+    return int(f.client[name] + f.server[name])
+
+
+def sides(group: list[Facts], name: str) -> dict[str, int]:
+    """A sum for each side."""
+    return {role: sum(f.side(role)[name] for f in group) for role in ROLES}
+
+
+def worst(group: list[Facts], role: str, name: str) -> dict[str, Any]:
+    """The side with the largest value."""
+    return max((f.side(role) for f in group), key=lambda side: side[name])
+
+
+def other(role: str) -> str:
+    return "server" if role == "client" else "client"
+
+
+def round_trip(f: Facts) -> int:
+    """The whole path's, ns; 0: not known."""
+    if f.common["initial_rtt_ns"] > 0:
+        return int(f.common["initial_rtt_ns"])
+    halves = f.client["rtt_min_ns"], f.server["rtt_min_ns"]
+    return int(max(halves[0], 0) + max(halves[1], 0))

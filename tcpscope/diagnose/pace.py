@@ -1,0 +1,155 @@
+"""What set the pace of a transfer: the path, the sender's program, a pause, a timer, a queue that grew."""
+
+from __future__ import annotations
+
+from tcpscope.diagnose.facts import Facts, about, times
+from tcpscope.diagnose.finding import Finding
+from tcpscope.diagnose.measure import bytes_of, other, rate, round_trip, seconds, sides
+
+LONG_NS = 1_000_000_000  # a transfer limited for so long
+MOSTLY = 0.5  # ... and for this share of its time, is worth a word
+LARGE = 500_000  # bytes that make a transfer
+BLOAT_NS = 100_000_000  # by which the round trip grew under load,
+BLOAT = 2.5  # ... and how many times its least
+SAMPLES = 20
+# Delayed-ACK timers that are known (RFC 1122, 4.2.3.2, allows up to 500 ms), ns: least, most, who.
+QUANTA = (
+    (35_000_000, 60_000_000, "the 40 ms timer of Linux"),
+    (90_000_000, 115_000_000, "the 100 ms timer of BSD and macOS"),
+    (180_000_000, 230_000_000, "the 200 ms timer of Windows and of Linux at its most patient"),
+    (450_000_000, 550_000_000, "a 500 ms timer, the most that RFC 1122 allows"),
+)
+
+
+def pace(server: str, group: list[Facts]) -> list[Finding]:
+    """What limited the transfers of one service, where no window and no loss did."""
+    found = []
+    for role in ("client", "server"):
+        found += _nagle(server, role, group)
+        found += _bloat(server, role, group)
+        found += _restarts(server, role, group)
+        found += _path(server, role, group)
+        found += _program(server, role, group)
+    return found
+
+
+def quantum(ns: float) -> str:
+    """Which delayed-ACK timer takes so long; empty: none that is known."""
+    return next((who for least, most, who in QUANTA if least <= ns <= most), "")
+
+
+def _nagle(server: str, role: str, group: list[Facts]) -> list[Finding]:
+    held = [f for f in group if f.side(role)["nagle_stalls"]]
+    if not held:
+        return []
+    stalls = sides(held, "nagle_stalls")[role]
+    lost = sides(held, "nagle_ns")[role] / 1e6
+    timer = quantum(lost * 1e6 / stalls)
+    return [about(
+        held, "nagle", "warning", role,
+        f"the {role} waited {times(stalls, 'time')} for a delayed ACK before it sent a small segment: "
+        f"{lost:.0f} ms lost in {times(len(held))} with {server}" + (f" ({timer})" if timer else ""),
+        f"write each message at once, or set TCP_NODELAY on the {role}",
+        shown=["nagle_stall"], by=role, stalls=stalls, milliseconds=lost,
+    )]  # fmt: skip
+
+
+def _grown(f: Facts, role: str) -> tuple[int, int]:
+    """The least round trip of what that side sent, and what became of it under load; ns, 0: not so."""
+    side = f.side(role)
+    near = side["rtt_samples"] >= SAMPLES and side["rtt_p50_ns"] - side["rtt_min_ns"] >= BLOAT_NS
+    if near and side["rtt_p50_ns"] >= BLOAT * side["rtt_min_ns"]:
+        return side["rtt_min_ns"], side["rtt_p50_ns"]
+    far = side["reach_samples"] >= SAMPLES and side["reach_mean_ns"] - side["reach_min_ns"] >= BLOAT_NS
+    if far and side["reach_mean_ns"] >= BLOAT * side["reach_min_ns"]:
+        return side["reach_min_ns"], side["reach_mean_ns"]
+    return 0, 0
+
+
+def _bloat(server: str, role: str, group: list[Facts]) -> list[Finding]:
+    hit = [f for f in group if f.side(role)["limited_congestion_ns"] >= LONG_NS // 2 and _grown(f, role)[1]]
+    if not hit:
+        return []
+    it = max(hit, key=lambda f: _grown(f, role)[1])
+    least, loaded = _grown(it, role)
+    queue = it.side(role)["goodput"] * (loaded - least) / 1e9
+    return [about(
+        hit, "bufferbloat", "warning" if loaded - least >= 2 * BLOAT_NS else "note", "path",
+        f"the round trip grew from {seconds(least)} to {seconds(loaded)} while the {role} sent, in {times(len(hit))} with "
+        f"{server}: about {bytes_of(max(queue, 0))} stood in a queue on the path",
+        "a long queue in front of the slowest link delays everybody: shape below the link's rate, or use fq_codel or CAKE "
+        "there",
+        least=least / 1e6, loaded=loaded / 1e6, queue=max(queue, 0),
+    )]  # fmt: skip
+
+
+def _restarts(server: str, role: str, group: list[Facts]) -> list[Finding]:
+    hit = [f for f in group if f.side(role)["restarts"] and round_trip(f)]
+    count = sides(hit, "restarts")[role]
+    if count < 2:
+        return []
+    finding = about(
+        hit, "slow_start_restart", "note", role,
+        f"the {role} began again with slow start {times(count, 'time')} after a pause in {times(len(hit))} with {server}: "
+        "its congestion window had been larger before",
+        f"bursts after a pause take round trips of {seconds(max(map(round_trip, hit)))} more: on the {role} "
+        "net.ipv4.tcp_slow_start_after_idle=0 keeps the window",
+        restarts=count, milliseconds=max(map(round_trip, hit)) / 1e6,
+    )  # fmt: skip
+    finding.frames = [f.side(role)["restart_frame"] for f in hit][:20]
+    return [finding]
+
+
+def _share(f: Facts, ns: float) -> float:
+    """Of the time in which the connection was in use."""
+    unused = sum(f.common[f"time_{name}_ns"] for name in ("opening", "idle", "closing"))
+    return ns / 1e9 / max(f.duration - unused / 1e9, 1e-9)
+
+
+def _path(server: str, role: str, group: list[Facts]) -> list[Finding]:
+    def cost(f: Facts) -> int:
+        return int(f.side(role)["limited_congestion_ns"])
+
+    hit = [
+        f
+        for f in group
+        if cost(f) >= LONG_NS and _share(f, cost(f)) >= MOSTLY and f.side(role)["unique_bytes"] >= LARGE
+    ]
+    if not hit:
+        return []
+    it = max(hit, key=cost)
+    side = it.side(role)
+    return [about(
+        hit, "limited_by_path", "note", "path",
+        f"the path was the limit of what the {role} sent in {times(len(hit))} with {server}: "
+        f"{bytes_of(side['unique_bytes'])} at {rate(side['goodput'])}, {_share(it, cost(it)):.0%} of the time at its "
+        "congestion window",
+        "this is how a transfer should be; for more, look for the slowest link, competing traffic, or the sender's "
+        "buffer (net.ipv4.tcp_wmem)",
+        seconds=cost(it) / 1e9, share=_share(it, cost(it)), bytes_per_second=side["goodput"],
+    )]  # fmt: skip
+
+
+def _program(server: str, role: str, group: list[Facts]) -> list[Finding]:
+    """One way only: in a dialogue, waiting is not the program's fault."""
+
+    def cost(f: Facts) -> int:
+        return int(f.common[f"time_{role}_ns"])
+
+    hit = [
+        f for f in group
+        if cost(f) >= LONG_NS and _share(f, cost(f)) >= MOSTLY and f.side(role)["unique_bytes"] >= LARGE
+        and f.side(other(role))["data_packets"] <= 4 and f.side(role)["data_packets"] >= 100
+    ]  # fmt: skip
+    if not hit:
+        return []
+    it = max(hit, key=cost)
+    side = it.side(role)
+    return [about(
+        hit, "limited_by_program", "note", role,
+        f"the program on the {role} was the limit of what it sent in {times(len(hit))} with {server}: nothing to send "
+        f"{_share(it, cost(it)):.0%} of the time, {bytes_of(side['unique_bytes'])} at {rate(side['goodput'])}",
+        f"network and receiver were ready for more: look at what the program on the {role} waits for (disk, database, a "
+        "limit on its rate), or it is live data that comes no faster",
+        seconds=cost(it) / 1e9, share=_share(it, cost(it)), bytes_per_second=side["goodput"],
+    )]  # fmt: skip

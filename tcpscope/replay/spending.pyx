@@ -1,0 +1,379 @@
+# cython: wraparound=False, freethreading_compatible=True
+"""Attributes every interval between two packets: for each side to what kept it from sending, for the connection to
+what it was doing.  What is attributed adds up to the time from the first packet to the last, whatever the clock does.
+
+A side's reason is read where it stopped sending: at the edge of the peer's window, after a full segment (so its
+congestion window, and thus the path, is the limit), or after a short one (it had no more).  When all is acknowledged,
+it still holds for as long as its next data need to get here, `lag`; what lasts longer is the program's time.
+The peer's window is the one that the side knew of when it sent what passes here now: one lag old.
+
+Silence without reason is charged to the program whose data end it, less a round trip where they answer the peer.
+"""
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+
+from tcpscope.replay.annotations cimport (
+    A_DELAYED_ACK, A_DUPLICATE_CAPTURE, A_FAST_RETRANSMISSION, A_KEEP_ALIVE, A_NETWORK_DUPLICATE, A_OUT_OF_ORDER, A_RETRANSMISSION,
+    A_RTO_RECOVERY, A_SPURIOUS_RETRANSMISSION, A_TAIL_LOSS_PROBE, A_TIMEOUT_RETRANSMISSION, A_ZERO_WINDOW_PROBE, bit,
+)
+from tcpscope.replay.flight cimport STEADY, Finding, Flight
+from tcpscope.replay.rows cimport NONE, ConnectionRow, SideRow
+from tcpscope.replay.seq cimport before, distance
+from tcpscope.replay.traffic cimport SYN_SEEN, Traffic
+from tcpscope.wire.segment cimport ACK, FIN, OPT_TIMESTAMPS, PSH, RST, SYN, Segment
+
+cdef enum:
+    NOBODY = 2
+    ARRIVED = 3                  # the latest data are known to have arrived: the answer's way is paid for
+    MS = 1_000_000
+    NEAR_NS = 1_000_000          # a side closer to the capture point knows what the capture knows
+    PROMPT_NS = 200_000          # data this soon after what let them go waited for it
+    PAUSE_NS = 200_000_000       # the least retransmission time-out, after which slow start begins again (RFC 5681, 4.1)
+    TIMESTAMPS_ROOM = 12         # of a segment, by the time stamps option
+    LEAST_MSS = 536              # RFC 9293, 3.7.1
+
+cdef uint64_t TWICE = bit(A_DUPLICATE_CAPTURE) | bit(A_NETWORK_DUPLICATE)
+cdef uint64_t TIMER = bit(A_TIMEOUT_RETRANSMISSION) | bit(A_TAIL_LOSS_PROBE)
+cdef uint64_t REPAIR = TIMER | bit(A_FAST_RETRANSMISSION) | bit(A_RTO_RECOVERY)
+cdef uint64_t NOT_NEW = (TWICE | bit(A_RETRANSMISSION) | bit(A_OUT_OF_ORDER) | bit(A_KEEP_ALIVE)
+                         | bit(A_ZERO_WINDOW_PROBE))
+
+
+cdef void spending_start(Spending *l) noexcept nogil:
+    """Begin zeroed memory."""
+    l.talked = NOBODY
+
+
+cdef inline int64_t lag_of(const Spending *l, const Flight *flight, int side) noexcept nogil:
+    """From the capture point to that side and back."""
+    return max(l.side[side].lag_ns, flight[1 - side].rtt_min_ns)
+
+
+# ---------------------------------------------------------------- the interval that this packet ends
+
+cdef inline int64_t still_held(const Pace *p, int64_t lag, int64_t now, int64_t dt, bint sends) noexcept nogil:
+    """Of the interval, the part in which a side whose data are all acknowledged still waited for its reason."""
+    cdef int64_t part = p.empty_ns + lag - (now - dt)
+    if sends and dt <= part + lag // 4 + PROMPT_NS:
+        return dt
+    return max(0, min(part, dt))
+
+
+cdef inline void spend(Spending *l, const Flight *flight, const Traffic *traffic, const Segment *s, int d, int64_t dt,
+                       uint64_t own) noexcept nogil:
+    cdef int x, why, strongest = BY_APPLICATION
+    cdef int64_t part, limited = 0
+    cdef Pace *p
+    if not l.open:
+        l.spent[T_OPENING] += dt
+        return
+    for x in range(2):
+        p = &l.side[x]
+        why, part = p.why, dt
+        if x == d and why != BY_CLOSING and own & (REPAIR | bit(A_ZERO_WINDOW_PROBE)):
+            why = BY_LOSS if own & REPAIR else BY_RECEIVER
+        elif p.empty_ns and why != BY_APPLICATION and why != BY_CLOSING:
+            part = still_held(p, lag_of(l, flight, x), s.time_ns, dt, x == d and s.length > 0)
+            p.spent[BY_APPLICATION] += dt - part
+        p.spent[why] += part
+        if why == BY_RECEIVER and 2 * flight[x].peer_window < traffic[1 - x].max_window:
+            p.starved_ns += part
+        elif why == BY_CONGESTION and flight[x].exit_bytes == 0:
+            p.slow_start_ns += part
+        if why != BY_APPLICATION and why != BY_CLOSING and part and (why == BY_LOSS or strongest != BY_LOSS) and (
+                part > limited or why == BY_LOSS):
+            strongest, limited = why, part
+    if l.side[0].closed and l.side[1].closed and strongest != BY_LOSS or l.reset:
+        l.spent[T_CLOSING] += dt
+        return
+    if strongest == BY_LOSS:
+        l.spent[T_TIMEOUT if own & TIMER else T_LOSS] += limited
+    elif strongest == BY_RECEIVER:
+        l.spent[T_RECEIVER] += limited
+    elif strongest == BY_CONGESTION:
+        l.spent[T_CONGESTION] += limited
+    l.pending_ns += dt - limited
+
+
+cdef inline void settle(Spending *l, const Flight *flight, const Segment *s, int d) noexcept nogil:
+    """Side d ends the silence, with data or with its FIN or RST."""
+    cdef int64_t travel
+    if s.length:
+        if l.talked == 1 - d or (l.talked == NOBODY and d == 1):    # the handshake's last ACK let the server begin
+            travel = min(l.pending_ns, lag_of(l, flight, d))
+            l.spent[T_NETWORK] += travel
+            l.pending_ns -= travel
+        l.spent[T_CLIENT + d] += l.pending_ns
+        l.talked = <uint8_t>d
+    elif s.flags & FIN and l.side[1 - d].closed:
+        l.spent[T_CLOSING] += l.pending_ns
+    else:
+        l.spent[T_IDLE] += l.pending_ns
+    l.pending_ns = 0
+
+
+cdef inline void travelled(Spending *l, const Flight *flight, const Segment *s, int d, int64_t rtt) noexcept nogil:
+    """Side d acknowledges, and sends nothing yet: so much of the silence the data needed to get there."""
+    cdef int64_t part = min(l.pending_ns, rtt)
+    l.spent[T_NETWORK] += part
+    l.pending_ns -= part
+    if l.talked == 1 - d:
+        l.talked = ARRIVED
+
+
+# ---------------------------------------------------------------- what keeps a side from sending more
+
+cdef inline uint32_t full_segment(const Traffic *traffic, int d) noexcept nogil:
+    """Payload of a full segment of that side."""
+    cdef uint32_t mine = traffic[d].mss, theirs = traffic[1 - d].mss
+    if mine == 0 or (theirs and theirs < mine):
+        mine = theirs
+    if mine == 0:
+        return max(traffic[d].max_segment, <uint32_t>LEAST_MSS)
+    return mine
+
+
+cdef inline bint is_short(const Segment *s, uint32_t full, uint32_t longest) noexcept nogil:
+    """The program had no more to send: not a full segment, nor a super-frame of such."""
+    if s.options & OPT_TIMESTAMPS and full > TIMESTAMPS_ROOM:
+        full -= TIMESTAMPS_ROOM
+    if s.length > full:
+        return s.flags & PSH and s.length % full != 0
+    return s.length < full and not (s.length == longest and 2 * s.length > full)
+
+
+cdef inline uint32_t edge_known(const Pace *p, const Flight *f, int64_t now, int64_t lag, bint *known) noexcept nogil:
+    """The window's right edge that a side knew of when it sent what passes now."""
+    cdef uint32_t then = <uint32_t>((now - lag) // 1000)
+    cdef int i
+    known[0] = True
+    if lag < NEAR_NS:
+        return f.una + f.peer_window
+    for i in range(p.n_edges - 1, -1, -1):
+        if distance(p.edges[i].time_us, then) >= 0:
+            return p.edges[i].edge
+    known[0] = False                 # it had not heard of any, or it is no longer remembered
+    return 0
+
+
+cdef inline void remember_edge(Pace *p, const Segment *s, uint32_t window, int64_t lag) noexcept nogil:
+    """The peer of p's side allows more."""
+    cdef uint32_t us = <uint32_t>(s.time_ns // 1000)
+    cdef int i
+    if p.n_edges and distance(p.known_us, us) < lag // (1000 * (EDGES - 2)):
+        return
+    p.known_us = us
+    if p.n_edges == EDGES:
+        for i in range(EDGES - 1):
+            p.edges[i] = p.edges[i + 1]
+        p.n_edges -= 1
+    p.edges[p.n_edges].time_us, p.edges[p.n_edges].edge = us, s.ack + window
+    p.n_edges += 1
+
+
+cdef inline void sample_lag(Spending *l, const Segment *s, int d) noexcept nogil:
+    """RFC 7323, 3: a time stamp of the peer that comes back on this side's data went to it and came back."""
+    cdef Pace *p = &l.side[d]
+    cdef Pace *q = &l.side[1 - d]
+    cdef int64_t sample
+    if q.probe_ns == 0 and s.ts_val != q.probe_ts:
+        q.probe_ts, q.probe_ns = s.ts_val, s.time_ns
+    if p.probe_ns == 0 or not s.length or before(s.ts_ecr, p.probe_ts):
+        return
+    sample, p.probe_ns = s.time_ns - p.probe_ns, 0
+    if p.why == BY_APPLICATION or p.why == BY_CLOSING or sample < 0 or (
+            p.empty_ns and s.time_ns - p.empty_ns > p.lag_ns + 10 * MS):
+        return                       # the program, too, took its time
+    p.lag_ns += (sample - p.lag_ns) // 8 if p.lag_samples else sample
+    p.lag_samples += 1
+    p.lag_sum_ns += sample
+    if p.lag_least_ns == 0 or sample < p.lag_least_ns:
+        p.lag_least_ns = max(sample, 1)
+    p.lag_most_ns = max(p.lag_most_ns, sample)
+
+
+cdef inline void count_rounds(Pace *p, const Flight *f, const Segment *s, int64_t round_ns, int64_t since,
+                              uint32_t full) noexcept nogil:
+    """How much a side sends in a round trip, and whether it began anew after a pause (RFC 5681, 4.1)."""
+    cdef bint clocked
+    if s.time_ns >= p.round_end_ns:
+        if p.why == BY_CONGESTION:
+            p.round_most = max(p.round_most, p.round_bytes)
+        if p.burst == 1:
+            clocked = p.why == BY_CONGESTION and s.time_ns - p.round_end_ns < round_ns // 2
+            p.burst, p.burst_bytes = 2 if clocked else 0, p.round_bytes
+        elif p.burst == 2:
+            p.burst = 0
+            if (p.round_last >= 2 * p.burst_bytes and 4 * p.round_bytes > 5 * p.burst_bytes
+                    and p.burst_bytes >= 2 * full):
+                p.restarts += 1
+                if p.restart_frame == 0:
+                    p.restart_frame = p.burst_frame
+        p.round_before = max(p.round_before, p.round_bytes)
+        p.round_bytes = 0
+        p.round_end_ns = s.time_ns + round_ns
+        if since > max(PAUSE_NS, f.srtt_ns + 4 * f.rttvar_ns) and f.live <= 1:
+            p.burst, p.burst_frame = 1, s.frame
+            p.round_last, p.round_before = max(p.round_before, p.round_last), 0
+    p.round_bytes += s.length
+
+
+cdef inline void sent_new(Spending *l, const Flight *flight, const Traffic *traffic, const Segment *s, int d, int64_t lag,
+                          int64_t since) noexcept nogil:
+    cdef Pace *p = &l.side[d]
+    cdef uint32_t full = full_segment(traffic, d), end = s.seq + s.length
+    cdef bint brief = is_short(s, full, traffic[d].max_segment), known = False, at_edge = False
+    cdef uint32_t edge
+    if traffic[0].marks & traffic[1].marks & SYN_SEEN:       # else the window's scale is not known
+        edge = edge_known(p, &flight[d], s.time_ns, lag, &known)
+        at_edge = known and distance(end, edge) < <int32_t>min(full, 1 << 16)
+    if 2 * s.length < full:
+        if at_edge:
+            p.silly += 1
+        elif flight[d].live > 1 or since < lag // 2:
+            p.small += 1
+    p.why = <uint8_t>(BY_RECEIVER if at_edge else BY_APPLICATION if brief else BY_CONGESTION)
+
+
+cdef inline void sent_again(Pace *p, const Flight *f, const Segment *s, uint64_t own, const Finding *found) noexcept nogil:
+    """Where the first copy got lost; how long a chain of time-outs is, and whether only a long segment cannot pass."""
+    if found.retransmission_of:
+        p.lost_after += 1
+        p.lost_again += found.copies > 1
+    elif not own & bit(A_SPURIOUS_RETRANSMISSION) and not before(s.seq, p.begin):
+        p.lost_before += 1
+    if not own & bit(A_TIMEOUT_RETRANSMISSION):
+        return
+    if p.chain == 0:
+        p.chain_start_ns = found.first_ns if found.first_ns else s.time_ns
+        p.stuck_heard = 0
+    if p.chain < 0xFFFF:
+        p.chain += 1
+    if s.length > f.acked_most and s.length >= p.stuck_length:
+        p.stuck_length, p.stuck_times = s.length, p.chain
+
+
+cdef inline void acknowledged(Pace *p, const Flight *f, const Segment *s, bint closed_window) noexcept nogil:
+    """The peer of p's side acknowledged."""
+    if f.una_ns == s.time_ns and p.chain:
+        if p.chain > p.chain_longest:
+            p.chain_longest, p.chain_longest_ns = p.chain, s.time_ns - p.chain_start_ns
+        p.chain = 0
+    p.stuck_heard += p.chain > 0
+    if f.live == 0 and p.empty_ns == 0 and not (closed_window and p.why == BY_RECEIVER):
+        p.empty_ns = s.time_ns
+
+
+cdef void spending_observe(Spending *l, const Flight *flight, const Traffic *traffic, const Segment *s, int d, int64_t dt,
+                           uint64_t own, const Finding *found) noexcept nogil:
+    """One packet that side d sent, dt after the one before; all others have seen it.  flight, traffic: of both sides."""
+    cdef Pace *p = &l.side[d]
+    cdef Pace *q = &l.side[1 - d]
+    cdef int64_t lag
+    cdef int x
+    spend(l, flight, traffic, s, d, dt, own)
+    if own & TWICE:
+        return
+    if not s.flags & SYN:
+        l.open = True
+    if not p.begun:
+        p.begun, p.begin = True, s.seq
+    if (s.length and not own & NOT_NEW) or s.flags & (FIN | RST):
+        settle(l, flight, s, d)
+    if s.flags & RST:
+        l.reset = True
+        p.why = q.why = BY_CLOSING
+        return
+    if found.rtt_ns > 0 and l.pending_ns > 0 and not s.length:
+        travelled(l, flight, s, d, found.rtt_ns if not own & bit(A_DELAYED_ACK) else flight[1 - d].rtt_min_ns)
+    if s.options & OPT_TIMESTAMPS:
+        sample_lag(l, s, d)
+    if s.length or own & bit(A_RETRANSMISSION):
+        if own & bit(A_RETRANSMISSION):
+            sent_again(p, &flight[d], s, own, found)
+        elif own & bit(A_ZERO_WINDOW_PROBE):
+            p.why = BY_RECEIVER
+        elif not own & NOT_NEW:
+            lag = lag_of(l, flight, d)
+            if p.round_end_ns or flight[d].live > 1:
+                count_rounds(p, &flight[d], s, lag + flight[d].srtt_ns * 7 // 8, found.since_ns, full_segment(traffic, d))
+            sent_new(l, flight, traffic, s, d, lag, found.since_ns)
+        p.empty_ns = 0
+    elif own & bit(A_ZERO_WINDOW_PROBE):
+        p.why = BY_RECEIVER
+    if s.flags & ACK:
+        lag = lag_of(l, flight, 1 - d)
+        if lag >= NEAR_NS:
+            remember_edge(q, s, flight[1 - d].peer_window, lag)
+        acknowledged(q, &flight[1 - d], s, flight[1 - d].peer_window < full_segment(traffic, 1 - d))
+    for x in range(2):
+        if flight[x].phase != STEADY:
+            l.side[x].why = BY_LOSS
+            l.side[x].repair_until_ns = 0
+        elif l.side[x].why == BY_LOSS or s.time_ns < l.side[x].repair_until_ns:
+            if l.side[x].repair_until_ns == 0:
+                l.side[x].repair_until_ns = s.time_ns + lag_of(l, flight, x)
+            l.side[x].why = <uint8_t>(BY_LOSS if s.time_ns < l.side[x].repair_until_ns else BY_CONGESTION)
+        if flight[x].fin_sent:
+            l.side[x].closed = True
+            if flight[x].live == 0:
+                l.side[x].why = BY_CLOSING
+
+
+# ---------------------------------------------------------------- the record
+
+cdef void side_row(const Pace *p, const Flight *f, const Flight *other, SideRow *row) noexcept nogil:
+    row.limited_application_ns = p.spent[BY_APPLICATION]
+    row.limited_receiver_ns = p.spent[BY_RECEIVER]
+    row.limited_congestion_ns = p.spent[BY_CONGESTION]
+    row.limited_loss_ns = p.spent[BY_LOSS]
+    row.limited_closing_ns = p.spent[BY_CLOSING]
+    row.starved_ns = p.starved_ns
+    row.slow_start_ns = p.slow_start_ns
+    row.congestion_window_bytes = <int64_t>p.round_most if p.round_most else NONE
+    row.recovery_cut = <double>f.cut_to / f.cut_from if f.cut_from else NONE
+    row.restarts, row.restart_frame = p.restarts, <int64_t>p.restart_frame if p.restarts else NONE
+    row.small_segments, row.silly_segments = p.small, p.silly
+    row.lost_before_capture, row.lost_after_capture, row.lost_again = p.lost_before, p.lost_after, p.lost_again
+    row.back_off_longest, row.back_off_ns = p.chain_longest, p.chain_longest_ns if p.chain_longest else NONE
+    row.back_off_open = p.chain
+    row.stuck_segment = p.stuck_length if p.stuck_length > f.acked_most else 0
+    row.stuck_times, row.stuck_heard, row.acked_segment = p.stuck_times, p.stuck_heard, f.acked_most
+    row.spurious_by_delay, row.spurious_by_order, row.spurious_by_acks = f.needless[0], f.needless[1], f.needless[2]
+    row.overtaken, row.reordering_bytes, row.reordering_ns = f.n_late, f.late_bytes, f.late_ns
+    row.delayed_ack_mean_ns = row.delayed_ack_max_ns = NONE
+    if other.n_delayed:
+        row.delayed_ack_mean_ns, row.delayed_ack_max_ns = other.delayed_ns // other.n_delayed, other.delayed_most_ns
+    row.reach_samples = p.lag_samples
+    row.reach_min_ns = row.reach_mean_ns = row.reach_max_ns = NONE
+    if p.lag_samples:
+        row.reach_min_ns, row.reach_mean_ns, row.reach_max_ns = p.lag_least_ns, p.lag_sum_ns // p.lag_samples, p.lag_most_ns
+
+
+cdef void tidy(int64_t *values, int count) noexcept nogil:
+    """A clock that went back may have left less than nothing: the largest pays; where it cannot, nothing is known."""
+    cdef int i, most = 0
+    for i in range(count):
+        if values[i] > values[most]:
+            most = i
+    for i in range(count):
+        if values[i] < 0:
+            values[most] += values[i]
+            values[i] = 0
+    if values[most] < 0:
+        for i in range(count):
+            values[i] = NONE
+
+
+cdef void spending_row(const Spending *l, const Flight *flight, ConnectionRow *row) noexcept nogil:
+    cdef int x
+    cdef int64_t pending = l.pending_ns
+    for x in range(2):
+        side_row(&l.side[x], &flight[x], &flight[1 - x], &row.side[x])
+        tidy(&row.side[x].limited_application_ns, REASONS)
+    row.time_opening_ns = l.spent[T_OPENING]
+    row.time_client_ns, row.time_server_ns = l.spent[T_CLIENT], l.spent[T_SERVER]
+    row.time_network_ns, row.time_congestion_ns = l.spent[T_NETWORK], l.spent[T_CONGESTION]
+    row.time_receiver_ns, row.time_loss_ns = l.spent[T_RECEIVER], l.spent[T_LOSS]
+    row.time_timeout_ns, row.time_idle_ns = l.spent[T_TIMEOUT], l.spent[T_IDLE] + pending
+    row.time_closing_ns = l.spent[T_CLOSING]
+    tidy(&row.time_opening_ns, WAYS)
