@@ -115,7 +115,7 @@ class Session:
         self.gaps: list[Gap] = []
         self.over = self.stopped = False  # the stream has ended; it was told to
         self._stream, self._drops, self._held, self._stop = stream, drops, held, stop
-        self._reader = SegmentReader(stream, verify_checksums=verify_checksums)
+        self._reader = SegmentReader(stream, verify_checksums=verify_checksums, hints=True)
         self._batch = SegmentBatch(BATCH)
         self._engine = Engine(
             live=True,
