@@ -197,6 +197,12 @@ class Collected:
             if close == HALF_OPEN:
                 self.half_open.setdefault(name, Counter())[second] += count
 
+    def copy(self) -> Collected:
+        """What has been taken so far, to go on with apart."""
+        other = Collected()
+        other.facts, other.census = list(self.facts), self.census.copy()
+        return other
+
     def only(self, facts: list[Facts]) -> Collected:
         """The same with these connections alone looked at one by one."""
         part = copy(self)

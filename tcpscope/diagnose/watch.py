@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import re
 import time
 from typing import Any
@@ -15,8 +14,6 @@ from tcpscope.tables.session import Counters, Session, Turn
 LOOK = 1.0  # seconds between two looks
 SELDOM = 20  # times what a look takes, at least
 LOOKED_AT = 2_000  # open connections that findings look at, the latest to send
-SERVICES = 20_000  # services whose uncounted connections are told apart; past that the rarest are joined
-OTHERS = "others"
 _NEW = EVENT.offset("new")
 COMPARED = re.compile(r"\s*([A-Za-z_]+)\s*(?:(>=|>)\s*([0-9][0-9_,.]*(?:e[0-9]+)?)\s*)?$")
 
@@ -38,13 +35,10 @@ class Watch:
             self.entered |= {STATES[it] for it in set(memoryview(turn.events)[_NEW :: EVENT.size])}
         if turn.connections:
             self._odd.take(turn.connections, turn.evidence)
-            self._bound()
 
     def findings(self) -> list[Finding]:
         """What is odd, worst first: of all connections that have ended, and of the open ones as they are now."""
-        odd = copy.copy(self._odd)
-        for name, value in vars(self._odd).items():
-            setattr(odd, name, copy.copy(value))
+        odd = self._odd.copy()
         odd.take(*self.session.open_connections(LOOKED_AT))
         return findings(odd, self.session.files(), [self.session.name])
 
@@ -68,16 +62,6 @@ class Watch:
                 self._told[it.id] = it.count
                 found.append(it)
         return found
-
-    def _bound(self) -> None:
-        beyond = self._odd.beyond
-        if len(beyond) > 2 * SERVICES:
-            kept = dict(beyond.most_common(SERVICES))
-            rest = [(key, count) for key, count in beyond.items() if key not in kept]
-            beyond.clear()
-            beyond.update(kept)
-            for (_, kind, who), count in rest:
-                beyond[OTHERS, kind, who] += count
 
 
 class Until:

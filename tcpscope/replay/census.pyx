@@ -8,7 +8,7 @@ import os
 
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
-from libc.stdlib cimport calloc, free
+from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memcmp, memcpy, memset
 
 from tcpscope.replay import layout
@@ -139,6 +139,22 @@ cdef class Census:
     def __dealloc__(self):
         free(self.pairs)
         free(self.ends)
+
+    def copy(self):
+        """The same counts, to go on with apart."""
+        cdef Census other = Census()
+        cdef Pair *pairs = <Pair *>realloc(other.pairs, self.room * sizeof(Pair))
+        if pairs == NULL:
+            raise MemoryError()
+        memcpy(pairs, self.pairs, self.room * sizeof(Pair))
+        other.pairs, other.room, other.used, other.beyond = pairs, self.room, self.used, self.beyond
+        if self.end_room:
+            other.ends = <End *>calloc(self.end_room, sizeof(End))
+            if other.ends == NULL:
+                raise MemoryError()
+            memcpy(other.ends, self.ends, self.end_room * sizeof(End))
+            other.end_room, other.end_used = self.end_room, self.end_used
+        return other
 
     cdef End *find_end(self, const End *key) noexcept nogil:
         cdef uint32_t at = <uint32_t>(end_hash(key) & (self.end_room - 1))
