@@ -38,7 +38,9 @@ def explained(policy: Policy, rule: Rule) -> str:
 
 def _about(rule: Rule) -> str:
     where = "".join(f", with {test.name} {test.allowed}" for test in rule.where)
-    return f"{rule.select}{where}"
+    parts = [part.text for part in rule.select.parts if part.text]
+    told = f": {' or '.join(parts)}" if rule.select.name and parts else ""
+    return f"{rule.select}{told}{where}"
 
 
 def _judged(rule: Rule) -> str:

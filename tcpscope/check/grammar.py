@@ -1,6 +1,6 @@
 """The keys of a policy, each declared once: what it takes, what it means.
 
-The loader refuses what is not here, and the JSON Schema and docs/check.md are written from the same declarations.
+The loader refuses what is not here, and the JSON Schema and docs/policy.md are written from the same declarations.
 """
 
 from __future__ import annotations

@@ -221,17 +221,19 @@ class _Judging:
 
         if self.baseline is None:
             return [""] * len(keys)
+        order = numpy.argsort(codes, kind="stable")
+        ends = numpy.searchsorted(codes[order], numpy.arange(len(keys) + 1))
         found = []
-        for code, key in enumerate(keys):
-            mine = (codes == code) & ~excused
-            count = int(mine.sum())
-            if not count:
+        for at, key in enumerate(keys):
+            mine = order[ends[at] : ends[at + 1]]
+            mine = mine[~excused[mine]]
+            if not len(mine):
                 found.append("")
                 continue
             worst = None
             if values is not None and not numpy.isnan(values[mine]).all():
-                worst = float(numpy.nanmin(values[mine]) if test.op == "min" else numpy.nanmax(values[mine]))
-            found.append(self.baseline.status(key, count, worst, test.op == "min"))
+                worst = float((numpy.nanmin if test.op == "min" else numpy.nanmax)(values[mine]))
+            found.append(self.baseline.status(key, len(mine), worst, test.op == "min"))
         return found
 
     # ------------------------------------------------------------ several together

@@ -83,7 +83,7 @@ def _read(observed: Observed, wanted: dict[int, int]) -> dict[int, Shown]:
     """The rows of these connections."""
     result, early = observed.result, observed.early
     options: dict[str, Any] = {"msl": observed.msl, "by_tunnel": observed.by_tunnel}
-    if readable_once(observed.found) and early is None:
+    if readable_once(observed.found) and early is None and not observed.again:
         return {}
     if observed.whole:
         records, events = _own(wanted, [result.connections], [result.events])

@@ -1,6 +1,6 @@
 """What a policy can measure of a connection: every column of the table, and what is derived from several.
 
-One catalogue: the loader takes its names, the JSON Schema and docs/check.md are written from it.  A measure is
+One catalogue: the loader takes its names, the JSON Schema and docs/policy.md are written from it.  A measure is
 computed for all connections at once, from the fields of their packed records as numpy arrays.
 """
 
@@ -336,5 +336,5 @@ def measure(name: str, where: str) -> Measure:
     try:
         return measures()[name]
     except (KeyError, TypeError):
-        like = nearest(str(name), measures()) or "; docs/check.md lists all"
+        like = nearest(str(name), measures()) or "; docs/policy.md lists all"
         raise UsageError(f"{where}: nothing is called {name!r}{like}") from None

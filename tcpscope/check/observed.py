@@ -48,6 +48,7 @@ class Observed:
     by_tunnel: bool = False
     early: list[bytearray] | None = None
     whole: bool = False  # `result` has all records
+    again: bool = False  # can be read again though it does not look so: a pipe that was written to a file
     _read: dict[str, Series] = field(default_factory=dict)
 
     def read(self, name: str) -> Series:

@@ -55,6 +55,8 @@ class Violation:
     @property
     def message(self) -> str:
         """One line: where, what was measured, what is allowed."""
+        if self.measure.startswith("finding "):
+            return f"{self.where}: {self.measured} ({self.measure})"
         return f"{self.where}: {self.measure} {self.measured}, allowed: {self.allowed}"
 
     @property

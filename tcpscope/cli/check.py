@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tcpscope.cli.common import common, progress, refuse_overwriting, warn
-from tcpscope.tables.analysis import locate
+from tcpscope.tables.analysis import locate, readable_once
 from tcpscope.tables.output import destination
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def _sides(command: Any) -> Any:
     help="Draw the ladders of N violations.",
 )
 @click.option(
-    "--explain", metavar="RULE", help="What a rule of the policy means, and why it is there; reads no capture."
+    "--explain", metavar="RULE", help="What a rule means, and why it is there (all: every rule); reads no capture."
 )
 @click.option("--print-policy", is_flag=True, help="The default policy, to start one's own from.")
 @click.option("--print-schema", is_flag=True, help="The JSON Schema of policies, for editors.")
@@ -89,7 +89,8 @@ def command(files: tuple[str, ...], policy: str | None, **options: Any) -> None:
     if options["explain"] is not None:
         from tcpscope.check.explain import explained
 
-        _print(explained(loaded, loaded.rule(options["explain"])), options["output"])
+        wanted = loaded.rules if options["explain"] == "all" else [loaded.rule(options["explain"])]
+        _print("\n".join(explained(loaded, rule) for rule in wanted), options["output"])
         return
     if not files:
         raise click.UsageError("Missing argument 'FILE…'", click.get_current_context())
@@ -101,22 +102,26 @@ def _check(files: tuple[str, ...], policy: Policy, options: dict[str, Any]) -> N
     from tcpscope.check.judging import judge
     from tcpscope.check.observed import observe
     from tcpscope.check.verdict import EXIT
-    from tcpscope.report.page.gathered import readable_twice
 
     found = locate(files)
-    for path in (options["output"], options["baseline"], *(options[form] for form in SIDES)):
+    written = options["baseline"] if options["update_baseline"] else None
+    for path in (options["output"], written, *(options[form] for form in SIDES)):
         refuse_overwriting(found, path)
     baseline = _baseline(options)
     checks: list[Checked] = []
     spools = []
     for sources in _apart(found) if options["each"] else [found]:
-        sources, held = readable_twice(sources)
-        spools += held
+        if readable_once(sources):  # it is read again for the ladders
+            from tcpscope.report.page.gathered import readable_twice
+
+            sources, held = readable_twice(sources)
+            spools += held
         with progress(options["quiet"]) as show:
             observed = observe(
                 sources, policy, msl=_msl(options), by_tunnel=options["by_tunnel"], threads=options["threads"],
                 progress=show,
             )  # fmt: skip
+        observed.again = not readable_once(sources) or bool(spools)
         warn(observed.result, options)
         verdict = judge(observed, policy, baseline=baseline, fail_on=options["fail_on"])
         checks.append(Checked(observed, verdict, options["ladders"]))

@@ -101,8 +101,8 @@ def _violations(out: Console, rule: RuleResult) -> None:
 
 
 def _told(one: Violation) -> Text:
-    told = Text(safe(one.where) + ": ")
-    told += Text(safe(f"{one.measure} {one.measured}"), style="bold") + Text(safe(f", allowed: {one.allowed}"))
+    where, measured, rest = one.message.partition(f"{one.measure} {one.measured}")
+    told = Text(safe(where)) + Text(safe(measured), style="bold") + Text(safe(rest))
     if one.connection is None and one.connections:
         numbers = ", ".join(map(str, one.connections[:5])) + (" …" if one.count > 5 else "")
         told += Text(f"; connection{'s' if one.count != 1 else ''} {numbers}", style="dim")
