@@ -22,6 +22,7 @@ from tcpscope.errors import CaptureError
 STDIN = "-"
 PIPE = 1 << 20  # bytes that a pipe may hold, so that its writer need not wait for every few packets
 PEEKED = 64
+MOST_WINDOW = 128 << 20  # bytes of its output that a decompressor may keep: the limit of zstd -d; xz -9 takes half
 CAPTURE_MAGICS = (
     b"\xd4\xc3\xb2\xa1", b"\xa1\xb2\xc3\xd4", b"\x4d\x3c\xb2\xa1", b"\xa1\xb2\x3c\x4d",
     b"\x34\xcd\xb2\xa1", b"\xa1\xb2\xcd\x34", b"\n\r\r\n",
@@ -189,6 +190,12 @@ def _demand_capture(name: str, head: bytes) -> None:
     raise CaptureError(f"{name}: not a capture: starts with {shown}; {READS}")
 
 
+def _why_damaged(error: Exception) -> str:
+    if isinstance(error, MemoryError) or "emory" in str(error):  # each library words it in its own way
+        return f"the compressed stream wants more than {MOST_WINDOW >> 20} MB of memory: decompress it first"
+    return f"the compressed stream is damaged ({error})"
+
+
 def _decompressor(head: bytes) -> Callable[[BinaryIO], BinaryIO] | None:
     for magic, wrap in DECOMPRESSORS:
         if head.startswith(magic):
@@ -203,9 +210,7 @@ def _gzip(raw: BinaryIO) -> BinaryIO:
 
 
 def _xz(raw: BinaryIO) -> BinaryIO:
-    import lzma
-
-    return cast(BinaryIO, lzma.LZMAFile(raw))
+    return cast(BinaryIO, _Xz(raw))
 
 
 def _bzip2(raw: BinaryIO) -> BinaryIO:
@@ -217,8 +222,7 @@ def _bzip2(raw: BinaryIO) -> BinaryIO:
 def _zstd(raw: BinaryIO) -> BinaryIO:
     import zstandard
 
-    window = 1 << 31
-    reader = zstandard.ZstdDecompressor(max_window_size=window).stream_reader(raw, read_across_frames=True)
+    reader = zstandard.ZstdDecompressor(max_window_size=MOST_WINDOW).stream_reader(raw, read_across_frames=True)
     return cast(BinaryIO, reader)
 
 
@@ -275,6 +279,38 @@ class _Peeked(io.RawIOBase):
         super().close()
 
 
+class _Xz:
+    """xz streams, one after another; unlike lzma.LZMAFile with a limit to their dictionary, which may claim 4 GiB."""
+
+    def __init__(self, raw: BinaryIO) -> None:
+        import lzma
+
+        self._raw, self._unread = raw, b""
+        self._begin = lambda: lzma.LZMADecompressor(format=lzma.FORMAT_XZ, memlimit=MOST_WINDOW + (1 << 20))
+        self._stream = self._begin()
+
+    def read1(self, size: int) -> bytes:
+        """What there is at once, at most `size` bytes; empty at the end."""
+        while True:
+            if self._stream.eof:
+                left = self._stream.unused_data.lstrip(b"\0")  # streams may be padded
+                while not left and (more := self._raw.read(1 << 16)):
+                    left = more.lstrip(b"\0")
+                if not left:
+                    return b""
+                self._stream, self._unread = self._begin(), left
+            if self._stream.needs_input and not self._unread:
+                self._unread = self._raw.read(1 << 16)
+                if not self._unread:
+                    raise EOFError
+            given, self._unread = self._unread, b""
+            if data := self._stream.decompress(given, size):
+                return data
+
+    def close(self) -> None:
+        """The raw stream is closed by whoever opened it."""
+
+
 class _Decompressed:
     """A decompressor that ends, with `damage` set, where its input is broken."""
 
@@ -319,7 +355,7 @@ class _Decompressed:
             self.damage = "the compressed stream is cut off"
             return 0
         except Exception as error:  # zlib.error, LZMAError, ZstdError, RuntimeError of lz4: no common base
-            self.damage = f"the compressed stream is damaged ({error})"
+            self.damage = _why_damaged(error)
             return 0
         buffer[: len(data)] = data
         return len(data)

@@ -157,6 +157,10 @@ cdef int take_quote(Replay *r, const Segment *s, uint64_t order) noexcept nogil:
     cdef int d = 0
     cdef Flow *f = flows_find(&r.flows, s, &d)
     r.quotes += 1
+    if f != NULL and f.lingering and overdue(r, f):
+        if retire_flow(r, f) < 0:
+            return -1
+        f = flows_find(&r.flows, s, &d)
     if f == NULL:
         r.unmatched_quotes += 1
         return 0

@@ -9,7 +9,7 @@ LINK_TYPES = (1, 113, 276, 12, 101, 228, 229, 0, 108, 9, 166, 51, 104, 205, 107,
               7, 129, 100, 106, 123, 122, 109, 117, 226, 239, 242, 240, 197, 219, 284, 285, 258, 149, 178, 180, 181,
               182, 50, 14, 204, 65535)  # fmt: skip
 MAGICS = (b"\xd4\xc3\xb2\xa1", b"\xa1\xb2\xc3\xd4", b"\x4d\x3c\xb2\xa1", b"\n\r\r\n")
-MOST = 6000  # bytes of a capture that serves as a seed
+MOST = 2500  # bytes of a capture that serves as a seed
 FRAMES = 12  # of each capture that serve as frames
 ACK, PUSH, SYN, SYN_ACK, FIN, RST = 0, 1, 3, 4, 5, 7  # places in fuzz_core.FLAG_SETS
 MSS = 8  # place in fuzz_core.LENGTHS
