@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tcpscope.diagnose.facts import Facts, about, times
 from tcpscope.diagnose.finding import Finding
-from tcpscope.diagnose.measure import both, seconds, sides, worst
+from tcpscope.diagnose.measure import both, proved, seconds, sides, worst
 
 LOSSY = 0.01  # share of data packets sent again that a user feels
 NOTABLE = 0.001
@@ -17,6 +17,13 @@ _NUMBERS = ("lost_before_capture", "lost_after_capture", "lost_again", "recovery
             "tail_loss_probes", "spurious_by_delay", "spurious_by_order", "spurious_by_acks")  # fmt: skip
 CAUSES = ("fast_retransmission", "timeout_retransmission", "tail_loss_probe", "rto_recovery")
 _COUNTS = ("fast_retransmissions", "timeout_retransmissions", "tail_loss_probes", "recovery_retransmissions")
+
+
+WHY = {
+    "delay": "answers came later than the timer waits (a delay spike)",
+    "order": "segments were overtaken and taken for lost",
+    "acks": "the ACK had been sent and was lost or late",
+}
 
 
 def again(side: dict[str, int]) -> int:
@@ -65,14 +72,14 @@ def _again(server: str, group: list[Facts]) -> list[Finding]:
         if side[name]
     ]  # fmt: skip
     twice = f"; {side['lost_again']:,} had to be sent more than twice" if side["lost_again"] else ""
-    return [about(
+    return [proved(about(
         hit, "retransmissions", "warning" if share >= LOSSY else "note", "path",
         f"the {who} sent {times(repeated[who], 'segment')} again ({share:.2%} of its data) in {times(len(hit))} "
         f"with {server}{_where(side)}{twice}",
         f"loss on the path from the {who}, repaired by {', '.join(repairs)}; "
         "`tcpscope packets --annotation retransmission` names each and its cause",
-        shown=CAUSES, by=who, share=share, segments=repeated[who], **side,
-    )]  # fmt: skip
+        shown=CAUSES, by=who, share=share, segments=repeated[who],
+    ), numbers=side)]  # fmt: skip
 
 
 def _timeouts(server: str, group: list[Facts]) -> list[Finding]:
@@ -131,21 +138,16 @@ def _spurious(server: str, group: list[Facts]) -> list[Finding]:
     if not needless:
         return []
     count = sum(both(f, "spurious_retransmissions") for f in needless)
-    why = {
-        "answers came later than the timer waits (a delay spike)": sum(both(f, "spurious_by_delay") for f in needless),
-        "segments were overtaken and taken for lost": sum(both(f, "spurious_by_order") for f in needless),
-        "the ACK had been sent and was lost or late": sum(both(f, "spurious_by_acks") for f in needless),
-    }
-    told = sorted((it for it in why.items() if it[1]), key=lambda it: -it[1])
-    reason = "; ".join(f"{text} ({n:,})" if len(told) > 1 else text for text, n in told)
-    return [about(
+    counts = {why: sum(both(f, f"spurious_by_{why}") for f in needless) for why in WHY}
+    told = sorted((why for why in WHY if counts[why]), key=lambda why: -counts[why])
+    reason = "; ".join(WHY[why] + (f" ({counts[why]:,})" if len(told) > 1 else "") for why in told)
+    return [proved(about(
         needless, "spurious", "note", "path",
         f"{times(count, 'retransmission')} in {times(len(needless))} with {server} "
         + ("was" if count == 1 else "were") + " not needed" + (f": {reason}" if reason else ""),
         "delay spikes, reordering or lost ACKs made the sender repeat what had arrived",
-        shown=["spurious_retransmission"], segments=count, delay=list(why.values())[0], order=list(why.values())[1],
-        acks=list(why.values())[2],
-    )]  # fmt: skip
+        shown=["spurious_retransmission"], segments=count,
+    ), numbers=counts)]  # fmt: skip
 
 
 # ---------------------------------------------------------------- another order
@@ -199,8 +201,9 @@ def _path_mtu(server: str, group: list[Facts]) -> list[Finding]:
             f"segments of {it['stuck_segment']:,} bytes from the {role} were repeated up to {it['stuck_times']} times "
             f"and never acknowledged in {times(len(hit))} with {server}, while those of up to {it['acked_segment']:,} "
             "bytes got through" + (": ICMP asked for smaller ones" if told else ", and no ICMP told why"),
-            "a link on the path carries only smaller packets: let ICMP `fragmentation needed` through, or clamp the MSS "
-            "at the tunnel" if not told else f"the {role} ignores the ICMP error, or a firewall in front of it drops it",
+            f"the {role} ignores the ICMP error, or a firewall in front of it drops it" if told else
+            "a link on the path carries only smaller packets: let ICMP `fragmentation needed` through, or clamp the "
+            "MSS at the tunnel",
             shown=["timeout_retransmission"], by=role, segment=it["stuck_segment"], passed=it["acked_segment"],
             repeated=it["stuck_times"],
         )  # fmt: skip

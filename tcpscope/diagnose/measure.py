@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from tcpscope.diagnose.facts import Facts
+from tcpscope.diagnose.facts import MANY, Facts
+from tcpscope.diagnose.finding import Finding
 
 ROLES = ("client", "server")
 
@@ -57,3 +59,10 @@ def round_trip(f: Facts) -> int:
         return int(f.common["initial_rtt_ns"])
     halves = f.client["rtt_min_ns"], f.server["rtt_min_ns"]
     return int(max(halves[0], 0) + max(halves[1], 0))
+
+
+def proved(finding: Finding, frames: Iterable[int] = (), numbers: Mapping[str, float] | None = None) -> Finding:
+    """The finding with more numbers, and with these frames as its proof where there are any."""
+    finding.frames = list(dict.fromkeys(it for it in frames if it > 0))[:MANY] or finding.frames
+    finding.numbers |= numbers or {}
+    return finding

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tcpscope.diagnose.facts import Facts, about, times
 from tcpscope.diagnose.finding import Finding
-from tcpscope.diagnose.measure import bytes_of, other, rate, round_trip, seconds, sides
+from tcpscope.diagnose.measure import bytes_of, other, proved, rate, round_trip, seconds, sides
 
 LONG_NS = 1_000_000_000  # a transfer limited for so long
 MOSTLY = 0.5  # ... and for this share of its time, is worth a word
@@ -73,14 +73,14 @@ def _bloat(server: str, role: str, group: list[Facts]) -> list[Finding]:
     it = max(hit, key=lambda f: _grown(f, role)[1])
     least, loaded = _grown(it, role)
     queue = it.side(role)["goodput"] * (loaded - least) / 1e9
-    return [about(
+    return [proved(about(
         hit, "bufferbloat", "warning" if loaded - least >= 2 * BLOAT_NS else "note", "path",
-        f"the round trip grew from {seconds(least)} to {seconds(loaded)} while the {role} sent, in {times(len(hit))} with "
-        f"{server}: about {bytes_of(max(queue, 0))} stood in a queue on the path",
-        "a long queue in front of the slowest link delays everybody: shape below the link's rate, or use fq_codel or CAKE "
-        "there",
+        f"the round trip grew from {seconds(least)} to {seconds(loaded)} while the {role} sent, in {times(len(hit))} "
+        f"with {server}: about {bytes_of(max(queue, 0))} stood in a queue on the path",
+        "a long queue in front of the slowest link delays everybody: shape below the link's rate, or use fq_codel or "
+        "CAKE there",
         least=least / 1e6, loaded=loaded / 1e6, queue=max(queue, 0),
-    )]  # fmt: skip
+    ), [f.side(role)["rtt_max_frame"] for f in hit])]  # fmt: skip
 
 
 def _restarts(server: str, role: str, group: list[Facts]) -> list[Finding]:
@@ -88,22 +88,20 @@ def _restarts(server: str, role: str, group: list[Facts]) -> list[Finding]:
     count = sides(hit, "restarts")[role]
     if count < 2:
         return []
-    finding = about(
+    return [proved(about(
         hit, "slow_start_restart", "note", role,
-        f"the {role} began again with slow start {times(count, 'time')} after a pause in {times(len(hit))} with {server}: "
-        "its congestion window had been larger before",
+        f"the {role} began again with slow start {times(count, 'time')} after a pause in {times(len(hit))} with "
+        f"{server}: its congestion window had been larger before",
         f"bursts after a pause take round trips of {seconds(max(map(round_trip, hit)))} more: on the {role} "
         "net.ipv4.tcp_slow_start_after_idle=0 keeps the window",
         restarts=count, milliseconds=max(map(round_trip, hit)) / 1e6,
-    )  # fmt: skip
-    finding.frames = [f.side(role)["restart_frame"] for f in hit][:20]
-    return [finding]
+    ), [f.side(role)["restart_frame"] for f in hit])]  # fmt: skip
 
 
 def _share(f: Facts, ns: float) -> float:
     """Of the time in which the connection was in use."""
     unused = sum(f.common[f"time_{name}_ns"] for name in ("opening", "idle", "closing"))
-    return ns / 1e9 / max(f.duration - unused / 1e9, 1e-9)
+    return float(ns / 1e9 / max(f.duration - unused / 1e9, 1e-9))
 
 
 def _path(server: str, role: str, group: list[Facts]) -> list[Finding]:
@@ -149,7 +147,7 @@ def _program(server: str, role: str, group: list[Facts]) -> list[Finding]:
         hit, "limited_by_program", "note", role,
         f"the program on the {role} was the limit of what it sent in {times(len(hit))} with {server}: nothing to send "
         f"{_share(it, cost(it)):.0%} of the time, {bytes_of(side['unique_bytes'])} at {rate(side['goodput'])}",
-        f"network and receiver were ready for more: look at what the program on the {role} waits for (disk, database, a "
-        "limit on its rate), or it is live data that comes no faster",
+        f"network and receiver were ready for more: look at what the program on the {role} waits for (disk, database, "
+        "a limit on its rate), or it is live data that comes no faster",
         seconds=cost(it) / 1e9, share=_share(it, cost(it)), bytes_per_second=side["goodput"],
     )]  # fmt: skip

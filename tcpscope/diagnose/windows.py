@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tcpscope.diagnose.facts import Facts, about, times
 from tcpscope.diagnose.finding import Finding
-from tcpscope.diagnose.measure import bytes_of, other, rate, round_trip, seconds, sides
+from tcpscope.diagnose.measure import bytes_of, other, proved, rate, round_trip, seconds, sides
 
 STALL_NS = 100_000_000
 DEAD_NS = 1_000_000_000  # a window that stays closed so long, to the end, has a reader that is gone
@@ -44,14 +44,14 @@ def _dead(server: str, role: str, dead: list[Facts]) -> list[Finding]:
         return []
     longest = max(f.side(role)["zero_window_open_ns"] for f in dead)
     probes, numbers = _probes(dead, role)
-    return [about(
+    return [proved(about(
         dead, "dead_reader", "error", role,
         f"the {role} closed its receive window in {times(len(dead))} with {server} and never opened it again, for "
         f"{seconds(longest)} to the end{probes}",
         f"the program on the {role} has stopped reading: it hangs, or waits for something else, perhaps for its peer "
         "to read what it sent",
-        shown=["zero_window"], by=role, seconds=longest / 1e9, **numbers,
-    )]  # fmt: skip
+        shown=["zero_window"], by=role, seconds=longest / 1e9,
+    ), numbers=numbers)]  # fmt: skip
 
 
 def _shut(server: str, role: str, shut: list[Facts]) -> list[Finding]:
@@ -64,14 +64,13 @@ def _shut(server: str, role: str, shut: list[Facts]) -> list[Finding]:
     probes, numbers = _probes(shut, role)
     often = f"{spells:,} times, at longest {seconds(longest)}" if spells > 1 else "once"
     waited = f"; the {other(role)} waited {seconds(cost)} for room" if cost > 1.2 * total else ""
-    return [about(
+    return [proved(about(
         shut, "zero_window", "warning", role,
         f"the {role}'s receive window was closed for {total / 1e9:.2f} s ({often}) in {times(len(shut))} "
         f"with {server}{probes}{waited}",
         f"the program on the {role} reads too slowly: look at what it does, not at the network",
         shown=["zero_window"], by=role, seconds=total / 1e9, spells=spells, longest=longest / 1e9, waited=cost / 1e9,
-        **numbers,
-    )]  # fmt: skip
+    ), numbers=numbers)]  # fmt: skip
 
 
 def _limits(server: str, role: str, group: list[Facts]) -> list[Finding]:
@@ -85,13 +84,13 @@ def _limits(server: str, role: str, group: list[Facts]) -> list[Finding]:
     found = []
     if slow:
         total = sum(map(cost, slow))
-        found.append(about(
+        found.append(proved(about(
             slow, "slow_reader", "warning", role,
-            f"the {other(role)} waited {seconds(total)} for room in the {role}'s receive window, which was nearly full, in "
-            f"{times(len(slow))} with {server}",
+            f"the {other(role)} waited {seconds(total)} for room in the {role}'s receive window, which was more than "
+            f"half full, in {times(len(slow))} with {server}",
             f"the program on the {role} reads more slowly than the network delivers: look at what it does",
-            shown=["window_full"], by=other(role), seconds=total / 1e9,
-        ))  # fmt: skip
+            seconds=total / 1e9,
+        ), _edges(slow, role)))  # fmt: skip
     small = [f for f in hit if f not in slow and round_trip(f) > 0 and _reached(f, role)]
     plain = [f for f in small if _plain(f, role)]
     found += _too_small(server, role, plain, "window_scale_off")
@@ -106,9 +105,13 @@ def _reached(f: Facts, role: str) -> bool:
 
 def _plain(f: Facts, role: str) -> bool:
     """Its window may not be larger: the window scale option is missing."""
-    return (
-        f.side(role)["max_window"] > LARGEST_PLAIN // 2 and min(f.client["window_scale"], f.server["window_scale"]) < 0
-    )
+    missing = min(f.client["window_scale"], f.server["window_scale"]) < 0
+    return bool(missing and f.side(role)["max_window"] > LARGEST_PLAIN // 2)
+
+
+def _edges(group: list[Facts], role: str) -> list[int]:
+    """Where what the peer sent first reached the edge of that side's window."""
+    return [f.side(other(role))["window_edge_frame"] for f in group]
 
 
 def _too_small(server: str, role: str, small: list[Facts], id: str) -> list[Finding]:
@@ -123,20 +126,23 @@ def _too_small(server: str, role: str, small: list[Facts], id: str) -> list[Find
         f"{rate(window * 1e9 / trip)} over a round trip of {seconds(trip)}: it waited for the window {share:.0%} of "
         f"the time in {times(len(small))} with {server}"
     )
-    numbers = {"window": window, "milliseconds": trip / 1e6, "bytes_per_second": window * 1e9 / trip, "seconds": cost / 1e9,
-               "share": share}  # fmt: skip
-    frames = {"shown": ["window_full"], "by": sender}
+    numbers = {"window": window, "milliseconds": trip / 1e6, "bytes_per_second": window * 1e9 / trip,
+               "seconds": cost / 1e9, "share": share}  # fmt: skip
     if id == "small_window":
-        advice = f"give the program on the {role} a larger receive buffer, or let the kernel choose (no SO_RCVBUF; " \
-                 "net.ipv4.tcp_rmem, net.core.rmem_max)"  # fmt: skip
-        return [about(small, "small_window", "warning", role, text, advice, **frames, **numbers)]  # type: ignore[arg-type]
-    without = [name for name in ("client", "server") if it.side(name)["window_scale"] < 0]
-    who = without[0] if len(without) == 1 else "client"
-    advice = (
-        f"the {who} did not offer window scaling, or a box on the path removed it: switch it on "
-        "(net.ipv4.tcp_window_scaling)"
-    )
-    return [about(small, "window_scale_off", "warning", who, text, advice, **frames, **numbers)]  # type: ignore[arg-type]
+        found = about(
+            small, "small_window", "warning", role, text,
+            f"give the program on the {role} a larger receive buffer, or let the kernel choose (no SO_RCVBUF; "
+            "net.ipv4.tcp_rmem, net.core.rmem_max)",
+        )  # fmt: skip
+    else:
+        without = [name for name in ("client", "server") if it.side(name)["window_scale"] < 0]
+        who = "server" if without == ["server"] else "client"
+        found = about(
+            small, "window_scale_off", "warning", who, text,
+            f"the {who} did not offer window scaling, or a box on the path removed it: switch it on "
+            "(net.ipv4.tcp_window_scaling)",
+        )  # fmt: skip
+    return [proved(found, _edges(small, role), numbers)]
 
 
 def _small(server: str, role: str, group: list[Facts]) -> list[Finding]:
@@ -146,25 +152,25 @@ def _small(server: str, role: str, group: list[Facts]) -> list[Finding]:
              and f.side(role)["silly_segments"] >= 0.1 * f.side(role)["data_packets"]]  # fmt: skip
     if silly:
         count, sent = sides(silly, "silly_segments")[role], sides(silly, "data_packets")[role]
-        found.append(about(
+        found.append(proved(about(
             silly, "silly_window", "warning", other(role),
             f"{count:,} of {times(sent, 'data segment')} of the {role} in {times(len(silly))} with {server} were small "
             f"because the {other(role)}'s window had no more room",
-            f"the {other(role)} offers its window in small pieces (silly window syndrome): its program reads too little at "
-            "a time, or its TCP does not wait for room for a full segment",
-            shown=["window_full"], by=role, segments=count,
-        ))  # fmt: skip
+            f"the {other(role)} offers its window in small pieces (silly window syndrome): its program reads too "
+            "little at a time, or its TCP does not wait for room for a full segment",
+            segments=count,
+        ), _edges(silly, other(role))))  # fmt: skip
     flood = [f for f in group if f.side(role)["small_segments"] >= FLOOD
              and f.side(role)["small_segments"] >= FLOODED * f.side(role)["data_packets"]]  # fmt: skip
     if flood:
         count, sent = sides(flood, "small_segments")[role], sides(flood, "data_packets")[role]
         mean = sides(flood, "bytes")[role] / max(sent, 1)
-        found.append(about(
+        found.append(proved(about(
             flood, "small_segments", "note", role,
             f"the {role} sent {count:,} small segments ({mean:.0f} bytes on average) behind others that were not yet "
             f"acknowledged in {times(len(flood))} with {server}",
             f"each costs a packet of its own: let the program on the {role} write larger pieces, or leave Nagle's "
             "algorithm on (no TCP_NODELAY)",
             segments=count, bytes=mean,
-        ))  # fmt: skip
+        ), [f.side(role)["small_segments_frame"] for f in flood]))  # fmt: skip
     return found

@@ -158,6 +158,9 @@ cdef struct SideRow:              # one direction: what that side sent
     double recovery_cut  # in flight after fast recoveries, share of before
     int64_t restarts  # slow starts after a pause
     int64_t restart_frame  # first of them
+    int64_t window_edge_frame  # first that reached the edge of the peer's window; NONE
+    int64_t small_segments_frame
+    int64_t rtt_max_frame
     int64_t small_segments  # small ones sent behind others not acknowledged
     int64_t silly_segments  # small because the window was no larger
     int64_t lost_before_capture  # sent again, first copy not seen

@@ -50,6 +50,10 @@ cdef struct Pace:                # of one side's sending
     int64_t chain_longest_ns     # from there to the answer, of the longest chain
     uint64_t burst_frame         # first data after a pause
     uint64_t restart_frame       # ... of the first slow start after one
+    uint64_t edge_frame          # the first that reached the edge of the peer's window
+    uint64_t small_frame         # the first of `small`
+    uint64_t slowest_frame       # acknowledged after the longest round trip
+    int64_t slowest_ns
     uint32_t probe_ts
     uint32_t lag_samples
     uint32_t round_bytes         # sent in the present round trip

@@ -231,6 +231,10 @@ cdef inline void sent_new(Spending *l, const Flight *flight, const Traffic *traf
             p.silly += 1
         elif flight[d].live > 1 or since < lag // 2:
             p.small += 1
+            if p.small_frame == 0:
+                p.small_frame = s.frame
+    if at_edge and p.edge_frame == 0:
+        p.edge_frame = s.frame
     p.why = <uint8_t>(BY_RECEIVER if at_edge else BY_APPLICATION if brief else BY_CONGESTION)
 
 
@@ -300,6 +304,8 @@ cdef void spending_observe(Spending *l, const Flight *flight, const Traffic *tra
         p.empty_ns = 0
     elif own & bit(A_ZERO_WINDOW_PROBE):
         p.why = BY_RECEIVER
+    if found.rtt_ns > q.slowest_ns:
+        q.slowest_ns, q.slowest_frame = found.rtt_ns, s.frame
     if s.flags & ACK:
         lag = lag_of(l, flight, 1 - d)
         if lag >= NEAR_NS:
@@ -332,6 +338,9 @@ cdef void side_row(const Pace *p, const Flight *f, const Flight *other, SideRow 
     row.congestion_window_bytes = <int64_t>p.round_most if p.round_most else NONE
     row.recovery_cut = <double>f.cut_to / f.cut_from if f.cut_from else NONE
     row.restarts, row.restart_frame = p.restarts, <int64_t>p.restart_frame if p.restarts else NONE
+    row.window_edge_frame = <int64_t>p.edge_frame if p.edge_frame else NONE
+    row.small_segments_frame = <int64_t>p.small_frame if p.small_frame else NONE
+    row.rtt_max_frame = <int64_t>p.slowest_frame if p.slowest_frame else NONE
     row.small_segments, row.silly_segments = p.small, p.silly
     row.lost_before_capture, row.lost_after_capture, row.lost_again = p.lost_before, p.lost_after, p.lost_again
     row.back_off_longest, row.back_off_ns = p.chain_longest, p.chain_longest_ns if p.chain_longest else NONE
