@@ -175,18 +175,22 @@ def _keep(item: pytest.Item, report: pytest.TestReport) -> None:
     wanted = when == "all" or (when == "failed" and item.stash[FAILED])
     last = report.when == "teardown"
     told = []
-    for recording in item.stash[MAKER].recordings:
-        if wanted and not recording.kept and (recording.ended or last) and (last or when != "all" or report.failed):
+    for recording in item.stash[MAKER].recordings if wanted else []:
+        at = recording.shown
+        if recording.kept or at is None:
+            continue
+        if recording.ended and (last or report.failed):
             try:
-                keep(recording.file, recording.shown, _folder(item.config))
+                keep(recording.file, at, _folder(item.config))
             except OSError as error:
                 told.append(f"{recording.label}: not kept: {error}")
                 continue
             recording.kept = True
-            told.append(f"{recording.label}: kept in {_short(recording.shown, item.config)}")
-            item.user_properties.append(("tcpscope_capture", str(recording.shown)))
-        elif wanted and not recording.kept and report.failed:
-            told.append(f"{recording.label}: still capturing, will be kept in {_short(recording.shown, item.config)}")
+            told.append(f"{recording.label}: kept in {_short(at, item.config)}")
+            for properties in (item.user_properties, report.user_properties):  # the report has its own already
+                properties.append(("tcpscope_capture", str(at)))
+        elif report.failed:
+            told.append(f"{recording.label}: still capturing, will be kept in {_short(at, item.config)}")
     if told:
         report.sections.append(("tcpscope captures", "\n".join(told)))
     if last:

@@ -372,7 +372,7 @@ def assert_tcp(of: Capture | Recording | Connection | str | os.PathLike[str]) ->
     if not isinstance(of, Capture):
         if not isinstance(of, Recording):
             raise UsageError(f"assert_tcp is about a capture, a connection or a path, not {type(of).__name__}")
-        return Claims(of.capture, list(range(len(of))), "", str(of.shown))
+        return Claims(of.capture, list(range(len(of))), "", str(of.shown or ""))
     return Claims(of, list(range(len(of))), "", _file(of))
 
 

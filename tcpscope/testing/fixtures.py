@@ -62,7 +62,7 @@ class TcpCapture:
                 recording = stack.enter_context(running)
             except CaptureError as error:
                 self._refused(error)
-            recording.shown = self._shown(file.suffix, number) or file
+            recording.shown = self._shown(file.suffix, number)
             self.recordings.append(recording)
             yield recording
 

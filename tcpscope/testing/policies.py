@@ -37,14 +37,12 @@ def judge(recording: Recording, policy: str | os.PathLike[str] | dict[str, Any] 
     if verdict:
         return
     name = f"policy {os.fspath(policy) if isinstance(policy, str | os.PathLike) else verdict.title!r}"
-    about = f"capture: {recording.shown}"
+    about = [f"capture: {recording.shown}"] if recording.shown else []
     found = verdict.violations
     if verdict.result != "fail":
-        raise AssertionError("\n".join([f"{name} is inconclusive: {'; '.join(verdict.reasons)}", about]))
-    lines = [
-        f"{name}: {len(found)} violation{'s' if len(found) > 1 else ''}: {found[0].rule}: {found[0].message}",
-        about,
-    ]
+        raise AssertionError("\n".join([f"{name} is inconclusive: {'; '.join(verdict.reasons)}", *about]))
+    count = f"{len(found)} violation" + ("s" if len(found) > 1 else "")
+    lines = [f"{name}: {count}: {found[0].rule}: {found[0].message}", *about]
     for violation in found[:DRAWN]:
         lines += ["", check.render_violation(recording.capture, violation, "text", width=width()).rstrip("\n")]
     if len(found) > DRAWN:

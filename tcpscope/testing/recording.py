@@ -27,13 +27,14 @@ OVER = ("CLOSED", "TIME_WAIT")
 class Recording:
     """What was captured while a block ran: all that a tcpscope.Capture has, and where its file is.
 
-    file: the capture.  shown: where it will be kept, or the file.  label: what was captured, in words.  drops: packets
-    dropped while capturing (None: the capturer has not said).  Its tables raise UsageError until the block has ended.
+    file: the capture.  shown: where it will be, None if it is not kept.  label: what was captured, in words.
+    drops: packets dropped while capturing (None: the capturer has not said).  Its tables raise UsageError until the
+    block has ended.
     """
 
     def __init__(self, file: Path, label: str, options: dict[str, Any] | None = None) -> None:
         self.file, self.label = file, label
-        self.shown = file
+        self.shown: Path | None = file
         self.ended = self.judged = self.kept = False
         self.drops: Drops | None = None
         self._options = options or {}
@@ -155,13 +156,16 @@ def record(
     chosen = capturing_program(len(interfaces) > 1, program)
     path = _place(file, chosen)
     recording = Recording(path, label, options)
-    with capturing(interfaces, whole, file=path, snaplen=snaplen or SMALL, program=chosen) as running:
-        yield recording
-        if linger > 0:
-            _linger(recording, running, linger)
-        gone = running.reason
+    gone = None
+    try:
+        with capturing(interfaces, whole, file=path, snaplen=snaplen or SMALL, program=chosen) as running:
+            yield recording
+            if linger > 0:
+                _linger(recording, running, linger)
+            gone = running.reason
+    finally:  # what a block that failed has sent is worth a look, too
+        recording.ended = True
     recording.drops = running.drops
-    recording.ended = True
     if gone:
         raise CaptureError(f"the capture of {label} ended before its block did: {gone}")
     lost = sum(it or 0 for it in running.drops)

@@ -86,6 +86,11 @@ def test_bad(tcp_capture, assert_tcp, how):
         port = talk()
     assert_tcp(second).connection(port=port).closed_by("server")
 
+def test_in_the_block(tcp_capture):
+    with tcp_capture("lo"):
+        talk()
+        raise ConnectionResetError
+
 @pytest.fixture
 def around(tcp_capture):
     with tcp_capture("lo") as capture:
@@ -103,12 +108,12 @@ def test_captures_of_failed_tests_are_kept_and_told(suite, pytester, allowed, wo
     if workers:
         pytest.importorskip("xdist")
     done = suite(THREE, *workers)
-    done.assert_outcomes(passed=1, failed=3)
+    done.assert_outcomes(passed=1, failed=4)
     found = kept(pytester)
-    assert len(found) == 5
+    assert len(found) == 6
     assert {Path(it).parent.as_posix() for it in found} == {"tcpscope-captures/test_it.py"}
     names = {Path(it).stem for it in found}
-    assert {"test_bad[a]", "test_bad[a]-2", "test_still_capturing"} < names
+    assert {"test_bad[a]", "test_bad[a]-2", "test_in_the_block", "test_still_capturing"} < names
     out = done.stdout.str()
     assert "closed_by('server'): fin by client, expected fin by server: connection " in out
     assert "── SYN seq=0" in out
