@@ -24,6 +24,8 @@ COMMANDS = {
     "plot": "A connection or the whole capture as a picture: SVG, PNG, interactive HTML.",
     "follow": "The bytes each side of a connection sent, in order, gaps marked.",
     "extract": "Packets of chosen connections into a pcap or pcapng file.",
+    "live": "What is happening now on an interface: both endpoints' states as they change.",
+    "interfaces": "What can be captured on, and what is missing where nothing can.",
     "report": "All that was found as one HTML file: findings, connections, ladders, plots.",
     "explain": "What a finding means: the mechanism, the rule, the RFC, a ladder.",
     "compare": "Agreement with Wireshark's own analysis, and the reasons for the differences.",

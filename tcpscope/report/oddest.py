@@ -49,8 +49,12 @@ class Oddest:
     def lines(self) -> list[Line]:
         """All in order of number, or of more than SHOWN the oddest, worst first."""
         records = self._kept if self.total > SHOWN else sorted(self._kept, key=lambda it: it[1])
-        raw = b"".join(record for _, _, record in records)
-        return [_line(dict(zip(_FIELDS, it, strict=True))) for it in layout.CONNECTION.select(raw, _FIELDS)]
+        return lines_of(b"".join(record for _, _, record in records))
+
+
+def lines_of(raw: bytes) -> list[Line]:
+    """A line for each packed connection record."""
+    return [_line(dict(zip(_FIELDS, it, strict=True))) for it in layout.CONNECTION.select(raw, _FIELDS)]
 
 
 def _line(c: dict[str, Any]) -> Line:

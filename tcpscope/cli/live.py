@@ -1,0 +1,357 @@
+"""`tcpscope live`: what is happening now on an interface."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import select
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tcpscope.capture.capturer import WHOLE, Wish
+from tcpscope.cli.common import warn
+from tcpscope.errors import CaptureError, UsageError
+from tcpscope.tables.analysis import DEFAULT_MSL
+from tcpscope.tables.session import MAX_CONNECTIONS
+
+if TYPE_CHECKING:
+    from tcpscope.capture.rotate import Files
+    from tcpscope.diagnose.watch import Until, Watch
+    from tcpscope.report.live_lines import JsonLines, TextLines
+    from tcpscope.tables.session import Session, Turn
+
+HEADERS = 256  # bytes of a packet: all headers, tunnels included
+TURN = 0.25  # seconds between two turns of output
+LOOK = 1.0  # seconds between two looks at findings
+UNITS = {"kb": 10**3, "mb": 10**6, "gb": 10**9, "s": 1, "min": 60, "h": 3600, "d": 86400}
+SIZES = ("kb", "mb", "gb")
+
+
+@click.command("live")
+@click.argument("filter", nargs=-1, metavar="[FILTER…]")
+@click.option(
+    "-i", "--interface", "interfaces", multiple=True, metavar="NAME", help="Several with several -i.  [default: any]"
+)
+@click.option("--duration", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS", help="End after this time.")
+@click.option("--packets", type=click.IntRange(min=1), metavar="N", help="End after so many packets.")
+@click.option(
+    "--until", metavar="FINDING|EXPR", help="End when this is seen: a finding, a state, CLOSE_WAIT>10, packets>=1e6."
+)
+@click.option("-w", "--write", metavar="FILE", help="Keep the packets as well: .pcap, or .pcapng (through dumpcap).")
+@click.option("--rotate", multiple=True, metavar="SIZE|TIME", help="Next file after 100MB, 10min, … (with -w).")
+@click.option("--keep", type=click.IntRange(min=1), metavar="N", help="Of rotated files only the latest N.")
+@click.option(
+    "--snaplen",
+    type=click.IntRange(64, WHOLE),
+    metavar="BYTES",
+    help=f"Bytes kept of each packet.  [default: {HEADERS}, all with -w]",
+)
+@click.option("--promiscuous", is_flag=True, help="Packets for other hosts too, where the network shows them.")
+@click.option(
+    "--buffer", type=click.IntRange(1, 2047), default=32, show_default=True, metavar="MIB", help="The kernel's buffer."
+)
+@click.option("--capturer", type=click.Choice(["tcpdump", "dumpcap"]), help="Who captures.  [default: who may]")
+@click.option("--display-filter", metavar="EXPR", help="Wireshark's language instead, through pyshark: slow.")
+@click.option("--verify-kernel", is_flag=True, help="Compare the states of this host's sockets with the kernel's own.")
+@click.option(
+    "--max-connections",
+    type=click.IntRange(min=1),
+    default=MAX_CONNECTIONS,
+    show_default=True,
+    metavar="N",
+    help="Open at once; where there are more, half-open and silent ones are ended, and counted.",
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["screen", "lines", "jsonl"]),
+    help="[default: screen on a terminal, else lines]",
+)
+@click.option(
+    "--msl",
+    type=click.FloatRange(min=0),
+    default=DEFAULT_MSL,
+    show_default=True,
+    metavar="SECONDS",
+    help="Maximum segment lifetime: TIME_WAIT lasts twice as long.",
+)
+@click.option("--by-tunnel", is_flag=True, help="VLAN and tunnel identifiers tell connections apart.")
+@click.option("--utc/--local", default=True, help="Time zone of times shown.  [default: utc]")
+@click.option("--strict", is_flag=True, help="Exit with 2 where the capture ended by itself, instead of warning.")
+@click.option("-q", "--quiet", is_flag=True, help="No warnings, and no summary at the end.")
+def command(filter: tuple[str, ...], **options: Any) -> None:
+    """What is happening now on an interface: every connection, with both endpoints' states as they change.
+
+    \b
+    Examples:
+      tcpscope live -i eth0 tcp port 443
+      tcpscope live -i lo --until zero_window --format jsonl
+      tcpscope live -i eth0 -w day.pcap --rotate 100MB --keep 20
+      tcpscope live --verify-kernel
+
+    FILTER is pcap-filter's language, as tcpdump has it.  Ctrl-C ends the capture and tells what analyze tells;
+    once more, it ends at once.  What is told of open connections may be corrected by later packets, and then is.
+    A separate program captures, tcpdump or dumpcap: only it needs rights (tcpscope interfaces tells how to grant them).
+    """
+    options["filter"] = " ".join(filter)
+    options["interfaces"] = options["interfaces"] or ("any",)
+    options["form"] = options["form"] or ("screen" if _on_terminal() and _has_screen() else "lines")
+    until = None
+    if options["until"]:
+        from tcpscope.diagnose.watch import Until
+
+        until = Until(options["until"])
+    with _files(options) as files, _session(options, files) as (session, program):
+        from tcpscope.diagnose.watch import Watch
+
+        watch = Watch(session)
+        with _stopping(session):
+            if options["form"] == "screen":
+                from tcpscope.report.screen import show  # type: ignore[import-not-found, import-untyped, unused-ignore]
+
+                show(watch, utc=options["utc"])
+                return
+            _Run(options, watch, program, files, until).go()
+
+
+# ---------------------------------------------------------------- where packets come from
+
+
+def _on_terminal() -> bool:
+    return sys.stdout is not None and sys.stdout.isatty() and sys.stdin is not None and sys.stdin.isatty()
+
+
+def _has_screen() -> bool:
+    import importlib.util
+
+    return importlib.util.find_spec("tcpscope.report.screen") is not None
+
+
+def _wish(options: dict[str, Any]) -> Wish:
+    program, write, names = options["capturer"], options["write"] or "", options["interfaces"]
+    pcapng = write.lower().endswith((".pcapng", ".ntar"))
+    if pcapng and program == "tcpdump":
+        raise UsageError(f"-w {write}: tcpdump writes pcap; name the file .pcap, or take --capturer dumpcap")
+    if write and not pcapng and (len(names) > 1 or program == "dumpcap"):
+        raise UsageError(f"-w {write}: dumpcap, which several interfaces need, writes pcapng; name the file .pcapng")
+    if len(names) > 1 and program == "tcpdump":
+        raise UsageError("tcpdump reads one interface (or any) at a time: take --capturer dumpcap")
+    snaplen = options["snaplen"] or (WHOLE if write else HEADERS)
+    if program is None and pcapng:
+        program = "dumpcap"
+    # with a place for each whole packet the kernel's buffer would hold too few
+    return Wish(names, options["filter"], snaplen, options["promiscuous"], options["buffer"], snaplen <= 1024, program)
+
+
+@contextlib.contextmanager
+def _files(options: dict[str, Any]) -> Iterator[Files | None]:
+    size, seconds = _rotation(options["rotate"])
+    if options["write"] is None:
+        if options["rotate"] or options["keep"]:
+            raise UsageError("--rotate and --keep are about the files of -w: name one")
+        yield None
+        return
+    if options["keep"] and not options["rotate"]:
+        raise UsageError("--keep is about rotated files: say when, as --rotate 100MB")
+    from tcpscope.capture.rotate import Files
+
+    files = Files(options["write"], size=size, seconds=seconds, keep=options["keep"] or 0)
+    try:
+        yield files
+    finally:
+        files.close()
+
+
+def _rotation(texts: tuple[str, ...]) -> tuple[int, float]:
+    """`100MB`, `10min` → bytes, seconds."""
+    size, seconds = 0, 0.0
+    for text in texts:
+        found = re.fullmatch(r"\s*([0-9]*\.?[0-9]+)\s*([A-Za-z]+)\s*", text)
+        unit = found.group(2).lower() if found else ""
+        if found is None or unit not in UNITS or float(found.group(1)) <= 0:
+            raise UsageError(f"--rotate {text!r}: a size or a time, such as 100MB, 1GB, 90s, 10min, 1h")
+        if unit in SIZES:
+            size = max(1, round(float(found.group(1)) * UNITS[unit]))
+        else:
+            seconds = float(found.group(1)) * UNITS[unit]
+    return size, seconds
+
+
+@contextlib.contextmanager
+def _session(options: dict[str, Any], files: Files | None) -> Iterator[tuple[Session, str]]:
+    """The session, and who captures for it; everything is closed at the end, however it comes."""
+    from tcpscope.tables.session import live
+
+    settings = {name: options[name] for name in ("msl", "by_tunnel", "max_connections")}
+    if options["display_filter"]:
+        from tcpscope.wireshark.live import filtered
+
+        with filtered(options["interfaces"], options["filter"], options["display_filter"], files, **settings) as found:
+            yield found
+        return
+    session, stream = live(_wish(options), tee=files, **settings)
+    try:
+        yield session, stream.program
+    finally:
+        stream.close()
+
+
+@contextlib.contextmanager
+def _stopping(session: Session) -> Iterator[None]:
+    """Ctrl-C, and SIGTERM, stop the capture; the second time they end the program."""
+
+    def stop(number: int, _: Any) -> None:
+        for it in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(it, signal.SIG_DFL if it == signal.SIGTERM else signal.default_int_handler)
+        session.stop()
+
+    before = [(it, signal.signal(it, stop)) for it in (signal.SIGINT, signal.SIGTERM)]
+    try:
+        yield
+    finally:
+        for number, handler in before:
+            signal.signal(number, handler)
+
+
+# ---------------------------------------------------------------- lines
+
+
+class _Run:
+    """The session's turns as lines, until something ends it."""
+
+    def __init__(
+        self, options: dict[str, Any], watch: Watch, program: str, files: Files | None, until: Until | None
+    ) -> None:
+        from tcpscope.report.live_lines import JsonLines, TextLines
+        from tcpscope.report.oddest import Oddest
+
+        if sys.stdout is None:
+            raise UsageError("standard output is closed")
+        self.options, self.watch, self.session = options, watch, watch.session
+        self.program, self.files, self.until = program, files, until
+        self.output = sys.stdout.buffer
+        self.json = options["form"] == "jsonl"
+        self.lines: JsonLines | TextLines = (
+            JsonLines(self.output) if self.json else TextLines(self.output, options["utc"])
+        )
+        self.shown = Oddest()
+        self.kernel: Any = None
+        if options["verify_kernel"]:
+            from tcpscope.tables.kernel import Verifier
+
+            self.kernel = Verifier(self.session)
+        self._failed = False
+
+    def go(self) -> None:
+        session, began = self.session, time.monotonic()
+        told = looked = began
+        why = ""
+        self.lines.say(
+            "start", time=time.time(), interfaces=list(self.options["interfaces"]), filter=self.options["filter"],
+            program=self.program,
+        )  # fmt: skip
+        if not self.options["quiet"] and not self.json:
+            where = ", ".join(self.options["interfaces"])
+            click.echo(f"capturing on {where} with {self.program}; Ctrl-C ends it and tells what was odd", err=True)
+        self.output.flush()
+        while session.step():
+            now = time.monotonic()
+            if self.until is not None and not self.until.is_finding and not why and self.until.holds(self.watch, None):
+                why = f"--until {self.options['until']}"
+            if not why and self.options["duration"] and now - began >= self.options["duration"]:
+                why = "--duration"
+            if not why and self.options["packets"] and session.counters().packets >= self.options["packets"]:
+                why = "--packets"
+            if now - told >= TURN:
+                told = now
+                self._turn(session.turn())
+                if _reader_gone(self.output):
+                    raise BrokenPipeError
+            if now - looked >= LOOK:
+                looked = now
+                why = self._look() or why
+            if why:
+                session.stop()
+        self._turn(session.turn())
+        for turn in session.finish():
+            self._turn(turn, last=True)
+        self._end(why)
+
+    def _turn(self, turn: Turn, last: bool = False) -> None:
+        self.watch.take(turn)
+        self.shown.take(turn.connections)
+        if not last:
+            self.lines.turn(turn, self.session.missed(turn.connections))
+        elif self.json:
+            self.lines.turn(turn._replace(events=b""), self.session.missed(turn.connections))
+        if self.files is not None and self.files.failure and not self._failed:
+            self._failed = True
+            text = f"{self.files.failure}: nothing more is written there; the analysis goes on"
+            from tcpscope.tables.session import Notice
+
+            self.lines.notice(Notice(time.time(), "write", text, {}))
+            if not self.options["quiet"]:
+                click.echo(f"Warning: {text}", err=True)
+        self.output.flush()
+
+    def _look(self) -> str:
+        """Tell findings and counters; why to end now, if there is a reason."""
+        fresh = self.watch.fresh()
+        self.lines.findings(fresh)
+        self.lines.counters(self.session.counters())
+        if self.kernel is not None:
+            self.lines_of_kernel()
+        self.output.flush()
+        if self.until is not None and self.until.is_finding and self.until.holds(self.watch, self.watch.findings()):
+            return f"--until {self.options['until']}"
+        return ""
+
+    def lines_of_kernel(self) -> None:
+        for it in self.kernel.look():
+            if self.json:
+                self.lines.say("kernel", time=time.time(), **it._asdict())
+            else:
+                self.lines.line(time.time(), f"{it.connection:>5}  {it.text}")  # type: ignore[union-attr]
+
+    def _end(self, why: str) -> None:
+        from tcpscope.report.live_lines import counters_row, received
+
+        counters = self.session.counters()
+        result = self.session.analysis()
+        found = self.watch.final()
+        if self.json:
+            self.lines.findings(found)
+            self.lines.say("end", time=time.time(), reason=why or ("; ".join(result.warnings) or "stopped"),
+                           **counters_row(counters))  # fmt: skip
+        elif not self.options["quiet"]:
+            from tcpscope.report.terminal import print_analysis
+
+            self.output.flush()
+            print_analysis(result, self.shown, found, self.options["utc"])
+            print(received(counters, self.program))
+            if self.kernel is not None:
+                print(self.kernel.summary())
+            if self.files is not None:
+                print(f"written: {', '.join(self.files.names)}" if len(self.files.names) < 4 else
+                      f"written: {len(self.files.names)} files, the latest {self.files.names[-1]}")  # fmt: skip
+            sys.stdout.flush()
+        self.output.flush()
+        if counters.packets or not result.warnings:
+            warn(result, {"verbose": False, **self.options})
+        else:
+            raise CaptureError(result.warnings[0])
+
+
+def _reader_gone(stream: Any) -> bool:
+    """Nobody reads our output any more, which one learns of by writing only when there is something to write."""
+    try:
+        poll = select.poll()
+        poll.register(stream.fileno(), 0)
+        return any(event & (select.POLLERR | select.POLLNVAL) for _, event in poll.poll(0))
+    except (OSError, ValueError, AttributeError):
+        return False

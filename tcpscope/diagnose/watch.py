@@ -1,0 +1,108 @@
+"""Findings about a capture that goes on: about what has ended, and about what is open now."""
+
+from __future__ import annotations
+
+import copy
+import re
+from typing import Any
+
+from tcpscope.diagnose import Collected, Finding, findings
+from tcpscope.errors import UsageError
+from tcpscope.replay.layout import STATES
+from tcpscope.tables.session import Counters, Session, Turn
+
+LOOKED_AT = 2_000  # open connections that findings look at, the latest to send
+SERVICES = 20_000  # services whose uncounted connections are told apart; past that the rarest are joined
+OTHERS = "others"
+COMPARED = re.compile(r"\s*([A-Za-z_]+)\s*(?:(>=|>)\s*([0-9][0-9_,.]*(?:e[0-9]+)?)\s*)?$")
+
+
+class Watch:
+    """A session and its findings.  Give it every turn of the session."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self._odd = Collected()
+        self._told: dict[str, int] = {}  # how many connections each finding told of concerned
+
+    def take(self, turn: Turn) -> None:
+        """The connections that ended."""
+        if turn.connections:
+            self._odd.take(turn.connections, turn.evidence)
+            self._bound()
+
+    def findings(self) -> list[Finding]:
+        """What is odd, worst first: of all connections that have ended, and of the open ones as they are now."""
+        odd = copy.copy(self._odd)
+        for name, value in vars(self._odd).items():
+            setattr(odd, name, copy.copy(value))
+        odd.take(*self.session.open_connections(LOOKED_AT))
+        return findings(odd, self.session.files(), [self.session.name])
+
+    def final(self) -> list[Finding]:
+        """When the session is finished and all its turns are taken."""
+        return findings(self._odd, self.session.files(), [self.session.name])
+
+    def fresh(self) -> list[Finding]:
+        """The findings that are new, or concern twice as many connections as when they were told last."""
+        found = []
+        for it in self.findings():
+            told = self._told.get(it.id)
+            if told is None or it.count >= 2 * max(told, 1):
+                self._told[it.id] = it.count
+                found.append(it)
+        return found
+
+    def _bound(self) -> None:
+        beyond = self._odd.beyond
+        if len(beyond) > 2 * SERVICES:
+            kept = dict(beyond.most_common(SERVICES))
+            rest = [(key, count) for key, count in beyond.items() if key not in kept]
+            beyond.clear()
+            beyond.update(kept)
+            for (_, kind, who), count in rest:
+                beyond[OTHERS, kind, who] += count
+
+
+class Until:
+    """A condition that ends a capture: a finding's id, a state, or a counter, and how many.
+
+    `zero_window`: a connection with that finding.  `CLOSE_WAIT>10`: more than ten endpoints in that state.
+    `packets>=1e6`, `open>100`, `dropped>0`: counters.  Raises UsageError for what is none of them.
+    """
+
+    def __init__(self, text: str) -> None:
+        from tcpscope.diagnose.catalogue import ENTRIES
+        from tcpscope.tables.filters import nearest
+
+        found = COMPARED.match(text)
+        known = [*ENTRIES, *STATES, "packets", "connections", "open", "dropped"]
+        if found is None:
+            raise UsageError(
+                f"--until {text!r}: NAME or NAME>NUMBER; a finding, a state, packets, connections, open, dropped"
+            )
+        name, relation, number = found.groups()
+        name = name.upper() if name.upper() in STATES else name.lower()
+        if name not in known:
+            raise UsageError(f"--until {text!r}: no finding, state or counter {name!r}{nearest(name, known)}")
+        self.name, self.is_finding = name, name in ENTRIES
+        try:
+            limit = float(number.replace(",", "").replace("_", "")) if number else 0.0
+        except ValueError:
+            raise UsageError(f"--until {text!r}: {number!r} is not a number") from None
+        self._least, self._limit = relation == ">=", limit
+
+    def holds(self, watch: Watch, found: list[Finding] | None) -> bool:
+        """found: findings as they are now; None: they were not looked at."""
+        value = self._value(watch.session.counters(), watch.session, found)
+        return value is not None and (value >= self._limit if self._least else value > self._limit)
+
+    def _value(self, counters: Counters, session: Session, found: list[Finding] | None) -> float | None:
+        if self.is_finding:
+            return None if found is None else max((max(it.count, 1) for it in found if it.id == self.name), default=0)
+        if self.name in STATES:
+            return session.endpoints().get(self.name, 0)
+        if self.name == "dropped":
+            return counters.dropped_by_kernel
+        values: dict[str, Any] = counters._asdict()
+        return float(values[self.name])
