@@ -22,7 +22,7 @@ from tcpscope.capture.rights import choose, grant, path_of
 from tcpscope.errors import CaptureError, UsageError
 
 WHOLE = 262_144  # bytes of a packet: all there can be
-SMALL = 1_024  # bytes of a packet up to which each may have its own place in the kernel's ring
+HEADERS = 256  # bytes of a packet: all headers, tunnels included
 START = 20.0  # seconds in which a capturer says that it runs
 STOP = 10.0  # seconds in which it ends when it is told to
 RING_WAIT = {"dumpcap": 0.25, "tcpdump": 1.0}  # seconds that a packet waits in a block of the ring that is not full
@@ -50,9 +50,9 @@ class Wish:
     """What to capture.
 
     interfaces: by name; `any` is all of them.  filter: in pcap-filter(7)'s language.  snaplen: bytes kept of a
-    packet.  buffer: MiB of the kernel's ring.  prompt: a packet is handed on within some 50 ms, where the
-    capturer can do that and snaplen is at most SMALL; else within a second (tcpdump) or a quarter (dumpcap).
-    program: tcpdump or dumpcap; None: whichever may, see `rights.choose`.
+    packet.  buffer: MiB of the kernel's ring.  immediate: a packet is handed on at once, which costs several times the
+    work and a place of snaplen bytes in the ring each; else within a second (tcpdump) or a quarter (dumpcap, which
+    knows nothing else).  program: tcpdump or dumpcap; None: whichever may, see `rights.choose`.
     """
 
     interfaces: tuple[str, ...]
@@ -60,10 +60,11 @@ class Wish:
     snaplen: int = WHOLE
     promiscuous: bool = False
     buffer: int = 32
-    prompt: bool = True
+    immediate: bool = False
     program: str | None = None
 
-    def command(self, program: str) -> list[str]:
+    def command(self, program: str, pipe: bool) -> list[str]:
+        """pipe: somebody waits for each packet."""
         path = path_of(program) or program
         promiscuous = [] if self.promiscuous else ["-p"]
         if program == "dumpcap":  # what stands before the interfaces holds for all of them
@@ -71,13 +72,14 @@ class Wish:
             words += ["-f", self.filter] if self.filter else []
             return [*words, *(word for name in self.interfaces for word in ("-i", name)), "-w", "-"]
         words = [path, "-n", "-B", str(self.buffer * 1024), "-s", str(self.snaplen), *promiscuous]
-        words += ["--immediate-mode"] if self.immediate(program) else []
+        words += ["--immediate-mode"] if self.immediate else []
+        words += ["-U"] if pipe else []
         words += ["--time-stamp-precision=nano", "-i", self.interfaces[0], "-w", "-"]
         return [*words, "--", self.filter] if self.filter else words
 
-    def immediate(self, program: str) -> bool:
-        """Each packet has a place of its own in the ring, as large as the snaplen: handed on at once."""
-        return self.prompt and program == "tcpdump"
+    def held_back(self, program: str) -> float:
+        """Seconds that a packet may wait in the ring."""
+        return 0.02 if self.immediate and program == "tcpdump" else RING_WAIT[program] * 1.1
 
 
 class Capturer:
@@ -86,14 +88,14 @@ class Capturer:
     drops: what it dropped, as far as it has said; `ask` has tcpdump say it.
     """
 
-    def __init__(self, wish: Wish, output: int) -> None:
+    def __init__(self, wish: Wish, output: int, *, pipe: bool = False) -> None:
         if not wish.interfaces:
             raise UsageError("no interface: name one, or any for all of them (tcpscope interfaces lists them)")
         self.wish, self.name = wish, choose(len(wish.interfaces) > 1, wish.program)
         self.drops = Drops(None, None)
         self._said: deque[str] = deque(maxlen=TOLD)
         self._started, self._stopping = threading.Event(), False
-        command = wish.command(self.name)
+        command = wish.command(self.name, pipe)
         try:
             self.process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.PIPE,
@@ -142,15 +144,11 @@ class Capturer:
         return self.process.poll() is None
 
     def ask(self) -> None:
-        """Have tcpdump tell what it dropped; the answer comes a moment later.  dumpcap tells it at its end."""
-        self._signal("SIGUSR1")
+        """Have tcpdump tell what it dropped; the answer comes a moment later.  dumpcap tells it at its end.
 
-    def flush(self) -> None:
-        """Have tcpdump hand on what it holds; dumpcap holds nothing."""
-        self._signal("SIGUSR2")
-
-    def _signal(self, name: str) -> None:
-        number = getattr(signal, name, None)
+        SIGUSR1 waits, there, for the packet at hand; SIGUSR2 (flush) does not, and breaks the stream: hence -U.
+        """
+        number = getattr(signal, "SIGUSR1", None)
         if self.name == "tcpdump" and number is not None and self.alive:
             with contextlib.suppress(OSError):  # it runs as another user, or is gone
                 self.process.send_signal(number)
@@ -212,8 +210,7 @@ class Capturer:
 
     def _settle(self, drained: threading.Event | None) -> None:
         """Wait until nothing is left in the ring: a capturer that sleeps, when no packet can be held back, has all."""
-        held_back = 0.02 if self.wish.immediate(self.name) else RING_WAIT[self.name] * 1.1
-        time.sleep(held_back)
+        time.sleep(self.wish.held_back(self.name))
         if not os.path.exists("/proc/self/stat"):
             time.sleep(0.2)
             return

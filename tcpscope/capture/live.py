@@ -24,14 +24,17 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from tcpscope.capture.capturer import SMALL, Capturer, Drops, Wish
+from tcpscope.capture.capturer import Capturer, Drops, Wish
 from tcpscope.capture.sources import PIPE
 
 HELD = 64 << 20  # bytes that may wait for the analyser; past that the pipe fills, and then the kernel drops
 CHUNK = 1 << 18  # bytes read at a time
 PATIENCE = 0.05  # seconds between two looks at a quiet pipe
+NAP = 0.004  # seconds left to the writer after a read: it need not wake us for every packet
+SHORT = 1 << 16  # bytes; only after a read of fewer
 ASK = 1.0  # seconds between two questions for drops
-FILE_BUFFER = 64  # MiB of the ring where whole packets have a place each
+FILE_SNAPLEN = 2_048  # bytes of a packet in a file that nobody said more about
+FILE_BUFFER = 64  # MiB of the ring: some 30,000 such packets
 
 
 @contextlib.contextmanager
@@ -40,22 +43,24 @@ def capturing(
     filter: str = "",
     *,
     file: str | os.PathLike[str],
-    snaplen: int = SMALL,
+    snaplen: int = FILE_SNAPLEN,
     promiscuous: bool = False,
     program: str | None = None,
     buffer: int = FILE_BUFFER,
+    immediate: bool = True,
 ) -> Iterator[Capturer]:
     """Capture into a file for as long as the block runs.
 
     interfaces: a name, several, or `any`.  When the block begins the capture is running: a packet sent in its first
     line is in the file.  When it has ended, so is every packet sent before.  `drops` of what it yields tells, then,
     what the kernel dropped.  The file is pcap (tcpdump) or pcapng (dumpcap, which several interfaces need).
+    immediate: the end takes some 50 ms rather than a second, for traffic of a test's size (snaplen should be small).
 
     Raises CaptureError, in one line that says what to do: no right, no such interface, filter not understood; and
     where the capture ended before the block did (`reason`).  The right can be tested beforehand with
     `rights.choose(several=False)`.
     """
-    wish = Wish(_names(interfaces), filter, snaplen, promiscuous, buffer, program=program)
+    wish = Wish(_names(interfaces), filter, snaplen, promiscuous, buffer, immediate, program)
     handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_CLOEXEC", 0), 0o666)
     try:
         capturer = Capturer(wish, handle)
@@ -94,7 +99,7 @@ class LiveStream:
         self._pipe, write_end = os.pipe()
         try:
             _widen(self._pipe)
-            self.capturer = Capturer(wish, write_end)
+            self.capturer = Capturer(wish, write_end, pipe=True)
         except BaseException:
             os.close(self._pipe)
             raise
@@ -163,7 +168,7 @@ class LiveStream:
     # ------------------------------------------------------------ the pump
 
     def _carry(self) -> None:
-        asked = flushed = time.monotonic()
+        asked = time.monotonic()
         try:
             while True:
                 ready = select.select([self._pipe], [], [], PATIENCE)[0]
@@ -171,9 +176,6 @@ class LiveStream:
                 if now - asked >= ASK:
                     self.capturer.ask()
                     asked = now
-                if now - flushed >= PATIENCE:
-                    self.capturer.flush()
-                    flushed = now
                 if not ready:
                     self._empty.set()
                     continue
@@ -183,6 +185,8 @@ class LiveStream:
                     break
                 if not self._hand_on(data):
                     return
+                if len(data) < SHORT:
+                    time.sleep(NAP)
             self.damage = self.capturer.reason if self._stopper is None else None
             if self._stopper is not None:
                 self._stopper.join()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tcpscope.capture.capturer import WHOLE, Wish
+from tcpscope.capture.capturer import HEADERS, WHOLE, Wish
 from tcpscope.cli.common import warn
 from tcpscope.errors import CaptureError, UsageError
 from tcpscope.tables.analysis import DEFAULT_MSL
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from tcpscope.report.live_lines import JsonLines, TextLines
     from tcpscope.tables.session import Session, Turn
 
-HEADERS = 256  # bytes of a packet: all headers, tunnels included
 TURN = 0.25  # seconds between two turns of output
 LOOK = 1.0  # seconds between two looks at findings
 UNITS = {"kb": 10**3, "mb": 10**6, "gb": 10**9, "s": 1, "min": 60, "h": 3600, "d": 86400}
@@ -54,6 +53,9 @@ SIZES = ("kb", "mb", "gb")
 @click.option("--promiscuous", is_flag=True, help="Packets for other hosts too, where the network shows them.")
 @click.option(
     "--buffer", type=click.IntRange(1, 2047), default=32, show_default=True, metavar="MIB", help="The kernel's buffer."
+)
+@click.option(
+    "--immediate", is_flag=True, help="Each packet at once, not within a second; for few packets: costs more."
 )
 @click.option("--capturer", type=click.Choice(["tcpdump", "dumpcap"]), help="Who captures.  [default: who may]")
 @click.option("--display-filter", metavar="EXPR", help="Wireshark's language instead, through pyshark: slow.")
@@ -144,8 +146,9 @@ def _wish(options: dict[str, Any]) -> Wish:
     snaplen = options["snaplen"] or (WHOLE if write else HEADERS)
     if program is None and pcapng:
         program = "dumpcap"
-    # with a place for each whole packet the kernel's buffer would hold too few
-    return Wish(names, options["filter"], snaplen, options["promiscuous"], options["buffer"], snaplen <= 1024, program)
+    return Wish(
+        names, options["filter"], snaplen, options["promiscuous"], options["buffer"], options["immediate"], program
+    )
 
 
 @contextlib.contextmanager

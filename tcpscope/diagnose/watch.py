@@ -8,12 +8,13 @@ from typing import Any
 
 from tcpscope.diagnose import Collected, Finding, findings
 from tcpscope.errors import UsageError
-from tcpscope.replay.layout import STATES
+from tcpscope.replay.layout import EVENT, STATES
 from tcpscope.tables.session import Counters, Session, Turn
 
 LOOKED_AT = 2_000  # open connections that findings look at, the latest to send
 SERVICES = 20_000  # services whose uncounted connections are told apart; past that the rarest are joined
 OTHERS = "others"
+_NEW = EVENT.offset("new")
 COMPARED = re.compile(r"\s*([A-Za-z_]+)\s*(?:(>=|>)\s*([0-9][0-9_,.]*(?:e[0-9]+)?)\s*)?$")
 
 
@@ -22,11 +23,14 @@ class Watch:
 
     def __init__(self, session: Session) -> None:
         self.session = session
+        self.entered: set[str] = set()  # states that an endpoint has been in
         self._odd = Collected()
         self._told: dict[str, int] = {}  # how many connections each finding told of concerned
 
     def take(self, turn: Turn) -> None:
-        """The connections that ended."""
+        """The connections that ended, and the states that were entered."""
+        if turn.events:
+            self.entered |= {STATES[it] for it in set(memoryview(turn.events)[_NEW :: EVENT.size])}
         if turn.connections:
             self._odd.take(turn.connections, turn.evidence)
             self._bound()
@@ -67,8 +71,9 @@ class Watch:
 class Until:
     """A condition that ends a capture: a finding's id, a state, or a counter, and how many.
 
-    `zero_window`: a connection with that finding.  `CLOSE_WAIT>10`: more than ten endpoints in that state.
-    `packets>=1e6`, `open>100`, `dropped>0`: counters.  Raises UsageError for what is none of them.
+    `zero_window`: a connection with that finding.  `CLOSE_WAIT`: an endpoint has entered that state; `CLOSE_WAIT>10`:
+    more than ten are in it.  `packets>=1e6`, `open>100`, `dropped>0`: counters.  Raises UsageError for what is
+    none of them.
     """
 
     def __init__(self, text: str) -> None:
@@ -90,10 +95,12 @@ class Until:
             limit = float(number.replace(",", "").replace("_", "")) if number else 0.0
         except ValueError:
             raise UsageError(f"--until {text!r}: {number!r} is not a number") from None
-        self._least, self._limit = relation == ">=", limit
+        self._compares, self._least, self._limit = relation is not None, relation == ">=", limit
 
     def holds(self, watch: Watch, found: list[Finding] | None) -> bool:
         """found: findings as they are now; None: they were not looked at."""
+        if self.name in STATES and not self._compares:
+            return self.name in watch.entered
         value = self._value(watch.session.counters(), watch.session, found)
         return value is not None and (value >= self._limit if self._least else value > self._limit)
 

@@ -72,7 +72,7 @@ def test_all_that_the_block_sent_is_in_the_file(program, listener, tmp_path):
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_a_stream_gives_all_up_to_the_stop(program, listener):
     needs(program)
-    stream = LiveStream(Wish(("lo",), f"tcp port {listener.getsockname()[1]}", program=program))
+    stream = LiveStream(Wish(("lo",), f"tcp port {listener.getsockname()[1]}", immediate=True, program=program))
     work = threading.Thread(target=lambda: (talk(listener), stream.stop()))
     work.start()
     assert ends(stream) == [(1, 10, 0)] * CONNECTIONS
@@ -85,7 +85,7 @@ def test_a_stream_gives_all_up_to_the_stop(program, listener):
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_a_capturer_that_is_killed_is_told(program, listener):
     needs(program)
-    stream = LiveStream(Wish(("lo",), f"tcp port {listener.getsockname()[1]}", program=program))
+    stream = LiveStream(Wish(("lo",), f"tcp port {listener.getsockname()[1]}", immediate=True, program=program))
     reader, batch = SegmentReader(stream, verify_checksums=False), SegmentBatch(64)
     talk(listener, 1)
     got, deadline = 0, time.monotonic() + 20
