@@ -6,6 +6,9 @@
     capture.connection(0).events
     capture.findings             # what is odd, worst first
 
+    for event in tcpscope.live("eth0", "tcp port 443"):    # states as they change, until Ctrl-C
+        ...
+
 Importing loads neither pandas nor numpy; the tables load them when they are asked for.
 """
 
@@ -16,13 +19,15 @@ from tcpscope.errors import CaptureError, TcpscopeError, UsageError
 if TYPE_CHECKING:
     from tcpscope.api import Capture, Connection, read
     from tcpscope.diagnose import Finding
+    from tcpscope.diagnose.live import Live, live
     from tcpscope.tables.streams import Piece
 
 __version__ = "0.1.0"
-__all__ = ["Capture", "CaptureError", "Connection", "Finding", "Piece", "TcpscopeError", "UsageError", "read"]
+__all__ = ["Capture", "CaptureError", "Connection", "Finding", "Live", "Piece", "TcpscopeError", "UsageError", "live",
+           "read"]  # fmt: skip
 
-_HOMES = {"Capture": "api", "Connection": "api", "read": "api", "Finding": "diagnose",
-          "Piece": "tables.streams"}  # fmt: skip
+_HOMES = {"Capture": "api", "Connection": "api", "read": "api", "Finding": "diagnose", "Live": "diagnose.live",
+          "live": "diagnose.live", "Piece": "tables.streams"}  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

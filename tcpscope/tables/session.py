@@ -106,7 +106,7 @@ class Session:
         msl: float = DEFAULT_MSL,
         by_tunnel: bool = False,
         max_connections: int = MAX_CONNECTIONS,
-        verify_checksums: bool = False,
+        verify_checksums: bool = True,
         drops: Callable[[], Drops] | None = None,
         held: Callable[[], int] | None = None,
         stop: Callable[[], None] | None = None,
