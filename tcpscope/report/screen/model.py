@@ -1,0 +1,298 @@
+"""What the screen shows, gathered from a session: connections with their rates, counters, findings.
+
+Nothing here knows of a terminal.  `Model.look` may take some ten milliseconds and belongs into a thread of its own;
+what it gives is not changed any more, except that the `Seen` of a connection goes on from look to look.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from typing import Any, NamedTuple, Protocol
+
+from tcpscope.diagnose.facts import endpoint
+from tcpscope.diagnose.finding import Finding
+from tcpscope.diagnose.watch import Watch
+from tcpscope.replay.layout import CLOSE_KINDS, CLOSED_BY, CONNECTION, EVENT, STATES
+from tcpscope.report.oddest import Oddest
+from tcpscope.tables.rows import Row, rows
+from tcpscope.tables.session import Counters, Notice, Turn
+
+MOST = 10_000  # open connections looked at; of more those that sent last
+ENDED = 2_000  # ended connections that can still be listed
+LINGER = 8.0  # seconds that one that has ended stays among the open
+FINDINGS = 2.0  # seconds between two looks at findings
+SPAN = 2.0  # seconds over which the rates of the whole are taken
+OTHER_CLOCK = 60_000_000_000  # ns; packets that are further from now are of a recording
+SMOOTH = 0.5  # weight of the latest look in a connection's rate
+
+# What happened last to a connection, worst first: the counter that has grown, and its annotation.
+MARKS = {
+    "zero_windows": "zero window", "timeout_retransmissions": "timeout retransmission",
+    "syn_retransmissions": "SYN sent again", "fin_retransmissions": "FIN sent again",
+    "recovery_retransmissions": "RTO recovery", "fast_retransmissions": "fast retransmission",
+    "tail_loss_probes": "tail loss probe", "spurious_retransmissions": "spurious retransmission",
+    "retransmissions": "retransmission", "lost_segments": "lost segment", "rst_packets": "reset",
+    "bad_checksums": "bad checksum", "challenge_acks": "challenge ACK", "out_of_order": "out of order",
+    "window_fulls": "window full", "zero_window_probes": "zero window probe", "nagle_stalls": "Nagle stall",
+    "duplicate_acks": "duplicate ACK", "keep_alives": "keep-alive", "fin_packets": "FIN", "window_updates": "window update",
+    "syn_packets": "SYN",
+}  # fmt: skip
+_MARKED = tuple(MARKS)
+_SIDE = ("packets", "bytes", "unique_bytes", "retransmissions", "max_window", "zero_window_spells", "srtt_ns", *_MARKED)
+_SIDE = tuple(dict.fromkeys(_SIDE))
+_COMMON = ("connection", "start_ns", "end_ns", "first_frame", "last_frame", "client_state", "server_state", "close_kind",
+           "closed_by", "initial_rtt_ns", "syn_rtt_ns", "client_addr", "client_port", "server_addr", "server_port",
+           "ip_version")  # fmt: skip
+_FIELDS = (*_COMMON, *(f"{role}_{name}" for role in ("client", "server") for name in _SIDE))
+_AT = {name: at for at, name in enumerate(_FIELDS)}
+_MARKS_AT = tuple((MARKS[name], _AT[f"client_{name}"], _AT[f"server_{name}"]) for name in _MARKED)
+_CHANGES = ("connection", "last_frame", "client_state", "server_state", "start_ns", "close_kind")
+
+
+class Seen:
+    """One connection as it is known now.  Rates in bytes a second, None: not seen for long enough."""
+
+    __slots__ = ("bytes", "client", "close", "ended", "facts", "key", "last_ns", "mark", "mark_ns", "number", "packets",
+                 "rates", "raw", "resent", "rtt", "server", "service", "start_ns", "states", "windows")  # fmt: skip
+
+    def __init__(self, raw: bytes, facts: tuple[Any, ...]) -> None:
+        get = facts.__getitem__
+        self.number: int = facts[0]
+        version = get(_AT["ip_version"])
+        self.client = endpoint(get(_AT["client_addr"]), version, get(_AT["client_port"]))
+        self.server = endpoint(get(_AT["server_addr"]), version, get(_AT["server_port"]))
+        self.service = service(get(_AT["server_port"]))
+        self.rates: tuple[float | None, float | None] = (None, None)
+        self.mark, self.mark_ns = "", 0
+        self.ended: float | None = None  # when we learnt of it, monotonic
+        self.facts: tuple[Any, ...] = (0,) * len(facts)
+        self.take(raw, facts)
+
+    def take(self, raw: bytes, facts: tuple[Any, ...]) -> None:
+        """It has changed."""
+        get, old = facts.__getitem__, self.facts
+        for mark, client, server in _MARKS_AT:
+            if get(client) > old[client] or get(server) > old[server]:
+                self.mark, self.mark_ns = mark, get(_AT["end_ns"])
+                break
+        self.raw, self.facts = raw, facts
+        self.key = tuple(facts[_AT[name]] for name in _CHANGES)
+        self.states = STATES[get(_AT["client_state"])], STATES[get(_AT["server_state"])]
+        self.start_ns, self.last_ns = get(_AT["start_ns"]), get(_AT["end_ns"])
+        self.bytes = get(_AT["client_unique_bytes"]), get(_AT["server_unique_bytes"])
+        self.packets = get(_AT["client_packets"]) + get(_AT["server_packets"])
+        self.resent = get(_AT["client_retransmissions"]) + get(_AT["server_retransmissions"])
+        self.windows = get(_AT["client_max_window"]), get(_AT["server_max_window"])
+        trips = [get(_AT[name]) for name in ("client_srtt_ns", "server_srtt_ns", "initial_rtt_ns", "syn_rtt_ns")]
+        known = [it for it in trips if it > 0]
+        # the longer way of the two, which the capture point sees whole only from the other end
+        self.rtt: float | None = (
+            max(known[:2]) / 1e9 if trips[0] > 0 or trips[1] > 0 else (known or [0])[0] / 1e9 or None
+        )
+        kind = CLOSE_KINDS[get(_AT["close_kind"])].replace("_", " ")
+        who = CLOSED_BY.get(get(_AT["closed_by"]))
+        self.close = kind + (f" by {who}" if who and kind not in ("open", "unanswered", "refused") else "")
+
+    @property
+    def first_frame(self) -> int:
+        return int(self.facts[_AT["first_frame"]])
+
+    @property
+    def last_frame(self) -> int:
+        return int(self.facts[_AT["last_frame"]])
+
+    def row(self) -> Row:
+        """Its row of the connections table."""
+        return next(rows("connections", self.raw))
+
+    def age(self, now_ns: int) -> float:
+        """Seconds since its first packet; of one that has ended, how long it lasted."""
+        return max(0.0, ((self.last_ns if self.ended is not None else now_ns) - self.start_ns) / 1e9)
+
+
+class Told(NamedTuple):
+    """A finding, and when it was first told (seconds since the epoch)."""
+
+    finding: Finding
+    since: float
+
+
+class Look(NamedTuple):
+    """All that one look has found.  Rates of the whole a second, None: not known yet."""
+
+    taken: float  # seconds since the epoch
+    now_ns: int  # on the packets' clock: of a recording that is played, its own
+    cost: float  # seconds that the look took
+    counters: Counters
+    packet_rate: float | None
+    byte_rate: float | None
+    open: list[Seen]
+    ended: list[Seen]
+    just_ended: int  # how many of the last of `ended` ended within LINGER
+    states: dict[str, int]
+    findings: list[Told]
+    notices: list[Notice]
+    corrections: int
+    changes: int
+    total_ended: int
+    over: bool
+    reason: str  # why the capture ended by itself, or why it is to end
+
+
+class Ends(Protocol):
+    """Why the capture is to end now, or nothing; findings are None where they were not looked at."""
+
+    def __call__(self, found: list[Finding] | None, /) -> str: ...
+
+
+_names: dict[int, str] = {}
+
+
+def service(port: int) -> str:
+    """The service's name of this port, as the system's list has it; no name is asked of the network."""
+    if port not in _names:
+        from socket import getservbyport
+
+        try:
+            _names[port] = getservbyport(port, "tcp")
+        except (OSError, OverflowError):
+            _names[port] = ""
+    return _names[port]
+
+
+class Model:
+    """The state of the screen between looks.  extra: more notices, asked for at every look."""
+
+    def __init__(self, watch: Watch, *, ends: Ends | None = None, extra: Any = None, most: int = MOST) -> None:
+        self.watch, self.session = watch, watch.session
+        self.shown = Oddest()
+        self._ends, self._extra, self._most = ends, extra, most
+        self._open: dict[int, Seen] = {}
+        self._ended: deque[Seen] = deque(maxlen=ENDED)
+        self._notices: deque[Notice] = deque(maxlen=50)
+        self._findings: dict[str, Told] = {}
+        self._looked = self._judged = 0.0
+        self._past: deque[tuple[float, int, int]] = deque()
+        self._corrections = self._changes = self._total = 0
+        self._behind: int | None = None  # ns by which the packets' clock is behind ours
+
+    def look(self) -> Look:
+        began = time.monotonic()
+        self._turn(self.session.turn(), began)
+        self._now(began)
+        found: list[Finding] | None = None
+        if began - self._judged >= FINDINGS:
+            found = self.watch.findings()
+            self._tell(found)
+            self._judged = time.monotonic()
+        if self._extra is not None:
+            self._notices.extend(self._extra())
+        counters = self.session.counters()
+        packets, size = self._rates(began, counters)
+        over = self.session.over
+        reason = self._ends(found) if self._ends is not None else ""
+        if over and not reason:
+            reason = "; ".join(self.session.analysis().warnings)
+        self._looked = began
+        just = sum(began - (it.ended or 0) < LINGER for it in self._ended)
+        return Look(
+            time.time(), self._clock(counters), time.monotonic() - began, counters, packets, size, list(self._open.values()),
+            list(self._ended), just, self.session.endpoints(), list(self._findings.values()), list(self._notices),
+            self._corrections, self._changes, self._total, over, reason,
+        )  # fmt: skip
+
+    def finish(self) -> list[Finding]:
+        """The session's thread has ended: end what is open; the final findings."""
+        for turn in self.session.finish():
+            self._turn(turn, time.monotonic(), last=True)
+        return self.watch.final()
+
+    def _turn(self, turn: Turn, now: float, last: bool = False) -> None:
+        self.watch.take(turn)
+        self.shown.take(turn.connections)
+        self._notices.extend(turn.notices)
+        if last:
+            return
+        if turn.events:
+            kinds = memoryview(turn.events)[EVENT.offset("kind") :: EVENT.size].tolist()
+            corrected = len(kinds) - kinds.count(0)
+            self._corrections += corrected
+            self._changes += len(kinds) - corrected
+        if turn.connections:
+            size = CONNECTION.size
+            self._total += len(turn.connections) // size
+            numbers = [it for it, _ in CONNECTION.select(turn.connections, ("connection", "last_frame"))]
+            leaving = {it: self._open.pop(it, None) for it in numbers}
+            for it, raw in _records(turn.connections[-ENDED * size :]):
+                seen = leaving[it[0]]
+                if seen is None:
+                    seen = Seen(raw, it)
+                else:
+                    seen.take(raw, it)
+                seen.ended, seen.rates = now, (None, None)
+                self._ended.append(seen)
+
+    def _now(self, now: float) -> None:
+        """The open connections as they are now; only those that have changed are unpacked."""
+        raw, _ = self.session.open_connections(self._most, "latest")
+        size, past = CONNECTION.size, now - self._looked if self._looked else 0.0
+        before, self._open = self._open, {}
+        for at, key in enumerate(CONNECTION.select(raw, _CHANGES)):
+            seen = before.get(key[0])
+            if seen is not None and seen.key == key:
+                if past and seen.rates != (0.0, 0.0):
+                    _rate(seen, (0, 0), past)
+            else:
+                record = raw[at * size : at * size + size]
+                ((facts, _),) = _records(record)
+                if seen is None:
+                    seen = Seen(record, facts)
+                else:
+                    old = seen.facts
+                    seen.take(record, facts)
+                    grown = tuple(facts[_AT[it]] - old[_AT[it]] for it in ("client_bytes", "server_bytes"))
+                    _rate(seen, grown, past)
+            self._open[seen.number] = seen
+
+    def _tell(self, found: list[Finding]) -> None:
+        now = time.time()
+        before, self._findings = self._findings, {}
+        for it in found:
+            told = before.get(it.id)
+            self._findings[it.id] = Told(it, told.since if told else now)
+
+    def _clock(self, counters: Counters) -> int:
+        now = time.time_ns()
+        if self._behind is None and counters.last_ns is not None:
+            behind = now - counters.last_ns
+            self._behind = behind if abs(behind) > OTHER_CLOCK else 0
+        return now - (self._behind or 0)
+
+    def _rates(self, now: float, counters: Counters) -> tuple[float | None, float | None]:
+        self._past.append((now, counters.packets, counters.bytes))
+        while len(self._past) > 2 and now - self._past[1][0] >= SPAN:
+            self._past.popleft()
+        then, packets, size = self._past[0]
+        if now - then < 0.2:
+            return None, None
+        return (counters.packets - packets) / (now - then), (counters.bytes - size) / (now - then)
+
+
+def _records(raw: bytes) -> Any:
+    """(fields, record) of each packed record."""
+    size = CONNECTION.size
+    for at, facts in enumerate(CONNECTION.select(raw, _FIELDS)):
+        yield facts, raw[at * size : at * size + size]
+
+
+def _rate(seen: Seen, grown: tuple[int, ...], seconds: float) -> None:
+    """Smooth a connection's rates over the last looks."""
+    if seconds <= 0:
+        return
+    found = []
+    for old, more in zip(seen.rates, grown, strict=True):
+        now = max(more, 0) / seconds
+        rate = now if old is None else old + SMOOTH * (now - old)
+        found.append(rate if rate >= 1 else 0.0)
+    seen.rates = (found[0], found[1])
