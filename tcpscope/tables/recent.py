@@ -52,7 +52,7 @@ class Block(NamedTuple):
     header: bytes
     data: bytes
     frame: int
-    count: int
+    records: int
 
 
 class Recent:
@@ -80,7 +80,7 @@ class Recent:
         """What is held from this frame on (and some frames before it)."""
         with self._lock:
             self._close_block()
-            return [it for it in self._blocks if it.frame + it.count > frame]
+            return [it for it in self._blocks if it.frame + it.records > frame]
 
     def _take(self, data: bytes) -> None:
         at = 0
@@ -156,7 +156,7 @@ class Own:
         self.first = 0  # frame of the first packet found
         self._recent, self._connection = recent, connection
         self._next = int(connection["first_frame"])
-        self._engine = Engine(packets=True, live=True, prompt=True, keep_past=False, msl_ns=round(msl * 1e9))
+        self._engine = Engine(packets=True, live=True, prompt=True, msl_ns=round(msl * 1e9))
         self._batch, self._part = SegmentBatch(BATCH), SegmentBatch(BATCH)
         self._rows: deque[bytes] = deque(maxlen=HELD_ROWS)
         self._events: deque[bytes] = deque(maxlen=HELD_EVENTS)
@@ -169,13 +169,17 @@ class Own:
         before = self.seen
         for block in self._recent.blocks(self._next):
             self._take(block, last_frame)
-            self._next = block.frame + block.count
+            self._next = block.frame + block.records
         return self.seen > before
 
     @property
     def packets(self) -> bytes:
-        """PACKET records, the latest HELD_ROWS."""
-        return b"".join(self._rows)
+        """PACKET records, the latest HELD_ROWS, with the states that are known by now."""
+        held = bytearray(b"".join(self._rows))
+        if held:
+            self._engine.tell()
+            self._engine.settle(held)
+        return bytes(held)
 
     @property
     def events(self) -> bytes:

@@ -156,9 +156,8 @@ class Main(Screen[None]):
         """How many of how many are listed, and in which order."""
         if look is None:
             return ""
-        listed, total = len(self.table.found), look.counters.open if SHOWN[self.which] == "open" else 0
-        if SHOWN[self.which] != "open":
-            total = look.total_ended + (look.counters.open if SHOWN[self.which] == "all" else 0)
+        listed, still = len(self.table.found), look.counters.open - look.closed
+        total = {"open": still, "ended": look.total_ended, "all": still + look.total_ended}[SHOWN[self.which]]
         of = f" of {total:,}" if total > listed else ""
         order = TITLES[self.table.sort] + (" reversed" if self.table.reverse else "")
         words = f", filter {' '.join(self.words)}" if self.words else ""

@@ -117,7 +117,7 @@ COLUMNS = (
 FIXED = 5  # the first ones, which are always shown; number 0 only where there is room
 BY_NAME = {it.name: it for it in COLUMNS}
 # What s goes through, most wanted first.
-SORTS = ("idle", "rate", "bytes", "again", "rtt", "age", "client", "server", "client_state", "last", "connection")
+SORTS = ("connection", "rate", "bytes", "again", "rtt", "idle", "age", "client", "server", "client_state", "last")
 _BOTH: dict[str, Callable[[Seen, int], Any]] = {
     "rate": lambda it, now: sum(map(_known, it.rates)),
     "bytes": lambda it, now: sum(it.bytes),
@@ -128,7 +128,7 @@ HEADS = {
 }  # columns that bear the sign of a sort
 TITLES = {"idle": "latest packet", "rate": "bytes a second", "bytes": "bytes", "again": "sent again", "rtt": "RTT",
           "age": "age", "client": "client", "server": "server", "client_state": "states", "last": "last event",
-          "connection": "number"}  # fmt: skip
+          "connection": "newest"}  # fmt: skip
 UPWARDS = frozenset({"idle"})  # sorted from small to large at first, though a number
 
 

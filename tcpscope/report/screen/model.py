@@ -21,7 +21,8 @@ from tcpscope.tables.session import Counters, Notice, Turn
 MOST = 10_000  # open connections looked at; of more those that sent last
 ENDED = 2_000  # ended connections that can still be listed
 LINGER = 8.0  # seconds that one that has ended stays among the open
-FINDINGS = 2.0  # seconds between two looks at findings
+OVER = ("CLOSED", "CLOSED")
+FINDINGS = 1.0  # seconds between two looks at findings
 SPAN = 2.0  # seconds over which the rates of the whole are taken
 OTHER_CLOCK = 60_000_000_000  # ns; packets that are further from now are of a recording
 SMOOTH = 0.5  # weight of the latest look in a connection's rate
@@ -35,18 +36,16 @@ MARKS = {
     "retransmissions": "retransmission", "lost_segments": "lost segment", "rst_packets": "reset",
     "bad_checksums": "bad checksum", "challenge_acks": "challenge ACK", "out_of_order": "out of order",
     "window_fulls": "window full", "zero_window_probes": "zero window probe", "nagle_stalls": "Nagle stall",
-    "duplicate_acks": "duplicate ACK", "keep_alives": "keep-alive", "fin_packets": "FIN", "window_updates": "window update",
-    "syn_packets": "SYN",
+    "duplicate_acks": "duplicate ACK", "keep_alives": "keep-alive", "fin_packets": "FIN",
+    "window_updates": "window update", "syn_packets": "SYN",
 }  # fmt: skip
-_MARKED = tuple(MARKS)
-_SIDE = ("packets", "bytes", "unique_bytes", "retransmissions", "max_window", "zero_window_spells", "srtt_ns", *_MARKED)
-_SIDE = tuple(dict.fromkeys(_SIDE))
-_COMMON = ("connection", "start_ns", "end_ns", "first_frame", "last_frame", "client_state", "server_state", "close_kind",
-           "closed_by", "initial_rtt_ns", "syn_rtt_ns", "client_addr", "client_port", "server_addr", "server_port",
-           "ip_version")  # fmt: skip
+_SIDE = tuple(dict.fromkeys(("packets", "bytes", "unique_bytes", "max_window", "srtt_ns", *MARKS)))
+_COMMON = ("connection", "start_ns", "end_ns", "first_frame", "last_frame", "client_state", "server_state",
+           "close_kind", "closed_by", "initial_rtt_ns", "syn_rtt_ns", "client_addr", "client_port", "server_addr",
+           "server_port", "ip_version")  # fmt: skip
 _FIELDS = (*_COMMON, *(f"{role}_{name}" for role in ("client", "server") for name in _SIDE))
 _AT = {name: at for at, name in enumerate(_FIELDS)}
-_MARKS_AT = tuple((MARKS[name], _AT[f"client_{name}"], _AT[f"server_{name}"]) for name in _MARKED)
+_MARKS_AT = tuple((MARKS[name], _AT[f"client_{name}"], _AT[f"server_{name}"]) for name in MARKS)
 _CHANGES = ("connection", "last_frame", "client_state", "server_state", "start_ns", "close_kind")
 
 
@@ -85,11 +84,9 @@ class Seen:
         self.resent = get(_AT["client_retransmissions"]) + get(_AT["server_retransmissions"])
         self.windows = get(_AT["client_max_window"]), get(_AT["server_max_window"])
         trips = [get(_AT[name]) for name in ("client_srtt_ns", "server_srtt_ns", "initial_rtt_ns", "syn_rtt_ns")]
-        known = [it for it in trips if it > 0]
-        # the longer way of the two, which the capture point sees whole only from the other end
-        self.rtt: float | None = (
-            max(known[:2]) / 1e9 if trips[0] > 0 or trips[1] > 0 else (known or [0])[0] / 1e9 or None
-        )
+        smoothed = max(trips[:2])  # the way to the end that is further away
+        best = smoothed if smoothed > 0 else next((it for it in trips[2:] if it > 0), None)
+        self.rtt: float | None = None if best is None else best / 1e9
         kind = CLOSE_KINDS[get(_AT["close_kind"])].replace("_", " ")
         who = CLOSED_BY.get(get(_AT["closed_by"]))
         self.close = kind + (f" by {who}" if who and kind not in ("open", "unanswered", "refused") else "")
@@ -108,7 +105,8 @@ class Seen:
 
     def age(self, now_ns: int) -> float:
         """Seconds since its first packet; of one that has ended, how long it lasted."""
-        return max(0.0, ((self.last_ns if self.ended is not None else now_ns) - self.start_ns) / 1e9)
+        until = now_ns if self.ended is None else self.last_ns
+        return float(max(0, until - self.start_ns)) / 1e9
 
 
 class Told(NamedTuple):
@@ -130,7 +128,8 @@ class Look(NamedTuple):
     open: list[Seen]
     ended: list[Seen]
     just_ended: int  # how many of the last of `ended` ended within LINGER
-    states: dict[str, int]
+    states: dict[str, int]  # of endpoints of open connections
+    closed: int  # connections that the counters have as open, but both ends are closed
     findings: list[Told]
     notices: list[Notice]
     corrections: int
@@ -171,7 +170,7 @@ class Model:
         self._open: dict[int, Seen] = {}
         self._ended: deque[Seen] = deque(maxlen=ENDED)
         self._notices: deque[Notice] = deque(maxlen=50)
-        self._findings: dict[str, Told] = {}
+        self._findings: list[Told] = []
         self._looked = self._judged = 0.0
         self._past: deque[tuple[float, int, int]] = deque()
         self._corrections = self._changes = self._total = 0
@@ -195,11 +194,18 @@ class Model:
         if over and not reason:
             reason = "; ".join(self.session.analysis().warnings)
         self._looked = began
-        just = sum(began - (it.ended or 0) < LINGER for it in self._ended)
+        pairs = self.session.states()
+        closed = pairs.pop(("CLOSED", "CLOSED"), 0)  # over, though a late packet may still belong to it
+        states: dict[str, int] = {}
+        for pair, count in pairs.items():
+            for name in pair:
+                states[name] = states.get(name, 0) + count
+        ended = sorted((*self._ended, *(it for it in self._open.values() if it.ended is not None)), key=_when)
+        just = sum(began - _when(it) < LINGER for it in ended)
         return Look(
-            time.time(), self._clock(counters), time.monotonic() - began, counters, packets, size, list(self._open.values()),
-            list(self._ended), just, self.session.endpoints(), list(self._findings.values()), list(self._notices),
-            self._corrections, self._changes, self._total, over, reason,
+            time.time(), self._clock(counters), time.monotonic() - began, counters, packets, size,
+            [it for it in self._open.values() if it.ended is None], ended, just, states, closed, self._findings,
+            list(self._notices), self._corrections, self._changes, self._total + closed, over, reason,
         )  # fmt: skip
 
     def finish(self) -> list[Finding]:
@@ -230,7 +236,7 @@ class Model:
                     seen = Seen(raw, it)
                 else:
                     seen.take(raw, it)
-                seen.ended, seen.rates = now, (None, None)
+                seen.ended, seen.rates = seen.ended or now, (None, None)
                 self._ended.append(seen)
 
     def _now(self, now: float) -> None:
@@ -253,14 +259,16 @@ class Model:
                     seen.take(record, facts)
                     grown = tuple(facts[_AT[it]] - old[_AT[it]] for it in ("client_bytes", "server_bytes"))
                     _rate(seen, grown, past)
+            if seen.states == OVER:
+                seen.ended = seen.ended or now
+            else:
+                seen.ended = None
             self._open[seen.number] = seen
 
     def _tell(self, found: list[Finding]) -> None:
         now = time.time()
-        before, self._findings = self._findings, {}
-        for it in found:
-            told = before.get(it.id)
-            self._findings[it.id] = Told(it, told.since if told else now)
+        before = {_which(it.finding): it.since for it in self._findings}
+        self._findings = [Told(it, before.get(_which(it), now)) for it in found]
 
     def _clock(self, counters: Counters) -> int:
         now = time.time_ns()
@@ -284,6 +292,15 @@ def _records(raw: bytes) -> Any:
     size = CONNECTION.size
     for at, facts in enumerate(CONNECTION.select(raw, _FIELDS)):
         yield facts, raw[at * size : at * size + size]
+
+
+def _when(it: Seen) -> float:
+    return it.ended or 0.0
+
+
+def _which(it: Finding) -> tuple[Any, ...]:
+    """What makes it the same finding from look to look: its text counts on."""
+    return it.id, it.side, *it.connections[:1]
 
 
 def _rate(seen: Seen, grown: tuple[int, ...], seconds: float) -> None:

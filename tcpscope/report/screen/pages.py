@@ -37,7 +37,7 @@ HELP = (
     ("q  Ctrl-C", "end the capture and print what analyze prints"),
     ("", "Reading"),
     ("received, dropped", "packets that came; that the kernel, or the interface, dropped before they could be "
-     "analysed; how far the analyser is behind (lag). Where it says DEGRADED, losses that are shown may be the capture's own"),
+     "analysed; how far the analyser is behind (lag). Where it says DEGRADED, losses shown may be the capture's own"),
     ("client is, server is", "states as far as packets show them by now; what later packets contradict is corrected"),
     ("RTT", "smoothed round trip, the longer of both sides'; before data the handshake's"),
     ("again", "packets sent again, both sides together"),

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from rich.segment import Segment
 from rich.style import Style
 from rich.text import Text
-from textual.binding import Binding
+from textual.binding import Binding, BindingType
 from textual.geometry import Size
 from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from tcpscope.report.screen.columns import COLUMNS, FIXED, HEADS, IPV4_END, Plan, fitted, plan
+from tcpscope.report.screen.columns import COLUMNS, FIXED, HEADS, IPV4_END, SORTS, Plan, fitted, plan
 from tcpscope.report.screen.model import Seen
 
 CURSOR = Style(reverse=True)
@@ -36,7 +36,7 @@ class Listed(ScrollView, can_focus=True):
     DEFAULT_CSS = """
     Listed { scrollbar-size-horizontal: 0; scrollbar-size-vertical: 1; overflow-x: hidden; }
     """
-    BINDINGS = [
+    BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up,k", "move(-1)", show=False),
         Binding("down,j", "move(1)", show=False),
         Binding("pageup", "page(-1)", show=False),
@@ -107,7 +107,7 @@ class Table(Listed):
         super().__init__(**settings)
         self.found: Sequence[Seen] = ()
         self.now = 0
-        self.sort, self.reverse = "idle", False
+        self.sort, self.reverse = SORTS[0], False
         self.first = 0  # of the columns after the fixed ones
         self.plan: Plan = plan(80, (IPV4_END, IPV4_END))
         self._ends = (0, 0)
