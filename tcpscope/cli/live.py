@@ -109,8 +109,10 @@ def command(filter: tuple[str, ...], **options: Any) -> None:
     if options["form"] == "screen":
         if not _on_terminal():
             raise UsageError("--format screen needs a terminal; into a pipe: --format lines or jsonl")
+        from tcpscope.report.screen import preload
         from tcpscope.tables.recent import Recent
 
+        preload()
         recent = Recent()
     until = None
     if options["until"]:
@@ -130,7 +132,7 @@ def command(filter: tuple[str, ...], **options: Any) -> None:
 
 
 def _on_terminal() -> bool:
-    return sys.stdout is not None and sys.stdout.isatty() and sys.stdin is not None and sys.stdin.isatty()
+    return all(it is not None and it.isatty() for it in (sys.stdin, sys.stdout, sys.stderr))
 
 
 def _tee(files: Files | None, recent: Recent | None) -> Callable[[bytes], None] | None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Iterator
+from threading import Thread
 from typing import NamedTuple
 
 from tcpscope.diagnose.finding import Finding
@@ -21,7 +22,7 @@ from tcpscope.tables.analysis import DEFAULT_MSL
 from tcpscope.tables.recent import Recent
 from tcpscope.tables.session import Notice
 
-__all__ = ["Shown", "show"]
+__all__ = ["Shown", "preload", "show"]
 
 
 class Shown(NamedTuple):
@@ -67,6 +68,13 @@ def show(
     while not session.wait(0.1):
         pass
     return Shown(model.shown, model.finish(), app.reason)
+
+
+def preload() -> None:
+    """Load what draws the screen in the background, while a capturer starts."""
+    from importlib import import_module
+
+    Thread(target=import_module, args=("tcpscope.report.screen.app",), daemon=True).start()
 
 
 @contextlib.contextmanager

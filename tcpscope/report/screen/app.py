@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from rich.text import Text
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Vertical
+from textual.containers import Horizontal, Vertical
 from textual.screen import Screen
 from textual.widgets import Input, Static
 
@@ -19,7 +19,7 @@ from tcpscope.report.screen import head
 from tcpscope.report.screen.columns import SORTS, TITLES, arranged, matches
 from tcpscope.report.screen.detail import Detail
 from tcpscope.report.screen.model import Look, Model, Seen
-from tcpscope.report.screen.pages import Findings, Help, finding_lines
+from tcpscope.report.screen.pages import Ask, Findings, Help, finding_lines
 from tcpscope.report.screen.widgets import Lines, Listed, Table
 from tcpscope.tables.recent import Own, Recent
 
@@ -58,8 +58,7 @@ class Main(Screen[None]):
         self.words: list[str] = []
         self.which = 0  # of SHOWN
         self.frozen: Look | None = None  # what is shown while it is paused
-        self.asking = ""  # what the input is for: filter, write
-        self.writing: Seen | None = None
+        self.asking = False  # for the filter
 
     def compose(self) -> ComposeResult:
         yield Static(id="head", markup=False)
@@ -68,7 +67,12 @@ class Main(Screen[None]):
         yield Lines(id="findings")
         with Vertical(id="bottom"):
             yield Static(id="keys", markup=False)
-            yield Input(id="input", compact=True, select_on_focus=False)
+            with Horizontal(id="line"):
+                yield Static("filter: ", id="what", markup=False)
+                yield Input(
+                    id="input", compact=True, select_on_focus=False,
+                    placeholder="address, :port, service, state, #number; !word excludes",
+                )  # fmt: skip
 
     def on_mount(self) -> None:
         self.table.focus()
@@ -127,12 +131,13 @@ class Main(Screen[None]):
         if it is None:
             return ""
         more = len(look.findings) - len(it.findings)
-        parts = [
-            f"{look.counters.packets - it.counters.packets:,} packets",
-            f"{look.counters.connections - it.counters.connections:,} connections",
+        parts = [f"{more} findings"] if more > 0 else []
+        parts += [
+            f"{look.counters.connections - it.counters.connections:,} new",
             f"{look.total_ended - it.total_ended:,} ended",
-        ] + ([f"{more} findings"] if more > 0 else [])
-        return "PAUSED, since then " + ", ".join(parts)
+            f"{look.counters.packets - it.counters.packets:,} packets",
+        ]
+        return "PAUSED, since: " + ", ".join(parts)
 
     def _draw_findings(self, look: Look | None, width: int, height: int) -> None:
         rule, pane = self.query_one("#rule", Static), self.query_one("#findings", Lines)
@@ -156,12 +161,20 @@ class Main(Screen[None]):
         """How many of how many are listed, and in which order."""
         if look is None:
             return ""
-        listed, still = len(self.table.found), look.counters.open - look.closed
-        total = {"open": still, "ended": look.total_ended, "all": still + look.total_ended}[SHOWN[self.which]]
-        of = f" of {total:,}" if total > listed else ""
-        order = TITLES[self.table.sort] + (" reversed" if self.table.reverse else "")
-        words = f", filter {' '.join(self.words)}" if self.words else ""
-        return f"{listed:,}{of} {SHOWN[self.which]}{words}, by {order}"
+        over = sum(it.ended is not None for it in self.table.found)
+        still = len(self.table.found) - over
+        parts = []
+        if SHOWN[self.which] != "ended":
+            total = look.counters.open - look.closed
+            parts.append(f"{still:,} of {total:,} open" if total > still else f"{still:,} open")
+        if over or SHOWN[self.which] == "ended":
+            total = look.total_ended if SHOWN[self.which] != "open" else 0
+            parts.append(f"{over:,} of {total:,} ended" if total > over else
+                         f"{over:,} {'just ' if SHOWN[self.which] == 'open' else ''}ended")  # fmt: skip
+        if self.words:
+            parts.append(f"filter {' '.join(self.words)}")
+        parts.append(f"by {TITLES[self.table.sort]}" + (" reversed" if self.table.reverse else ""))
+        return ", ".join(parts)
 
     def _draw_keys(self, width: int) -> None:
         message = self.live.message
@@ -215,54 +228,38 @@ class Main(Screen[None]):
 
     def action_clear(self) -> None:
         """Escape: out of the input, else away with the filter."""
+        self.words = []
         if self.asking:
-            if self.asking == "filter":
-                self.words = []
             self._asked()
-        elif self.words:
-            self.words = []
         self.draw()
 
     def action_filter(self) -> None:
-        self._ask("filter", " ".join(self.words), "address, :port, service, state, #number; ! excludes")
-
-    def action_write(self) -> None:
-        if (it := self.table.chosen) is not None:
-            self.ask_to_write(it)
-
-    def ask_to_write(self, it: Seen) -> None:
-        if self.live.recent is None:
-            self.live.say("packets are not kept here: nothing to write")
-            return
-        self.writing = it
-        self._ask("write", f"tcpscope-{it.number}.pcap", "file for its packets, .pcap or .pcapng")
-
-    def _ask(self, what: str, value: str, hint: str) -> None:
-        self.asking = what
+        self.asking = True
         self.query_one("#keys").display = False
-        self.field.display = True
-        self.field.placeholder = hint
-        self.field.border_title = what
-        self.field.value = value
-        self.field.cursor_position = len(value)
+        self.query_one("#line").display = True
+        self.field.value = " ".join(self.words)
+        self.field.cursor_position = len(self.field.value)
         self.field.focus()
 
     def _asked(self) -> None:
-        self.asking = ""
-        self.field.display = False
+        self.asking = False
+        self.query_one("#line").display = False
         self.query_one("#keys").display = True
         self.table.focus()
 
+    def action_write(self) -> None:
+        if (it := self.table.chosen) is not None:
+            self.live.ask_to_write(self.live.seen(it))
+
     def on_input_changed(self, event: Input.Changed) -> None:
-        if self.asking == "filter":
-            self.words = event.value.lower().split()
-            self.draw()
+        self.words = event.value.lower().split()
+        self.draw()
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        what, value = self.asking, event.value.strip()
         self._asked()
-        if what == "write" and self.writing is not None and value:
-            self.live.write(self.writing, value)
+        self.draw()
+
+    def on_screen_resume(self) -> None:
         self.draw()
 
 
@@ -276,7 +273,11 @@ class Live(App[None]):
     #table { height: 1fr; }
     #rule, #keys { height: 1; }
     #bottom { height: 1; dock: bottom; }
-    #input { height: 1; border: none; padding: 0; display: none; background: transparent; }
+    #line { height: 1; display: none; }
+    #line #what { width: auto; text-style: bold; }
+    #input { width: 1fr; height: 1; border: none; padding: 0; background: transparent; }
+    Ask { background: transparent; align: left bottom; }
+    Ask #line { display: block; }
     #facts { height: auto; }
     #ladder, #text { height: 1fr; }
     """
@@ -333,9 +334,9 @@ class Live(App[None]):
         self.redraw()
 
     def redraw(self) -> None:
-        screen = self.screen
-        if isinstance(screen, Main | Detail | Findings):
-            screen.draw()
+        for screen in self.screen_stack:
+            if isinstance(screen, Main | Detail | Findings):
+                screen.draw()
 
     def say(self, message: str, seconds: float = MESSAGE) -> None:
         """A line in place of the keys, for a while."""
@@ -356,6 +357,18 @@ class Live(App[None]):
         look = self.last
         found = (a for a in (*look.open, *look.ended) if a.number == it.number) if look is not None else iter(())
         return next(found, it)
+
+    def ask_to_write(self, it: Seen, own: Own | None = None) -> None:
+        """Ask for a file's name, then write the connection's packets there."""
+        if self.recent is None:
+            self.say("packets are not kept here: nothing to write")
+            return
+
+        def answered(path: str | None) -> None:
+            if path:
+                self.write(it, path, own)
+
+        self.push_screen(Ask(f"write connection {it.number} to: ", f"tcpscope-{it.number}.pcap"), answered)
 
     def write(self, it: Seen, path: str, own: Own | None = None) -> None:
         """Write a connection's packets, as far as they are held, into a new file; say how it went."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 import time
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -124,7 +125,7 @@ class Detail(Screen[None]):
         self.live, self.it = live, it
         self.fold, self.paused = True, False
         self.drawn = Drawn(Own(live.recent, it.row(), msl=live.msl)) if live.recent is not None else None
-        self._width = 0
+        self._asked = asyncio.Event()  # for another drawing, at once
 
     def compose(self) -> ComposeResult:
         yield Static(id="head", markup=False)
@@ -139,6 +140,7 @@ class Detail(Screen[None]):
         self.run_worker(self._go_on())
 
     def on_resize(self) -> None:
+        self._asked.set()
         self.draw()
 
     async def _go_on(self) -> None:
@@ -150,15 +152,13 @@ class Detail(Screen[None]):
             began = time.monotonic()
             width = max(self.size.width - 1, 60)
             if not self.paused and await asyncio.to_thread(self.drawn.draw, self.it, width, self.fold):
-                pane.show(list(map(coloured, self.drawn.lines)))
+                pane.show(self.drawn.lines, coloured)
                 self.draw()
-            cost, self._width = time.monotonic() - began, width
-            until = time.monotonic() + max(DRAW, SHARE * cost)
-            while time.monotonic() < until and self._width == max(self.size.width - 1, 60) and not self._asked:
-                await asyncio.sleep(0.05)
-            self._asked = False
-
-    _asked = False
+            cost = time.monotonic() - began
+            self._asked.clear()
+            if width == max(self.size.width - 1, 60):
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._asked.wait(), max(DRAW, SHARE * cost))
 
     def draw(self) -> None:
         width = self.size.width
@@ -209,16 +209,15 @@ class Detail(Screen[None]):
 
     def action_unfold(self) -> None:
         self.fold = not self.fold
-        self._asked = True
+        self._asked.set()
 
     def action_pause(self) -> None:
         self.paused = not self.paused
-        self._asked = True
+        self._asked.set()
         self.draw()
 
     def action_write(self) -> None:
-        self.app.pop_screen()
-        self.live.main.ask_to_write(self.it)
+        self.live.ask_to_write(self.it)
 
     def action_help(self) -> None:
         from tcpscope.report.screen.pages import Help

@@ -39,8 +39,8 @@ def title(look: Look | None, name: str, filter: str, utc: bool, width: int, paus
     """Where, when, how much a second; what goes on behind a pause."""
     parts = [("tcpscope live", "bold"), (shortened(safe(name), max(width // 3, 12)), "bold cyan")]
     if paused:
-        parts.append((paused, "bold reverse"))
-        return joined(parts, width)
+        room = width - sum(len(text) + 2 for text, _ in parts)
+        return joined([*parts, (shortened(paused, max(room, 8)), "bold reverse")], width)
     if look is None:
         return joined([*parts, ("waiting for packets", "dim")], width)
     if look.over:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, ClassVar
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.screen import Screen
-from textual.widgets import Static
+from textual.containers import Horizontal
+from textual.screen import ModalScreen, Screen
+from textual.widgets import Input, Static
 
 from tcpscope.report.screen import head
 from tcpscope.report.screen.model import Look
@@ -46,6 +47,27 @@ HELP = (
     ("c win  s win", "largest window that client, server have advertised"),
     ("-", "not known"),
 )  # fmt: skip
+
+
+class Ask(ModalScreen[str | None]):
+    """A line at the bottom; what was typed, None for Escape."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(None)", "back", priority=True)]
+
+    def __init__(self, what: str, value: str) -> None:
+        super().__init__()
+        self._what, self._value = what, value
+
+    def compose(self) -> ComposeResult:
+        with Horizontal(id="line"):
+            yield Static(self._what, id="what", markup=False)
+            yield Input(self._value, id="input", compact=True, select_on_focus=False)
+
+    def on_mount(self) -> None:
+        self.query_one(Input).focus()
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        self.dismiss(event.value.strip())
 
 
 class Page(Screen[None]):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 from rich.segment import Segment
@@ -206,15 +206,17 @@ class Lines(Listed):
 
     def __init__(self, *, follow: bool = False, pointed: bool = False, **settings: Any) -> None:
         super().__init__(**settings)
-        self.lines: list[Text] = []
+        self.lines: Sequence[Text | str] = ()
+        self.paint: Callable[[str], Text] = Text
         self.follow, self.pointed = follow, pointed
 
     def count(self) -> int:
         return len(self.lines)
 
-    def show(self, lines: list[Text]) -> None:
+    def show(self, lines: Sequence[Text | str], paint: Callable[[str], Text] = Text) -> None:
+        """paint: what makes a Text of the lines that are visible."""
         at_end = self.follow and self.at_end
-        self.lines = lines
+        self.lines, self.paint = lines, paint
         self.resized()
         if at_end:
             self.virtual_size = Size(self.size.width, self.count())
@@ -250,7 +252,8 @@ class Lines(Listed):
         width, at = self.size.width, y + self.scroll_offset.y
         if at >= len(self.lines):
             return Strip.blank(width)
-        segments = list(self.lines[at].render(self.app.console))
+        line = self.lines[at]
+        segments = list((line if isinstance(line, Text) else self.paint(line)).render(self.app.console))
         marked = self.pointed and at == self.cursor and self.has_focus
         strip = Strip(segments).adjust_cell_length(width)
         return strip.apply_style(CURSOR) if marked else strip
