@@ -49,7 +49,7 @@ class Main(Screen[None]):
         Binding("left", "shift(-1)", "left"),
         Binding("right", "shift(1)", "right"),
         Binding("escape", "clear", "clear", priority=True),
-        Binding("q", "quit", "quit"),
+        Binding("q", "app.quit", "quit"),
     ]
 
     def __init__(self, live: Live) -> None:
@@ -97,7 +97,7 @@ class Main(Screen[None]):
         """All of it, from what was found last, or when it was paused."""
         width, height = self.size.width, self.size.height
         look = self.live.last
-        if not width:
+        if not width or not self.query("#head"):  # before it is there, and when it is closed
             return
         paused = self._behind(look) if look is not None else ""
         lines = [
@@ -292,6 +292,7 @@ class Live(App[None]):
         msl: float = 30.0, stay: bool = False, look: float = LOOK,
     ) -> None:  # fmt: skip
         super().__init__(ansi_color=True)
+        self.title = "tcpscope live"
         self.model, self.name_of_it, self.filter_of_it, self.utc = model, name, filter, utc
         self.recent, self.msl, self.stay = recent, msl, stay
         self.last: Look | None = None

@@ -101,9 +101,9 @@ COLUMNS = (
     Column("rate_in", "← B/s", 5, cell=_plain(lambda it, now: amount(it.rates[1])),
            rank=lambda it, now: _known(it.rates[1]), **_right),
     Column("last", "last event", 22, False, False, _last, lambda it, now: (not it.mark, it.mark)),
-    Column("bytes_out", "→ B", 5, cell=_plain(lambda it, now: amount(it.bytes[0])), rank=lambda it, now: it.bytes[0],
+    Column("bytes_out", "→ B", 5, cell=_plain(lambda it, now: amount(it.sent[0])), rank=lambda it, now: it.sent[0],
            **_right),
-    Column("bytes_in", "← B", 5, cell=_plain(lambda it, now: amount(it.bytes[1])), rank=lambda it, now: it.bytes[1],
+    Column("bytes_in", "← B", 5, cell=_plain(lambda it, now: amount(it.sent[1])), rank=lambda it, now: it.sent[1],
            **_right),
     Column("window_client", "c win", 5, cell=_plain(lambda it, now: _window(it.windows[0])),
            rank=lambda it, now: it.windows[0], **_right),
@@ -120,7 +120,7 @@ BY_NAME = {it.name: it for it in COLUMNS}
 SORTS = ("connection", "rate", "bytes", "again", "rtt", "idle", "age", "client", "server", "client_state", "last")
 _BOTH: dict[str, Callable[[Seen, int], Any]] = {
     "rate": lambda it, now: sum(map(_known, it.rates)),
-    "bytes": lambda it, now: sum(it.bytes),
+    "bytes": lambda it, now: sum(it.sent),
 }
 HEADS = {
     "rate": ("rate_out", "rate_in"),

@@ -66,7 +66,9 @@ class Drawn:
         except UsageError as error:
             self.lines = [str(error)]
             return True
-        self.lines = render(drawing, "text", width=width).splitlines()
+        lines = render(drawing, "text", width=width).splitlines()
+        end = next((at for at in range(len(lines), 0, -1) if "│" in lines[at - 1]), 0)
+        self.lines = [*lines[end + 1 :], "", *lines[:end]]  # the legend first: what is new is at the end
         return True
 
     def gaps(self, it: Seen) -> str:
@@ -162,7 +164,7 @@ class Detail(Screen[None]):
 
     def draw(self) -> None:
         width = self.size.width
-        if not width:
+        if not width or not self.query("#head"):
             return
         look = self.live.last
         behind = "the ladder is PAUSED" if self.paused else ""
@@ -182,15 +184,15 @@ class Detail(Screen[None]):
         first = [(f"#{it.number}", "bold"), (f"{it.client} → {it.server}", "bold")]
         if it.service:
             first.append((safe(it.service), "dim"))
-        states = state(it.states[0]) + Text(" / ") + state(it.states[1])
+        states = Text().append_text(state(it.states[0])).append(" / ").append_text(state(it.states[1]))
         states.append(
             f"  {'lasted' if it.ended is not None else 'age'} {lasting(it.age(now))}, RTT {lasting(it.rtt)}, {it.close}"
         )
         windows = self.drawn.windows() if self.drawn is not None else (None, None)
         numbers = [
             (f"{it.packets:,} packets", ""),
-            (f"→ {size(it.bytes[0])} ({amount(it.rates[0])}/s)", ""),
-            (f"← {size(it.bytes[1])} ({amount(it.rates[1])}/s)", ""),
+            (f"→ {size(it.sent[0])} ({amount(it.rates[0])}/s)", ""),
+            (f"← {size(it.sent[1])} ({amount(it.rates[1])}/s)", ""),
             (f"{it.resent:,} sent again", "yellow" if it.resent else "dim"),
             ("window " + ", ".join(f"{who} {'-' if win is None else f'{win:,}'}"
                                    for who, win in zip(("client", "server"), windows, strict=True)),

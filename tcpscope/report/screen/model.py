@@ -21,8 +21,10 @@ from tcpscope.tables.session import Counters, Notice, Turn
 MOST = 10_000  # open connections looked at; of more those that sent last
 ENDED = 2_000  # ended connections that can still be listed
 LINGER = 8.0  # seconds that one that has ended stays among the open
-OVER = ("CLOSED", "CLOSED")
-FINDINGS = 1.0  # seconds between two looks at findings
+CLOSED = (STATES.index("CLOSED"),) * 2
+STILL = (0.0, 0.0)
+FINDINGS = 1.0  # seconds between two looks at findings, which may take one part in SHARE of the time
+SHARE = 10
 SPAN = 2.0  # seconds over which the rates of the whole are taken
 OTHER_CLOCK = 60_000_000_000  # ns; packets that are further from now are of a recording
 SMOOTH = 0.5  # weight of the latest look in a connection's rate
@@ -39,65 +41,98 @@ MARKS = {
     "duplicate_acks": "duplicate ACK", "keep_alives": "keep-alive", "fin_packets": "FIN",
     "window_updates": "window update", "syn_packets": "SYN",
 }  # fmt: skip
-_SIDE = tuple(dict.fromkeys(("packets", "bytes", "unique_bytes", "max_window", "srtt_ns", *MARKS)))
+_ROLES = ("client", "server")
+_SIDE = tuple(dict.fromkeys((*MARKS, "packets", "bytes", "unique_bytes", "max_window", "srtt_ns")))
 _COMMON = ("connection", "start_ns", "end_ns", "first_frame", "last_frame", "client_state", "server_state",
            "close_kind", "closed_by", "initial_rtt_ns", "syn_rtt_ns", "client_addr", "client_port", "server_addr",
            "server_port", "ip_version")  # fmt: skip
-_FIELDS = (*_COMMON, *(f"{role}_{name}" for role in ("client", "server") for name in _SIDE))
+_FIELDS = (*_COMMON, *(f"{role}_{name}" for role in _ROLES for name in _SIDE))
 _AT = {name: at for at, name in enumerate(_FIELDS)}
 _MARKS_AT = tuple((MARKS[name], _AT[f"client_{name}"], _AT[f"server_{name}"]) for name in MARKS)
+_MARKED = tuple(
+    slice(_AT[f"{role}_{next(iter(MARKS))}"], _AT[f"{role}_{next(reversed(MARKS))}"] + 1) for role in _ROLES
+)
+_BYTES = tuple(_AT[f"{role}_bytes"] for role in _ROLES)
 _CHANGES = ("connection", "last_frame", "client_state", "server_state", "start_ns", "close_kind")
 
 
-class Seen:
-    """One connection as it is known now.  Rates in bytes a second, None: not seen for long enough."""
+def _field(name: str) -> Any:
+    """A property: this field of the record."""
+    at = _AT[name]
+    return property(lambda it: it.facts[at])
 
-    __slots__ = ("bytes", "client", "close", "ended", "facts", "key", "last_ns", "mark", "mark_ns", "number", "packets",
-                 "rates", "raw", "resent", "rtt", "server", "service", "start_ns", "states", "windows")  # fmt: skip
+
+def _both(name: str) -> Any:
+    """A property: this field of the client's side, and of the server's."""
+    client, server = (_AT[f"{role}_{name}"] for role in _ROLES)
+    return property(lambda it: (it.facts[client], it.facts[server]))
+
+
+class Seen:
+    """One connection as it is known now.
+
+    rates: bytes a second of client and server, None: not seen for long enough.  mark: what happened last, and mark_ns
+    when.  ended: when it was found that it has ended, or that both ends are closed (monotonic).
+    Ten thousand may change from look to look, so that all else is worked out when it is asked for.
+    """
+
+    __slots__ = ("client", "ended", "facts", "key", "mark", "mark_ns", "number", "rates", "raw", "server", "service")
 
     def __init__(self, raw: bytes, facts: tuple[Any, ...]) -> None:
-        get = facts.__getitem__
+        get, version = facts.__getitem__, facts[_AT["ip_version"]]
         self.number: int = facts[0]
-        version = get(_AT["ip_version"])
         self.client = endpoint(get(_AT["client_addr"]), version, get(_AT["client_port"]))
         self.server = endpoint(get(_AT["server_addr"]), version, get(_AT["server_port"]))
         self.service = service(get(_AT["server_port"]))
         self.rates: tuple[float | None, float | None] = (None, None)
         self.mark, self.mark_ns = "", 0
-        self.ended: float | None = None  # when we learnt of it, monotonic
+        self.ended: float | None = None
+        self.key: tuple[Any, ...] = ()
         self.facts: tuple[Any, ...] = (0,) * len(facts)
         self.take(raw, facts)
 
+    start_ns, last_ns = _field("start_ns"), _field("end_ns")
+    first_frame, last_frame = _field("first_frame"), _field("last_frame")
+    sent, windows = _both("unique_bytes"), _both("max_window")
+
     def take(self, raw: bytes, facts: tuple[Any, ...]) -> None:
         """It has changed."""
-        get, old = facts.__getitem__, self.facts
-        for mark, client, server in _MARKS_AT:
-            if get(client) > old[client] or get(server) > old[server]:
-                self.mark, self.mark_ns = mark, get(_AT["end_ns"])
-                break
+        old = self.facts
+        if any(facts[marked] != old[marked] for marked in _MARKED):
+            for mark, client, server in _MARKS_AT:
+                if facts[client] > old[client] or facts[server] > old[server]:
+                    self.mark, self.mark_ns = mark, facts[_AT["end_ns"]]
+                    break
         self.raw, self.facts = raw, facts
-        self.key = tuple(facts[_AT[name]] for name in _CHANGES)
-        self.states = STATES[get(_AT["client_state"])], STATES[get(_AT["server_state"])]
-        self.start_ns, self.last_ns = get(_AT["start_ns"]), get(_AT["end_ns"])
-        self.bytes = get(_AT["client_unique_bytes"]), get(_AT["server_unique_bytes"])
-        self.packets = get(_AT["client_packets"]) + get(_AT["server_packets"])
-        self.resent = get(_AT["client_retransmissions"]) + get(_AT["server_retransmissions"])
-        self.windows = get(_AT["client_max_window"]), get(_AT["server_max_window"])
-        trips = [get(_AT[name]) for name in ("client_srtt_ns", "server_srtt_ns", "initial_rtt_ns", "syn_rtt_ns")]
-        smoothed = max(trips[:2])  # the way to the end that is further away
-        best = smoothed if smoothed > 0 else next((it for it in trips[2:] if it > 0), None)
-        self.rtt: float | None = None if best is None else best / 1e9
-        kind = CLOSE_KINDS[get(_AT["close_kind"])].replace("_", " ")
-        who = CLOSED_BY.get(get(_AT["closed_by"]))
-        self.close = kind + (f" by {who}" if who and kind not in ("open", "unanswered", "refused") else "")
 
     @property
-    def first_frame(self) -> int:
-        return int(self.facts[_AT["first_frame"]])
+    def states(self) -> tuple[str, str]:
+        return STATES[self.facts[_AT["client_state"]]], STATES[self.facts[_AT["server_state"]]]
 
     @property
-    def last_frame(self) -> int:
-        return int(self.facts[_AT["last_frame"]])
+    def packets(self) -> int:
+        return int(self.facts[_AT["client_packets"]] + self.facts[_AT["server_packets"]])
+
+    @property
+    def resent(self) -> int:
+        return int(self.facts[_AT["client_retransmissions"]] + self.facts[_AT["server_retransmissions"]])
+
+    @property
+    def rtt(self) -> float | None:
+        """Seconds to the end that is further away, smoothed; before there is data that of the handshake."""
+        facts = self.facts
+        smoothed = max(facts[_AT["client_srtt_ns"]], facts[_AT["server_srtt_ns"]])
+        for it in (smoothed, facts[_AT["initial_rtt_ns"]], facts[_AT["syn_rtt_ns"]]):
+            if it > 0:
+                return float(it) / 1e9
+        return None
+
+    @property
+    def close(self) -> str:
+        """How it ended, and by whom."""
+        kind = CLOSE_KINDS[self.facts[_AT["close_kind"]]].replace("_", " ")
+        who = CLOSED_BY.get(self.facts[_AT["closed_by"]])
+        return kind + (f" by {who}" if who and kind not in ("open", "unanswered", "refused") else "")
 
     def row(self) -> Row:
         """Its row of the connections table."""
@@ -171,7 +206,7 @@ class Model:
         self._ended: deque[Seen] = deque(maxlen=ENDED)
         self._notices: deque[Notice] = deque(maxlen=50)
         self._findings: list[Told] = []
-        self._looked = self._judged = 0.0
+        self._looked = self._judge = 0.0
         self._past: deque[tuple[float, int, int]] = deque()
         self._corrections = self._changes = self._total = 0
         self._behind: int | None = None  # ns by which the packets' clock is behind ours
@@ -181,10 +216,11 @@ class Model:
         self._turn(self.session.turn(), began)
         self._now(began)
         found: list[Finding] | None = None
-        if began - self._judged >= FINDINGS:
+        if began >= self._judge:
             found = self.watch.findings()
             self._tell(found)
-            self._judged = time.monotonic()
+            now = time.monotonic()
+            self._judge = now + max(FINDINGS, SHARE * (now - began))
         if self._extra is not None:
             self._notices.extend(self._extra())
         counters = self.session.counters()
@@ -244,26 +280,28 @@ class Model:
         raw, _ = self.session.open_connections(self._most, "latest")
         size, past = CONNECTION.size, now - self._looked if self._looked else 0.0
         before, self._open = self._open, {}
+        changed = []
         for at, key in enumerate(CONNECTION.select(raw, _CHANGES)):
             seen = before.get(key[0])
-            if seen is not None and seen.key == key:
-                if past and seen.rates != (0.0, 0.0):
-                    _rate(seen, (0, 0), past)
-            else:
-                record = raw[at * size : at * size + size]
-                ((facts, _),) = _records(record)
-                if seen is None:
-                    seen = Seen(record, facts)
-                else:
-                    old = seen.facts
-                    seen.take(record, facts)
-                    grown = tuple(facts[_AT[it]] - old[_AT[it]] for it in ("client_bytes", "server_bytes"))
-                    _rate(seen, grown, past)
-            if seen.states == OVER:
-                seen.ended = seen.ended or now
-            else:
-                seen.ended = None
+            if seen is None or seen.key != key:
+                changed.append((seen, key, raw[at * size : at * size + size]))
+                continue
+            if past and seen.rates != STILL:
+                _rate(seen, seen.facts, past)
             self._open[seen.number] = seen
+        found = CONNECTION.select(b"".join([record for _, _, record in changed]), _FIELDS)
+        for (known, key, record), facts in zip(changed, found, strict=True):
+            if known is None:
+                known = Seen(record, facts)
+            else:
+                _rate(known, facts, past)
+                known.take(record, facts)
+            known.key = key
+            if key[2:4] != CLOSED:
+                known.ended = None
+            elif known.ended is None:
+                known.ended = now
+            self._open[known.number] = known
 
     def _tell(self, found: list[Finding]) -> None:
         now = time.time()
@@ -303,13 +341,13 @@ def _which(it: Finding) -> tuple[Any, ...]:
     return it.id, it.side, *it.connections[:1]
 
 
-def _rate(seen: Seen, grown: tuple[int, ...], seconds: float) -> None:
+def _rate(seen: Seen, facts: tuple[Any, ...], seconds: float) -> None:
     """Smooth a connection's rates over the last looks."""
     if seconds <= 0:
         return
-    found = []
-    for old, more in zip(seen.rates, grown, strict=True):
-        now = max(more, 0) / seconds
-        rate = now if old is None else old + SMOOTH * (now - old)
-        found.append(rate if rate >= 1 else 0.0)
+    old, found = seen.facts, []
+    for rate, at in zip(seen.rates, _BYTES, strict=True):
+        now = (facts[at] - old[at]) / seconds
+        smooth = now if rate is None else rate + SMOOTH * (now - rate)
+        found.append(smooth if smooth >= 1 else 0.0)
     seen.rates = (found[0], found[1])

@@ -88,7 +88,7 @@ class Page(Screen[None]):
         self.draw()
 
     def draw(self) -> None:
-        if self.size.width:
+        if self.size.width and self.query("#text"):
             self.query_one("#text", Lines).show(self.text(self.size.width - 2))
             self.query_one("#keys", Static).update(head.keys(self.KEYS, self.size.width))
 
@@ -99,7 +99,7 @@ class Page(Screen[None]):
 class Help(Page):
     def text(self, width: int) -> list[Text]:
         lines = [Text("tcpscope live", style="bold", end="")]
-        indent = 24
+        indent = 26
         for key, what in HELP:
             if not key:
                 lines += [Text("", end=""), Text(what, style="bold underline", end="")]

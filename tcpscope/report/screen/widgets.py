@@ -197,8 +197,8 @@ class Table(Listed):
         for column, room in zip(self.plan.columns, self.plan.widths, strict=True):
             sign = ("▴" if self.reverse else "▾") if column.name in bears else ""
             text = column.head[: room - len(sign)] + sign
-            segments += [Segment(text.rjust(room) if column.right else text.ljust(room), HEAD), Segment(" ")]
-        return Strip(segments).adjust_cell_length(width)
+            segments += [Segment(text.rjust(room) if column.right else text.ljust(room), HEAD), Segment(" ", HEAD)]
+        return Strip(segments).adjust_cell_length(width, HEAD)
 
 
 class Lines(Listed):
@@ -253,7 +253,9 @@ class Lines(Listed):
         if at >= len(self.lines):
             return Strip.blank(width)
         line = self.lines[at]
-        segments = list((line if isinstance(line, Text) else self.paint(line)).render(self.app.console))
+        text = line if isinstance(line, Text) else self.paint(line)
+        base = text.style if isinstance(text.style, Style) else style(text.style)  # which plain text would lose
+        segments = list(Segment.apply_style(text.render(self.app.console), base))
         marked = self.pointed and at == self.cursor and self.has_focus
         strip = Strip(segments).adjust_cell_length(width)
         return strip.apply_style(CURSOR) if marked else strip
