@@ -8,7 +8,7 @@ import select
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -23,9 +23,11 @@ from tcpscope.tables.session import MAX_CONNECTIONS
 
 if TYPE_CHECKING:
     from tcpscope.capture.rotate import Files
+    from tcpscope.diagnose import Finding
     from tcpscope.diagnose.watch import Until, Watch
     from tcpscope.report.live_lines import JsonLines, TextLines
-    from tcpscope.tables.session import Session, Turn
+    from tcpscope.tables.recent import Recent
+    from tcpscope.tables.session import Notice, Session, Turn
 
 TURN = 0.25  # seconds between two turns of output
 LOOK = 1.0  # seconds between two lines of counters
@@ -111,36 +113,48 @@ def command(filter: tuple[str, ...], **options: Any) -> None:
     """
     options["filter"] = " ".join(filter)
     options["interfaces"] = options["interfaces"] or ("any",)
-    options["form"] = options["form"] or ("screen" if _on_terminal() and _has_screen() else "lines")
+    options["form"] = options["form"] or ("screen" if _on_terminal() else "lines")
+    recent = None
+    if options["form"] == "screen":
+        if not _on_terminal():
+            raise UsageError("--format screen needs a terminal; into a pipe: --format lines or jsonl")
+        from tcpscope.report.screen import preload
+        from tcpscope.tables.recent import Recent
+
+        preload()
+        recent = Recent()
     until = None
     if options["until"]:
         from tcpscope.diagnose.watch import Until
 
         until = Until(options["until"])
-    with _files(options) as files, _session(options, files) as (session, program):
+    with _files(options) as files, _session(options, _tee(files, recent)) as (session, program):
         from tcpscope.diagnose.watch import Watch
 
         watch = Watch(session)
         with _stopping(session):
-            if options["form"] == "screen":
-                from tcpscope.report.screen import show  # type: ignore[import-not-found, import-untyped, unused-ignore]
-
-                show(watch, utc=options["utc"])
-                return
-            _Run(options, watch, program, files, until).go()
+            run = _Run(options, watch, program, files, until)
+            run.go() if recent is None else run.on_screen(recent)
 
 
 # ---------------------------------------------------------------- where packets come from
 
 
 def _on_terminal() -> bool:
-    return sys.stdout is not None and sys.stdout.isatty() and sys.stdin is not None and sys.stdin.isatty()
+    return all(it is not None and it.isatty() for it in (sys.stdin, sys.stdout, sys.stderr))
 
 
-def _has_screen() -> bool:
-    import importlib.util
+def _tee(files: Files | None, recent: Recent | None) -> Callable[[bytes], None] | None:
+    """Who gets the capture's bytes beside the session."""
+    if files is None or recent is None:
+        return files or recent
+    written, held = files, recent
 
-    return importlib.util.find_spec("tcpscope.report.screen") is not None
+    def both(data: bytes) -> None:
+        written(data)
+        held(data)
+
+    return both
 
 
 def _wish(options: dict[str, Any]) -> Wish:
@@ -195,7 +209,7 @@ def _rotation(texts: tuple[str, ...]) -> tuple[int, float]:
 
 
 @contextlib.contextmanager
-def _session(options: dict[str, Any], files: Files | None) -> Iterator[tuple[Session, str]]:
+def _session(options: dict[str, Any], tee: Callable[[bytes], None] | None) -> Iterator[tuple[Session, str]]:
     """The session, and who captures for it; everything is closed at the end, however it comes."""
     from tcpscope.tables.session import live
 
@@ -203,26 +217,26 @@ def _session(options: dict[str, Any], files: Files | None) -> Iterator[tuple[Ses
     if options["display_filter"]:
         from tcpscope.wireshark.live import filtered
 
-        with filtered(options["interfaces"], options["filter"], options["display_filter"], files, **settings) as found:
+        with filtered(options["interfaces"], options["filter"], options["display_filter"], tee, **settings) as found:
             yield found
         return
     if STDIN in options["interfaces"]:
-        yield _piped(options, settings, files)
+        yield _piped(options, settings, tee)
         return
-    session, stream = live(_wish(options), tee=files, **settings)
+    session, stream = live(_wish(options), tee=tee, **settings)
     try:
         yield session, stream.program
     finally:
         stream.close()
 
 
-def _piped(options: dict[str, Any], settings: dict[str, Any], files: Files | None) -> tuple[Session, str]:
+def _piped(options: dict[str, Any], settings: dict[str, Any], tee: Callable[[bytes], None] | None) -> tuple[Session, str]:
     from tcpscope.capture.live import Piped
     from tcpscope.tables.session import Session
 
     if len(options["interfaces"]) > 1 or options["filter"]:
         raise UsageError("-i - reads a capture from standard input: alone, and without a filter")
-    stream = Piped(files)
+    stream = Piped(tee)
     return Session(stream, name="standard input", stop=stream.stop, **settings), "whoever captures"
 
 
@@ -311,6 +325,42 @@ class _Run:
         for turn in session.finish():
             self._turn(turn, last=True)
         self._end(why)
+
+    def on_screen(self, recent: Recent) -> None:
+        """The same on the whole terminal, until the user or an option ends it; then the summary."""
+        from tcpscope.report.screen import show
+
+        began = time.monotonic()
+        shown = show(
+            self.watch, filter=self.options["filter"], utc=self.options["utc"], recent=recent, msl=self.options["msl"],
+            ends=lambda found: self._why(began, found), extra=self._notices,
+        )  # fmt: skip
+        self.shown = shown.oddest
+        self._end(shown.reason)
+
+    def _why(self, began: float, found: list[Finding] | None) -> str:
+        """Which option ends it now."""
+        until, options = self.until, self.options
+        if until is not None and (found is not None or not until.is_finding) and until.holds(self.watch, found):
+            return f"--until {options['until']}"
+        if options["duration"] and time.monotonic() - began >= options["duration"]:
+            return "--duration"
+        if options["packets"] and self.session.counters().packets >= options["packets"]:
+            return "--packets"
+        return ""
+
+    def _notices(self) -> list[Notice]:
+        """For the screen: the file that cannot be written, differences from the kernel."""
+        from tcpscope.tables.session import Notice
+
+        found = []
+        if self.files is not None and self.files.failure and not self._failed:
+            self._failed = True
+            found.append(Notice(time.time(), "write", f"{self.files.failure}: nothing more is written there", {}))
+        if self.kernel is not None:
+            found += [Notice(time.time(), "kernel", f"connection {it.connection} {it.text}", {})
+                      for it in self.kernel.look()]  # fmt: skip
+        return found
 
     def _turn(self, turn: Turn, last: bool = False) -> None:
         self.watch.take(turn)

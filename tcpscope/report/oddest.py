@@ -59,11 +59,6 @@ class Oddest:
         records = self._kept if self.total > SHOWN else sorted(self._kept, key=lambda it: it[1])
         return lines_of(b"".join(record for _, _, record in records))
 
-
-def lines_of(raw: bytes) -> list[Line]:
-    """A line for each packed connection record."""
-    return [_line(dict(zip(_FIELDS, it, strict=True))) for it in layout.CONNECTION.select(raw, _FIELDS)]
-
     def slowest(self) -> tuple[int, str] | None:
         """Of those kept the oddest that took its time, or the longest of several: its number, where its time went."""
         raw = b"".join(record for _, _, record in self._kept)
@@ -73,6 +68,11 @@ def lines_of(raw: bytes) -> list[Line]:
             return None
         it = max(slow, key=lambda it: (it["odd"], it["end_ns"] - it["start_ns"], -it["connection"]))
         return it["connection"], of_record(it)
+
+
+def lines_of(raw: bytes) -> list[Line]:
+    """A line for each packed connection record."""
+    return [_line(dict(zip(_FIELDS, it, strict=True))) for it in layout.CONNECTION.select(raw, _FIELDS)]
 
 
 def _line(c: dict[str, Any]) -> Line:
