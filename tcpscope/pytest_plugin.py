@@ -126,8 +126,11 @@ def _judge(item: pytest.Item, recordings: list[Recording]) -> None:
             recording.judged = True
             try:
                 judge(recording, policy, [item.path.parent, item.config.rootpath])
+                wrong = ""
             except (AssertionError, TcpscopeError) as error:
-                pytest.fail(str(error), pytrace=False)
+                wrong = str(error)
+            if wrong:
+                pytest.fail(wrong, pytrace=False)
 
 
 # ---------------------------------------------------------------- captures of failed tests

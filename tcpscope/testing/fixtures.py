@@ -97,7 +97,7 @@ class PcapReader:
     """
 
     def __init__(self, beside: Path, root: Path) -> None:
-        self._places = list(dict.fromkeys((beside, root)))
+        self._places = [beside, root]
 
     def __call__(self, file: str | os.PathLike[str], **options: Any) -> Capture:
         __tracebackhide__ = True
@@ -112,6 +112,7 @@ class PcapReader:
 
 def find(file: str | os.PathLike[str], places: list[Path], what: str) -> Path:
     """The file in the first of the folders that has it.  CaptureError (or UsageError, of a policy) with the folders."""
+    places = list(dict.fromkeys(places))
     for place in places:
         if (place / file).exists():
             return place / file

@@ -141,16 +141,13 @@ def record(
     When the block begins the capture is running; when it has ended, every packet sent before is in it.
     interface: a name, several, or `any`.  filter: in pcap-filter(7)'s language.  port: of TCP, one or several, put
     before the filter.  file: to write; None: one in the temporary folder, which stays.  snaplen: bytes kept of
-    a packet (1024; lengths are right whatever it is, only contents are cut).  linger: go on for at most so many
-    seconds after the block, until every connection has closed.  allow_drops: where packets were dropped, do not raise.
-    program: tcpdump or dumpcap.  options: of tcpscope.read (msl, by_tunnel).
+    a packet (2048; lengths are right whatever it is; more make the end take a second).  linger: go on for at most so
+    many seconds after the block, until every connection has closed.  allow_drops: where packets were dropped, do not
+    raise.  program: tcpdump or dumpcap.  options: of tcpscope.read (msl, by_tunnel).
 
     Raises CaptureError where it may not capture, where the interface or the filter is wrong, where the capturer ended
     before the block did, and where packets were dropped.
     """
-    from tcpscope.capture.capturer import SMALL
-    from tcpscope.capture.live import capturing
-
     interfaces = [interface] if isinstance(interface, str) else list(interface)
     whole, label = words(interfaces, filter, port)
     chosen = capturing_program(len(interfaces) > 1, program)
@@ -158,7 +155,7 @@ def record(
     recording = Recording(path, label, options)
     gone = None
     try:
-        with capturing(interfaces, whole, file=path, snaplen=snaplen or SMALL, program=chosen) as running:
+        with _running(interfaces, whole, path, snaplen, chosen, watched=linger > 0) as running:
             yield recording
             if linger > 0:
                 _linger(recording, running, linger)
@@ -188,10 +185,32 @@ def suffix(program: str) -> str:
     return ".pcapng" if program == "dumpcap" else ".pcap"
 
 
+@contextlib.contextmanager
+def _running(
+    interfaces: list[str], filter: str, file: Path, snaplen: int | None, program: str, watched: bool
+) -> Iterator[Capturer]:
+    """watched: each packet is in the file at once, and not when a buffer is full."""
+    from tcpscope.capture.capturer import Capturer, Wish
+    from tcpscope.capture.live import FILE_BUFFER, FILE_SNAPLEN, capturing
+
+    kept = snaplen or FILE_SNAPLEN
+    immediate = kept <= FILE_SNAPLEN  # larger ones would each take their place in the ring
+    if not watched:
+        with capturing(interfaces, filter, file=file, snaplen=kept, program=program, immediate=immediate) as running:
+            yield running
+        return
+    wish = Wish(tuple(interfaces), filter, kept, buffer=FILE_BUFFER, immediate=immediate, program=program)
+    with open(file, "wb") as output:
+        running = Capturer(wish, output.fileno(), pipe=True)
+    try:
+        yield running
+    finally:
+        running.stop()
+
+
 def _linger(recording: Recording, running: Capturer, seconds: float) -> None:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline and running.alive:
-        running.flush()
         time.sleep(min(LOOK, seconds))
         with contextlib.suppress(CaptureError):  # not even the file's header has been written
             capture = recording.so_far()

@@ -216,7 +216,7 @@ def test_strict(tcp_capture):
     with tcp_capture("lo"):
         talk()
 
-@pytest.mark.tcpscope(policy={"version": 1, "quality": {"min": {"connections": 1}}})
+@pytest.mark.tcpscope(policy={"version": 1, "rules": [{"id": "no-reset", "forbid": {"close": "reset"}}]})
 def test_empty(tcp_capture):
     with tcp_capture("lo", port=9):
         pass
@@ -232,6 +232,7 @@ def test_none(tcp_capture):
     done.stdout.fnmatch_lines(["policy 'strict.toml': * short: connection *client_bytes 100*", "*── SYN seq=0*"])
     done.stdout.fnmatch_lines(["policy * is inconclusive: *"])
     done.stdout.fnmatch_lines(["no policy 'none.toml' in *"])
+    done.stdout.no_fnmatch_line("*During handling*")
     assert len(kept(pytester)) == 3
 
 
