@@ -60,7 +60,7 @@ def show(
     app = Live(model, name=name or session.name, filter=filter, utc=utc, recent=recent, msl=msl, stay=stay)
     try:
         with _no_color_kept():
-            app.run()
+            app.run(mouse=False)  # the mouse marks and copies, as it does elsewhere in a terminal
     finally:
         session.stop()
     if app.failure is not None:

@@ -20,7 +20,7 @@ from tcpscope.report.screen.columns import SORTS, TITLES, arranged, matches
 from tcpscope.report.screen.detail import Detail
 from tcpscope.report.screen.model import Look, Model, Seen
 from tcpscope.report.screen.pages import Ask, Findings, Help, finding_lines
-from tcpscope.report.screen.widgets import Lines, Listed, Table
+from tcpscope.report.screen.widgets import Line, Lines, Table
 from tcpscope.tables.recent import Own, Recent
 
 LOOK = 0.5  # seconds between two looks
@@ -61,12 +61,12 @@ class Main(Screen[None]):
         self.asking = False  # for the filter
 
     def compose(self) -> ComposeResult:
-        yield Static(id="head", markup=False)
+        yield Line(id="head", markup=False)
         yield Table(id="table")
-        yield Static(id="rule", markup=False)
+        yield Line(id="rule", markup=False)
         yield Lines(id="findings")
         with Vertical(id="bottom"):
-            yield Static(id="keys", markup=False)
+            yield Line(id="keys", markup=False)
             with Horizontal(id="line"):
                 yield Static("filter: ", id="what", markup=False)
                 yield Input(
@@ -105,7 +105,7 @@ class Main(Screen[None]):
             head.drops(look, width),
             head.states(self.frozen or look, width),
         ]
-        self.query_one("#head", Static).update(Text("\n").join(lines))
+        self.query_one("#head", Line).put(Text("\n").join(lines))
         shown = self.frozen or look
         if shown is not None:
             found = self.chosen_of(shown)
@@ -140,7 +140,7 @@ class Main(Screen[None]):
         return "PAUSED, since: " + ", ".join(parts)
 
     def _draw_findings(self, look: Look | None, width: int, height: int) -> None:
-        rule, pane = self.query_one("#rule", Static), self.query_one("#findings", Lines)
+        rule, pane = self.query_one("#rule", Line), self.query_one("#findings", Lines)
         rule.display = pane.display = height >= LOW
         found = finding_lines(look, self.live.utc, width - 1)
         most = max(2, height // 5)
@@ -154,7 +154,7 @@ class Main(Screen[None]):
             said += f", {len(found) - most} more: f"
         table = self._said_of_table(look)
         gap = width - len(said) - len(table) - 4
-        rule.update(Text(f"{said} {'─' * max(gap, 1)} {table} ─"[:width], style="dim", end=""))
+        rule.put(Text(f"{said} {'─' * max(gap, 1)} {table} ─"[:width], style="dim", end=""))
         pane.show(found or [Text("nothing odd so far", style="dim", end="")])
 
     def _said_of_table(self, look: Look | None) -> str:
@@ -178,11 +178,11 @@ class Main(Screen[None]):
 
     def _draw_keys(self, width: int) -> None:
         message = self.live.message
-        keys = self.query_one("#keys", Static)
+        keys = self.query_one("#keys", Line)
         if message:
-            keys.update(Text(message[:width], style="bold yellow", no_wrap=True, end=""))
+            keys.put(Text(message[:width], style="bold yellow", no_wrap=True, end=""))
         else:
-            keys.update(head.keys(KEYS, width))
+            keys.put(head.keys(KEYS, width))
 
     # ------------------------------------------------------------ keys
 
@@ -216,9 +216,6 @@ class Main(Screen[None]):
         if (it := self.table.chosen) is not None:
             self.table.stay()
             self.app.push_screen(Detail(self.live, self.live.seen(it)))
-
-    def on_listed_chosen(self, event: Listed.Chosen) -> None:
-        self.action_open()
 
     def action_findings(self) -> None:
         self.app.push_screen(Findings(self.live))

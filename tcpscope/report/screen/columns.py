@@ -12,6 +12,7 @@ from tcpscope.report.text import safe
 
 SHORT = {"SYN_RECEIVED": "SYN_RCVD", "ESTABLISHED": "ESTAB", "FIN_WAIT_1": "FIN_WAIT1", "FIN_WAIT_2": "FIN_WAIT2"}
 LEAST_END, IPV4_END, MOST_END = 14, 21, 47  # columns of an endpoint; an IPv6 one needs up to 47
+LEAST_LAST = 13  # columns of the last event, which is cut to them
 FRESH = 3e9  # ns for which what happened last stands out
 UNKNOWN = "-"
 
@@ -178,25 +179,29 @@ def plan(width: int, ends: tuple[int, int], first: int = 0) -> Plan:
     room -= sum(least) + 2
     shown, left = [], room
     for column in rest:
-        if left < column.width + 1:
+        need = LEAST_LAST if column.name == "last" else column.width
+        if left < need + 1:
             break
         shown.append(column)
-        left -= column.width + 1
+        left -= need + 1
     extra = [max(want - have, 0) for want, have in zip(wanted, least, strict=True)]
     if sum(extra):  # IPv6: what is left over, evenly, is theirs
         share = [min(need, math.floor(left * need / sum(extra))) for need in extra]
         least = [a + b for a, b in zip(least, share, strict=True)]
         left -= sum(share)
-    sizes = {"client": least[0], "server": least[1], "client_state": states, "server_state": states}
+    last = LEAST_LAST
+    if any(it.name == "last" for it in shown):
+        last += min(left, BY_NAME["last"].width - last)
+    sizes = {"last": last, "client": least[0], "server": least[1], "client_state": states, "server_state": states}
     widths = [sizes.get(it.name, it.width) for it in (*fixed, *shown)]
     return Plan([*fixed, *shown], widths, short, len(rest) - len(shown))
 
 
-def fitted(text: str, width: int, right: bool) -> str:
-    """So wide; what is too long loses its middle, so that address and port both are told from others."""
+def fitted(text: str, width: int, right: bool, middle: bool = False) -> str:
+    """So wide.  What is too long loses its end; or its middle, so that an address and its port are told from others."""
     if len(text) > width:
         keep = max(width - 1, 0)
-        tail = min(keep // 2, 8) if not right else keep // 2
+        tail = min(keep // 2, 8) if middle else 0
         text = text[: keep - tail] + "…" + (text[-tail:] if tail else "")
     return text.rjust(width) if right else text.ljust(width)
 

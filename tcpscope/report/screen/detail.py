@@ -12,7 +12,6 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
-from textual.widgets import Static
 
 from tcpscope.errors import UsageError
 from tcpscope.replay.layout import EVENT, PACKET, STATES
@@ -20,7 +19,7 @@ from tcpscope.report.ladder import COLUMNS, Options, ladder, render
 from tcpscope.report.screen import head
 from tcpscope.report.screen.columns import amount, lasting
 from tcpscope.report.screen.model import Seen
-from tcpscope.report.screen.widgets import Lines
+from tcpscope.report.screen.widgets import Line, Lines
 from tcpscope.report.terminal import STATE_COLOURS, state
 from tcpscope.report.text import safe, size
 from tcpscope.tables.recent import Own
@@ -130,10 +129,10 @@ class Detail(Screen[None]):
         self._asked = asyncio.Event()  # for another drawing, at once
 
     def compose(self) -> ComposeResult:
-        yield Static(id="head", markup=False)
-        yield Static(id="facts", markup=False)
+        yield Line(id="head", markup=False)
+        yield Line(id="facts", markup=False)
         yield Lines(id="ladder", follow=True)
-        yield Static(id="keys", markup=False)
+        yield Line(id="keys", markup=False)
 
     def on_mount(self) -> None:
         self.query_one("#ladder", Lines).focus()
@@ -170,13 +169,13 @@ class Detail(Screen[None]):
         behind = "the ladder is PAUSED" if self.paused else ""
         lines = [head.title(look, self.live.name_of_it, self.live.filter_of_it, self.live.utc, width, behind),
                  head.drops(look, width)]  # fmt: skip
-        self.query_one("#head", Static).update(Text("\n").join(lines))
-        self.query_one("#facts", Static).update(Text("\n").join(self._facts(width)))
-        keys = self.query_one("#keys", Static)
+        self.query_one("#head", Line).put(Text("\n").join(lines))
+        self.query_one("#facts", Line).put(Text("\n").join(self._facts(width)))
+        keys = self.query_one("#keys", Line)
         if self.live.message:
-            keys.update(Text(self.live.message[:width], style="bold yellow", no_wrap=True, end=""))
+            keys.put(Text(self.live.message[:width], style="bold yellow", no_wrap=True, end=""))
         else:
-            keys.update(head.keys(KEYS, width))
+            keys.put(head.keys(KEYS, width))
 
     def _facts(self, width: int) -> list[Text]:
         it, look = self.it, self.live.last

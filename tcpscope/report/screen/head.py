@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from rich.text import Text
 
+from tcpscope.diagnose.facts import times
 from tcpscope.replay.layout import STATES
 from tcpscope.report.screen.columns import SHORT, lasting
 from tcpscope.report.screen.model import Look
@@ -104,7 +105,7 @@ def states(look: Look | None, width: int) -> Text:
     parts += [(f"{SHORT.get(name, name) if tight else name} {count:,}", STATE_COLOURS.get(name, ""))
               for name, count in found if count]  # fmt: skip
     if look.corrections:
-        parts.append((f"{look.corrections:,} corrections", "dim"))
+        parts.append((times(look.corrections, "correction"), "dim"))
     return joined(parts, width)
 
 

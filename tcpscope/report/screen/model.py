@@ -207,6 +207,7 @@ class Model:
         self._notices: deque[Notice] = deque(maxlen=50)
         self._findings: list[Told] = []
         self._looked = self._judge = 0.0
+        self._at_ns = 0  # the packets' clock at the last look
         self._past: deque[tuple[float, int, int]] = deque()
         self._corrections = self._changes = self._total = 0
         self._behind: int | None = None  # ns by which the packets' clock is behind ours
@@ -225,11 +226,11 @@ class Model:
             self._notices.extend(self._extra())
         counters = self.session.counters()
         packets, size = self._rates(began, counters)
-        over = self.session.over
+        now_ns, over = self._clock(counters), self.session.over
         reason = self._ends(found) if self._ends is not None else ""
         if over and not reason:
             reason = "; ".join(self.session.analysis().warnings)
-        self._looked = began
+        self._looked, self._at_ns = began, now_ns if counters.last_ns is not None else 0
         pairs = self.session.states()
         closed = pairs.pop(("CLOSED", "CLOSED"), 0)  # over, though a late packet may still belong to it
         states: dict[str, int] = {}
@@ -239,7 +240,7 @@ class Model:
         ended = sorted((*self._ended, *(it for it in self._open.values() if it.ended is not None)), key=_when)
         just = sum(began - _when(it) < LINGER for it in ended)
         return Look(
-            time.time(), self._clock(counters), time.monotonic() - began, counters, packets, size,
+            time.time(), now_ns, time.monotonic() - began, counters, packets, size,
             [it for it in self._open.values() if it.ended is None], ended, just, states, closed, self._findings,
             list(self._notices), self._corrections, self._changes, self._total + closed, over, reason,
         )  # fmt: skip
@@ -293,6 +294,8 @@ class Model:
         for (known, key, record), facts in zip(changed, found, strict=True):
             if known is None:
                 known = Seen(record, facts)
+                if past and self._at_ns and known.start_ns > self._at_ns:
+                    known.rates = tuple(facts[at] / past for at in _BYTES)  # all of it is new
             else:
                 _rate(known, facts, past)
                 known.take(record, facts)

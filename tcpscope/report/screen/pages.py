@@ -14,7 +14,7 @@ from textual.widgets import Input, Static
 
 from tcpscope.report.screen import head
 from tcpscope.report.screen.model import Look
-from tcpscope.report.screen.widgets import Lines
+from tcpscope.report.screen.widgets import Line, Lines
 from tcpscope.report.terminal import COLOURS, some
 from tcpscope.report.text import clock, safe
 
@@ -78,7 +78,7 @@ class Page(Screen[None]):
 
     def compose(self) -> ComposeResult:
         yield Lines(id="text")
-        yield Static(id="keys", markup=False)
+        yield Line(id="keys", markup=False)
 
     def on_mount(self) -> None:
         self.query_one("#text", Lines).focus()
@@ -90,7 +90,7 @@ class Page(Screen[None]):
     def draw(self) -> None:
         if self.size.width and self.query("#text"):
             self.query_one("#text", Lines).show(self.text(self.size.width - 2))
-            self.query_one("#keys", Static).update(head.keys(self.KEYS, self.size.width))
+            self.query_one("#keys", Line).put(head.keys(self.KEYS, self.size.width))
 
     def text(self, width: int) -> list[Text]:
         raise NotImplementedError

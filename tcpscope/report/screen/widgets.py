@@ -10,9 +10,9 @@ from rich.style import Style
 from rich.text import Text
 from textual.binding import Binding, BindingType
 from textual.geometry import Size
-from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
+from textual.widgets import Static
 
 from tcpscope.report.screen.columns import COLUMNS, FIXED, HEADS, IPV4_END, SORTS, Plan, fitted, plan
 from tcpscope.report.screen.model import Seen
@@ -30,6 +30,18 @@ def style(text: str) -> Style:
     return _styles[text]
 
 
+class Line(Static):
+    """Text that is drawn again only where it has changed."""
+
+    _now: Text | None = None
+
+    def put(self, text: Text) -> None:
+        before = self._now
+        if before is None or (before.plain, before.spans, before.style) != (text.plain, text.spans, text.style):
+            self._now = text
+            self.update(text)
+
+
 class Listed(ScrollView, can_focus=True):
     """Rows with a cursor, below `head` rows that stay."""
 
@@ -45,9 +57,6 @@ class Listed(ScrollView, can_focus=True):
         Binding("end,G", "edge(1)", show=False),
     ]
     head = 0
-
-    class Chosen(Message):
-        """Enter, or a click on the row under the cursor."""
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
@@ -89,13 +98,6 @@ class Listed(ScrollView, can_focus=True):
 
     def action_edge(self, end: int) -> None:
         self.place(self.count() - 1 if end else 0)
-
-    def on_click(self, event: Any) -> None:
-        at = event.y - self.head + self.scroll_offset.y
-        if event.y >= self.head and at < self.count():
-            if at == self.cursor:
-                self.post_message(self.Chosen())
-            self.place(at)
 
 
 class Table(Listed):
@@ -187,7 +189,8 @@ class Table(Listed):
         segments = []
         for column, room in zip(self.plan.columns, self.plan.widths, strict=True):
             text, look = column.cell(it, self.now, self.plan.short)
-            segments.append(Segment(fitted(text, room, column.right), base if marked else base + style(look)))
+            text = fitted(text, room, column.right, column.name in ("client", "server"))
+            segments.append(Segment(text, base if marked else base + style(look)))
             segments.append(Segment(" ", base))
         return Strip(segments).adjust_cell_length(width, base).simplify()
 
