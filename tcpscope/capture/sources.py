@@ -286,7 +286,9 @@ class _Xz:
         import lzma
 
         self._raw, self._unread = raw, b""
-        self._begin = lambda: lzma.LZMADecompressor(format=lzma.FORMAT_XZ, memlimit=MOST_WINDOW + (1 << 20))
+        self._begin: Callable[[], lzma.LZMADecompressor] = lambda: lzma.LZMADecompressor(
+            format=lzma.FORMAT_XZ, memlimit=MOST_WINDOW + (1 << 20)
+        )
         self._stream = self._begin()
 
     def read1(self, size: int) -> bytes:

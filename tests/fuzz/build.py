@@ -103,7 +103,8 @@ def preload(folder: Path) -> dict[str, str]:
     return {
         "LD_PRELOAD": f"{folder.resolve() / DRIVER} {runtime('asan')}",
         "PYTHONMALLOC": "malloc",
-        "ASAN_OPTIONS": "verify_asan_link_order=0:detect_leaks=0:allocator_may_return_null=1:quarantine_size_mb=8:allocator_release_to_os_interval_ms=-1",
+        "ASAN_OPTIONS": "verify_asan_link_order=0:detect_leaks=0:allocator_may_return_null=1:quarantine_size_mb=8:"
+        "allocator_release_to_os_interval_ms=-1",
         "UBSAN_OPTIONS": "print_stacktrace=1",
     }
 
@@ -112,7 +113,8 @@ def _driver(folder: Path) -> None:
     """libFuzzer as a shared library: an extension module's would come too late to be told of the coverage."""
     archive = runtime("fuzzer_no_main")
     command = [compiler(), "-shared", "-fPIC", "-O1", "-o", str(folder / DRIVER), str(HERE / "driver.cc"),
-               "-Wl,--whole-archive", str(archive), "-Wl,--no-whole-archive", "-lstdc++", "-lpthread", "-ldl", "-lm"]  # fmt: skip
+               "-Wl,--whole-archive", str(archive), "-Wl,--no-whole-archive", "-lstdc++", "-lpthread", "-ldl",
+               "-lm"]  # fmt: skip
     _run(command)
 
 
