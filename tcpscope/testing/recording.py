@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tcpscope.capture.capturer import Capturer, Drops
     from tcpscope.diagnose import Finding
 
+SNAPLEN = 1_024  # bytes of a packet
 LOOK = 0.05  # seconds between two looks whether all has closed
 OVER = ("CLOSED", "TIME_WAIT")
 
@@ -148,7 +149,6 @@ def record(
     Raises CaptureError where it may not capture, where the interface or the filter is wrong, where the capturer ended
     before the block did, and where packets were dropped.
     """
-    from tcpscope.capture.capturer import SMALL
     from tcpscope.capture.live import capturing
 
     interfaces = [interface] if isinstance(interface, str) else list(interface)
@@ -158,7 +158,9 @@ def record(
     recording = Recording(path, label, options)
     gone = None
     try:
-        with capturing(interfaces, whole, file=path, snaplen=snaplen or SMALL, program=chosen) as running:
+        with capturing(
+            interfaces, whole, file=path, snaplen=snaplen or SNAPLEN, program=chosen, watched=linger > 0
+        ) as running:
             yield recording
             if linger > 0:
                 _linger(recording, running, linger)
@@ -191,7 +193,6 @@ def suffix(program: str) -> str:
 def _linger(recording: Recording, running: Capturer, seconds: float) -> None:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline and running.alive:
-        running.flush()
         time.sleep(min(LOOK, seconds))
         with contextlib.suppress(CaptureError):  # not even the file's header has been written
             capture = recording.so_far()
