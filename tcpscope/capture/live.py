@@ -48,6 +48,7 @@ def capturing(
     program: str | None = None,
     buffer: int = FILE_BUFFER,
     immediate: bool = True,
+    watched: bool = False,
 ) -> Iterator[Capturer]:
     """Capture into a file for as long as the block runs.
 
@@ -55,6 +56,7 @@ def capturing(
     line is in the file.  When it has ended, so is every packet sent before.  `drops` of what it yields tells, then,
     what the kernel dropped.  The file is pcap (tcpdump) or pcapng (dumpcap, which several interfaces need).
     immediate: the end takes some 50 ms rather than a second, for traffic of a test's size (snaplen should be small).
+    watched: somebody reads the file while it grows; a packet is there within the 50 ms.
 
     Raises CaptureError, in one line that says what to do: no right, no such interface, filter not understood; and
     where the capture ended before the block did (`reason`).  The right can be tested beforehand with
@@ -63,7 +65,7 @@ def capturing(
     wish = Wish(_names(interfaces), filter, snaplen, promiscuous, buffer, immediate, program)
     handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_CLOEXEC", 0), 0o666)
     try:
-        capturer = Capturer(wish, handle)
+        capturer = Capturer(wish, handle, pipe=watched)
     finally:
         os.close(handle)
     try:

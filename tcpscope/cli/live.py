@@ -313,7 +313,7 @@ class _Run:
                 why = "--duration"
             if not why and self.options["packets"] and session.counters().packets >= self.options["packets"]:
                 why = "--packets"
-            if now - told >= TURN:
+            if now - told >= TURN or session.full:
                 told = now
                 self._turn(session.turn())
                 if _reader_gone(self.output):

@@ -54,7 +54,7 @@ class Live:
         while not session.over:
             session.step()
             now = time.monotonic()
-            if now - told >= TURN:
+            if now - told >= TURN or session.full:
                 told = now
                 yield from self._events(session.turn())
                 if self._reached(now - began, None):

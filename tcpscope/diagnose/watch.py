@@ -40,11 +40,14 @@ class Watch:
         """What is odd, worst first: of all connections that have ended, and of the open ones as they are now."""
         odd = self._odd.copy()
         odd.take(*self.session.open_connections(LOOKED_AT))
-        return findings(odd, self.session.files(), [self.session.name])
+        return self._about(odd)
 
     def final(self) -> list[Finding]:
         """When the session is finished and all its turns are taken."""
-        return findings(self._odd, self.session.files(), [self.session.name])
+        return self._about(self._odd)
+
+    def _about(self, odd: Collected) -> list[Finding]:
+        return findings(odd, self.session.files(), [self.session.name], self.session.clock_steps)
 
     def due(self) -> bool:
         """Whether it is time to look again: every second, and more seldom where looking takes long."""

@@ -36,6 +36,7 @@ from tcpscope.wire.reader import SegmentReader
 MAX_CONNECTIONS = 1_000_000  # open at once
 BATCH = 4096  # segments
 ENDED = 4096  # connections ended at a time when all is over
+MANY = 8 * BATCH  # segments, of a turn
 LOOK = 0.25  # seconds between two looks at what was dropped
 FRESH = 0.1  # seconds that counters may be old
 GAPS = 1_000  # spells of drops that are remembered; more are joined to the nearest
@@ -134,6 +135,7 @@ class Session:
         self._retired = dict.fromkeys(KINDS, 0)
         self._statistics = self._reader.statistics()  # of the reader, which only `step` may ask
         self._told_at = 0.0
+        self._untaken = 0  # segments since the last turn
 
     # ------------------------------------------------------------ going on
 
@@ -143,6 +145,7 @@ class Session:
         with self._lock:
             if len(self._batch):
                 self._engine.replay(self._batch)
+                self._untaken += len(self._batch)
                 self._engine.announce()
                 if events := self._engine.take_events():
                     self._events.append(events)
@@ -196,7 +199,13 @@ class Session:
         with self._lock:
             events, self._events = self._events, []
             notices, self._notices = self._notices, []
+            self._untaken = 0
             return Turn(b"".join(events), self._engine.take_connections(), self._engine.take_evidence(), notices)
+
+    @property
+    def full(self) -> bool:
+        """So much is new that a turn should be taken, lest it costs much memory."""
+        return self._untaken >= MANY
 
     def open_connections(self, most: int = 1000, by: str = "latest") -> tuple[bytes, bytes]:
         """CONNECTION and EVIDENCE records of the open connections as they are now, in order of beginning.
@@ -243,6 +252,11 @@ class Session:
                     {**it, "dropped": dropped if at == 0 else 0} for at, it in enumerate(found["interfaces"])
                 ]
             return [found]
+
+    @property
+    def clock_steps(self) -> int:
+        """Times that the clock of the capture went back."""
+        return int(self._engine.counters()["clock_steps"])
 
     def analysis(self) -> Analysis:
         """What `print_analysis` and `overview` want; without the records, which the turns have given."""
