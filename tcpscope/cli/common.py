@@ -56,9 +56,23 @@ def format_option(*forms: str) -> Callable[[Command], Command]:
 
 files = click.argument("files", nargs=-1, required=True, metavar="FILE…", type=click.Path())
 
+
+class Seconds(click.FloatRange):
+    """So many seconds: no infinity, and not NaN, which lies in every range."""
+
+    def __init__(self, *, min_open: bool = False) -> None:
+        super().__init__(min=0, max=1e9, min_open=min_open)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        found = super().convert(value, param, ctx)
+        if found != found:
+            self.fail(f"{value} is no number of seconds.", param, ctx)
+        return found
+
+
 common = stack(
     click.option("-o", "--output", metavar="FILE", help="Write to FILE (only when all went well)."),
-    click.option("--msl", type=click.FloatRange(min=0), default=DEFAULT_MSL, show_default=True, metavar="SECONDS",
+    click.option("--msl", type=Seconds(), default=DEFAULT_MSL, show_default=True, metavar="SECONDS",
                  help="Maximum segment lifetime: TIME_WAIT lasts twice as long. Linux: 30; RFC 9293: 120."),
     click.option("--by-tunnel", is_flag=True, help="VLAN and tunnel identifiers tell connections apart."),
     click.option("--threads", type=click.IntRange(1, 16), metavar="N", help="Cores to use.  [default: all]"),
@@ -69,7 +83,7 @@ common = stack(
 )  # fmt: skip
 
 bounded = click.option(
-    "--max-connections", type=click.IntRange(min=0), default=0, metavar="N",
+    "--max-connections", type=click.IntRange(0, 2**32 - 1), default=0, metavar="N",
     help="Open at once; where there are more, half-open and silent ones are ended, and counted.  [default: any number]",
 )  # fmt: skip
 

@@ -15,7 +15,7 @@ import click
 
 from tcpscope.capture.capturer import HEADERS, WHOLE, Wish
 from tcpscope.capture.sources import STDIN
-from tcpscope.cli.common import warn
+from tcpscope.cli.common import Seconds, warn
 from tcpscope.errors import CaptureError, UsageError
 from tcpscope.report.text import safe
 from tcpscope.tables.analysis import DEFAULT_MSL
@@ -45,7 +45,7 @@ SIZES = ("kb", "mb", "gb")
     metavar="NAME",
     help="Several with several -i; - is standard input.  [default: any]",
 )
-@click.option("--duration", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS", help="End after this time.")
+@click.option("--duration", type=Seconds(min_open=True), metavar="SECONDS", help="End after this time.")
 @click.option("--packets", type=click.IntRange(min=1), metavar="N", help="End after so many packets.")
 @click.option(
     "--until", metavar="FINDING|EXPR", help="End when this is seen: a finding, a state, CLOSE_WAIT>10, packets>=1e6."
@@ -72,7 +72,7 @@ SIZES = ("kb", "mb", "gb")
 @click.option("--verify-kernel", is_flag=True, help="Compare the states of this host's sockets with the kernel's own.")
 @click.option(
     "--max-connections",
-    type=click.IntRange(min=1),
+    type=click.IntRange(1, 2**32 - 1),
     default=MAX_CONNECTIONS,
     show_default=True,
     metavar="N",
@@ -86,7 +86,7 @@ SIZES = ("kb", "mb", "gb")
 )
 @click.option(
     "--msl",
-    type=click.FloatRange(min=0),
+    type=Seconds(),
     default=DEFAULT_MSL,
     show_default=True,
     metavar="SECONDS",

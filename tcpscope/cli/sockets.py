@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tcpscope.cli.common import Words, common, files, format_option, progress, read, refuse_overwriting, warn
+from tcpscope.cli.common import Seconds, Words, common, files, format_option, progress, read, refuse_overwriting, warn
 from tcpscope.errors import UsageError
 from tcpscope.replay.layout import STATES
 from tcpscope.tables.analysis import locate
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 @click.option("-c", "--connection", "connections", multiple=True, type=int, metavar="N", help="Only this connection.")
 @click.option("--no-listen", is_flag=True, help="Leave out listening sockets, which are inferred.")
 @click.option("--count", is_flag=True, help="How many sockets in which state, through time.")
-@click.option("--every", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS", help="Step of --count.")
+@click.option("--every", type=Seconds(min_open=True), metavar="SECONDS", help="Step of --count.")
 @click.option("--watch", is_flag=True, help="Step through the moments at which something changes.")
 @common
 def command(files: tuple[str, ...], **options: Any) -> None:

@@ -10,6 +10,7 @@ cdef enum:
     FLOWS = 1 << 14               # remembered; a flow that loses its place to another is looked at once more
     GATHERED = 4096               # bytes of a message that came in several segments
     GATHERS = 64                  # such messages at a time
+    MOST_LOOKS = 32               # at such a message: a sender of single bytes costs no more than others
     TOO_FEW = 8                   # bytes to know by that more are worth waiting for
 
 cdef enum:                        # Entry.state: fewer than TRIES, so often looked at; or
@@ -29,6 +30,7 @@ cdef struct Gather:
     uint32_t owner                # place of the entry
     uint32_t flow
     uint8_t side
+    uint8_t looks
     uint16_t size
     uint8_t data[GATHERED]
 

@@ -85,7 +85,7 @@ cdef void gather(Firsts *f, const Segment *s, const uint8_t *payload, Entry *e, 
     g = &f.gathers[f.next_gather % GATHERS]
     e.gather[side] = <uint16_t>(f.next_gather % GATHERS)
     f.next_gather += 1
-    g.owner, g.flow, g.side, g.size = at, s.flow, <uint8_t>side, <uint16_t>s.captured
+    g.owner, g.flow, g.side, g.looks, g.size = at, s.flow, <uint8_t>side, 0, <uint16_t>s.captured
     memcpy(g.data, payload, s.captured)
     e.state[side], e.want[side] = GATHERING, s.seq + (1 if s.flags & SYN else 0) + s.length
 
@@ -105,16 +105,17 @@ cdef void go_on(Firsts *f, SegmentBatch batch, Segment *s, const uint8_t *payloa
     memcpy(g.data + g.size, payload, some)
     g.size += <uint16_t>some
     e.want[side] += s.length
+    g.looks += 1
     hint = batch.new_hint()
     if hint == NULL:
         return
     if not hint_of(g.data, g.size, e.said[1 - side], hint):
         batch.n_hints -= 1
-        if g.size >= TOO_FEW or s.captured != s.length:
+        if g.size >= TOO_FEW or s.captured != s.length or g.looks >= MOST_LOOKS:
             e.state[side] = DONE
         return
     hint.flags |= FOLLOWS
     e.said[side] = hint.service
     s.hint = <uint16_t>batch.n_hints
-    if not hint.flags & SHORT or g.size == GATHERED or s.captured != s.length:
+    if not hint.flags & SHORT or g.size == GATHERED or s.captured != s.length or g.looks >= MOST_LOOKS:
         e.state[side] = DONE

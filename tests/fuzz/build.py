@@ -38,6 +38,7 @@ LIMITS = {
     "replay/marks.pyx": {"MOST": "24", "MOST_CLOSING": "8"},
     "replay/stream.pyx": {"MOST": "1 << 14", "MOST_HELD": "16", "MOST_SHOWN": "64"},
     "replay/line.pxd": {"HOLES": "4", "SACKED": "4", "ORIGINS": "8", "HISTORY": "1 << 10"},
+    "wire/firsts.pxd": {"FLOWS": "1 << 6", "GATHERED": "512", "GATHERS": "4"},
     "wire/fragments.pxd": {"MAX_PIECES": "4", "SETS": "2", "WAYS": "2"},
     "wire/pieces.pyx": {"DATAGRAMS": "8", "MOST_BYTES": "1 << 12"},
     "capture/container.pyx": {"MAX_INTERFACES": "64", "MAX_BLOCK": "1 << 20"},

@@ -18,6 +18,9 @@ from tcpscope.replay.unacked cimport Queue, unacked_add, unacked_forget, unacked
 from tcpscope.wire.batch cimport SegmentBatch
 from tcpscope.wire.decode cimport Decoder
 from tcpscope.wire.flow cimport set_flow
+from tcpscope.wire.hints cimport (
+    ALPN_ROOM, DETAIL_ROOM, N_SERVICES, NAME_ROOM, NO_VERSION, V_GREETING_220, Hint, hint_of,
+)
 from tcpscope.wire.segment cimport (
     ACK, FIN, ICMP_QUOTE, NOTE_CUT_HEADER, NOTE_FRAGMENT, OPT_CUT, OPT_FAST_OPEN, OPT_MALFORMED, OPT_MSS, OPT_SACK,
     OPT_SACK_PERMITTED, OPT_TIMESTAMPS, OPT_WSCALE, PSH, RST, SYN, TCP_SEGMENT, URG, Segment,
@@ -126,7 +129,7 @@ cdef int pipeline(const uint8_t *data, size_t size) except -1:
     if size < 2:
         return 0
     batches = []
-    reader = SegmentReader(stream_of(data + 1, size - 1, 1 << 20), buffer_size=4096)
+    reader = SegmentReader(stream_of(data + 1, size - 1, 1 << 20), buffer_size=4096, hints=True)
     batch = SegmentBatch(64)
     while reader.fill(batch):
         batches.append(batch)
@@ -571,13 +574,42 @@ cdef size_t move_segments(uint8_t *data, size_t size, size_t most, unsigned seed
     return LLVMFuzzerMutate(data, size, most)
 
 
+# ---------------------------------------------------------------- what first bytes say
+
+cdef bint printable(const char *words, size_t room) noexcept nogil:
+    cdef size_t i = 0
+    while i < room and words[i]:
+        if not 0x20 <= <uint8_t>words[i] < 0x7F:
+            return False
+        i += 1
+    return i < room
+
+
+cdef int hints(const uint8_t *data, size_t size) except -1:
+    """A side's first bytes; the first byte of the input: the service that the other side told."""
+    cdef Hint found
+    cdef uint8_t *bytes_
+    if size < 2:
+        return 0
+    bytes_ = <uint8_t *>malloc(size - 1)              # of their own: a read past their end is seen
+    memcpy(bytes_, data + 1, size - 1)
+    memset(&found, 0x55, sizeof(Hint))
+    if hint_of(bytes_, size - 1, data[0], &found):
+        demand(found.service < N_SERVICES or found.service >= V_GREETING_220, b"a service has a name")
+        demand(found.tls_version <= 4 or found.tls_version == NO_VERSION, b"a TLS version has a name")
+    demand(printable(found.name, NAME_ROOM) and printable(found.detail, DETAIL_ROOM)
+           and printable(found.alpn, ALPN_ROOM), b"a hint's texts are printable")
+    free(bytes_)
+    return 0
+
+
 # ---------------------------------------------------------------- into and out of libFuzzer
 
 cdef uint8_t n_states = len(STATES), n_conn_states = len(CONN_STATES), n_close_kinds = len(CLOSE_KINDS)
 cdef int n_annotations = len(ANNOTATIONS)
 cdef dict writers = {}
 cdef int target = 0
-TARGETS = ("container", "decoder", "replay", "streams", "pipeline", "queue")
+TARGETS = ("container", "decoder", "replay", "streams", "pipeline", "queue", "hints")
 
 
 cdef int one(const uint8_t *data, size_t size) noexcept with gil:
@@ -603,6 +635,8 @@ cdef int run(const uint8_t *data, size_t size) except -1:
         return streams(data, size)
     if target == 5:
         return queue(data, size)
+    if target == 6:
+        return hints(data, size)
     return pipeline(data, size)
 
 

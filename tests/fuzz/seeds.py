@@ -40,9 +40,25 @@ def conversations() -> list[bytes]:
     ]
 
 
+def payloads(data: bytes) -> list[bytes]:
+    """Of an Ethernet capture's first TCP segments with data what they carry."""
+    found, at = [], 24
+    while at + 70 < len(data) and len(found) < 4:
+        captured = struct.unpack_from("<I", data, at + 8)[0]
+        frame = data[at + 16 : at + 16 + captured]
+        if frame[12:14] == b"\x08\x00" and frame[23:24] == b"\x06":
+            start = 14 + (frame[14] & 15) * 4
+            start += (frame[start + 12] >> 4) * 4 if len(frame) > start + 12 else len(frame)
+            end = 14 + struct.unpack_from(">H", frame, 16)[0]
+            if payload := frame[start:end]:
+                found.append(payload[:600])
+        at += 16 + captured
+    return found
+
+
 def write(folder: Path, places: list[Path]) -> None:
     """A folder of seeds for each target that has any; places: folders of captures."""
-    for target in ("container", "pipeline", "decoder", "replay", "streams"):
+    for target in ("container", "pipeline", "decoder", "replay", "streams", "hints"):
         (folder / target).mkdir(parents=True, exist_ok=True)
     files = sorted(it for place in places for it in place.rglob("*") if it.is_file())
     for number, capture in enumerate(files):
@@ -53,6 +69,8 @@ def write(folder: Path, places: list[Path]) -> None:
                 (folder / target / f"{number:05}").write_bytes(b"\xff" + data)
         if data[:4] == MAGICS[0] and (frames := _frames(data)):
             (folder / "decoder" / f"{number:05}").write_bytes(frames)
+            for at, payload in enumerate(payloads(data)):
+                (folder / "hints" / f"{number:05}-{at}").write_bytes(b"\0" + payload)
     for target in ("replay", "streams"):
         for number, letters in enumerate(conversations()):
             (folder / target / f"{number:05}").write_bytes(b"\x3f\x01" + letters)
