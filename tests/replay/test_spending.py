@@ -18,10 +18,14 @@ MS = 1_000_000
 
 
 def whole(c):
-    """The sums that must be the duration: of the connection, and of each side."""
-    yield sum(c[f"time_{name}_ns"] for name in TIMES)
+    """The sums that must be the duration: of the connection, and of each side, as far as they are known."""
+    times = [c[f"time_{name}_ns"] for name in TIMES]
+    if min(times) >= 0:
+        yield sum(times)
     for role in ROLES:
-        yield c["time_opening_ns"] + sum(c[f"{role}_limited_{name}_ns"] for name in REASONS)
+        reasons = [c[f"{role}_limited_{name}_ns"] for name in REASONS]
+        if min(reasons) >= 0:
+            yield max(c["time_opening_ns"], 0) + sum(reasons)
 
 
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.pcap*")), ids=lambda it: it.name)
@@ -41,8 +45,7 @@ def test_the_shares_add_up_whatever_is_sent(steps):
         made.append(segment(len(made) + 1, sender, flags, 100 + seq * 700, 100 + ack * 700, length, time_ns=now,
                             window=window % 65536))  # fmt: skip
     for c in Replayed(made).connections:
-        for total in whole(c):
-            assert total == c["end_ns"] - c["start_ns"] or total < 0
+        assert set(whole(c)) <= {c["end_ns"] - c["start_ns"]}
 
 
 class Talk:
