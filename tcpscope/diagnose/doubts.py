@@ -22,6 +22,9 @@ FROM_ABSENCE = frozenset(
     {
         "retransmissions",
         "timeouts",
+        "tail_loss",
+        "path_mtu",
+        "dead_reader",
         "unanswered",
         "half_open",
         "vanished",

@@ -34,7 +34,7 @@ _TRANSFER = (
     "zero_window_probes", "recovery_episodes", "timeout_episodes", "limited_receiver_ns", "limited_congestion_ns",
     "starved_ns", "restarts", "restart_frame", "window_edge_frame", "small_segments_frame", "rtt_max_frame",
     "small_segments", "silly_segments", "lost_before_capture", "lost_after_capture", "lost_again",
-    "back_off_longest", "back_off_ns", "back_off_open", "stuck_segment", "stuck_times", "stuck_heard",
+    "timer_ns", "back_off_longest", "back_off_ns", "back_off_open", "stuck_segment", "stuck_times", "stuck_heard",
     "acked_segment", "spurious_by_delay", "spurious_by_order", "spurious_by_acks", "overtaken", "reordering_bytes",
     "reordering_ns", "zero_window_open_ns", "zero_window_probe_acks", "reach_samples", "reach_min_ns",
     "reach_mean_ns",

@@ -9,12 +9,15 @@ from tcpscope.diagnose.measure import both, proved, seconds, sides, worst
 LOSSY = 0.01  # share of data packets sent again that a user feels
 NOTABLE = 0.001
 FEW = 3  # repetitions that are worth a word whatever their share
+MEANINGFUL = 50  # data packets of which a share says something
+FELT_NS = 50_000_000  # no retransmission timer is shorter
 CHAIN = 3  # time-outs of a long segment in a row that look like a path that cannot carry it
 REORDERED = 3  # segments overtaken, and
 DISORDER = 0.01  # the share of data packets, that are worth a word
 
 _NUMBERS = ("lost_before_capture", "lost_after_capture", "lost_again", "recovery_episodes", "timeout_episodes",
-            "tail_loss_probes", "spurious_by_delay", "spurious_by_order", "spurious_by_acks")  # fmt: skip
+            "tail_loss_probes", "spurious_by_delay", "spurious_by_order", "spurious_by_acks",
+            "data_packets")  # fmt: skip
 CAUSES = ("fast_retransmission", "timeout_retransmission", "tail_loss_probe", "rto_recovery")
 _COUNTS = ("fast_retransmissions", "timeout_retransmissions", "tail_loss_probes", "recovery_retransmissions")
 
@@ -55,27 +58,45 @@ def _where(side: dict[str, int]) -> str:
     return f", {before:,} of them lost before the capture point and {after:,} behind it"
 
 
+def _mended(f: Facts) -> bool:
+    """Something was sent again that neither time-outs nor tail loss, which have findings of their own, account for."""
+    return any(
+        side["fast_retransmissions"] + side["recovery_retransmissions"] > side["spurious_retransmissions"]
+        or (side["tail_loss_probes"] > side["spurious_retransmissions"] and not _only_tails(f))
+        for side in (f.client, f.server)
+    )
+
+
+def _only_tails(f: Facts) -> bool:
+    return both(f, "timeout_retransmissions") > 0 or max(_tails(f, "client"), _tails(f, "server")) >= FEW
+
+
 def _again(server: str, group: list[Facts]) -> list[Finding]:
-    hit = [f for f in group if any(again(side) > side["spurious_retransmissions"] for side in (f.client, f.server))]
+    hit = [f for f in group if _mended(f)]
     if not hit:
         return []
     repeated = {role: sum(again(f.side(role)) for f in hit) for role in ("client", "server")}
     who = max(repeated, key=lambda role: repeated[role])
-    share = repeated[who] / max(sides(hit, "data_packets")[who], 1)
+    side = {name: sides(hit, name)[who] for name in _NUMBERS}
+    share = repeated[who] / max(side["data_packets"], 1)
     if share < NOTABLE and sum(repeated.values()) < FEW:
         return []
-    side = {name: sides(hit, name)[who] for name in _NUMBERS}
     repairs = [
         f"{side[name]:,} {one if side[name] == 1 else many}"
         for name, one, many in (("recovery_episodes", "fast recovery", "fast recoveries"),
                                 ("timeout_episodes", "time-out", "time-outs"), ("tail_loss_probes", "probe", "probes"))
         if side[name]
     ]  # fmt: skip
-    twice = f"; {side['lost_again']:,} had to be sent more than twice" if side["lost_again"] else ""
+    of = (
+        f"{share:.2%} of its data"
+        if side["data_packets"] >= MEANINGFUL
+        else f"{side['data_packets']:,} with data in all"
+    )
+    twice = f"; {side['lost_again']:,} more than once" if side["lost_again"] else ""
     return [proved(about(
-        hit, "retransmissions", "warning" if share >= LOSSY else "note", "path",
-        f"the {who} sent {times(repeated[who], 'segment')} again ({share:.2%} of its data) in {times(len(hit))} "
-        f"with {server}{_where(side)}{twice}",
+        hit, "retransmissions", "warning" if share >= LOSSY and repeated[who] >= FEW else "note", "path",
+        f"the {who} sent {times(repeated[who], 'segment')} again ({of}) in {times(len(hit))} with "
+        f"{server}{_where(side)}{twice}",
         f"loss on the path from the {who}, repaired by {', '.join(repairs)}; "
         "`tcpscope packets --annotation retransmission` names each and its cause",
         shown=CAUSES, by=who, share=share, segments=repeated[who],
@@ -83,22 +104,22 @@ def _again(server: str, group: list[Facts]) -> list[Finding]:
 
 
 def _timeouts(server: str, group: list[Facts]) -> list[Finding]:
-    late = [f for f in group if both(f, "timeout_retransmissions")]
+    late = [f for f in group if both(f, "timeout_retransmissions") and both(f, "timer_ns") >= FELT_NS]
     if not late:
         return []
+    side = {name: sum(both(f, name) for f in late) for name in _NUMBERS}
     count = sum(both(f, "timeout_retransmissions") for f in late)
-    lost = sum(f.common["time_timeout_ns"] for f in late)
     chain, took, after = max(_chains(f) for f in late)
     text = f"{times(count, 'retransmission time-out')} in {times(len(late))} with {server}"
-    if lost > 0:
-        text += f" stopped the transfer for {seconds(lost)}"
+    text += f" stopped the sender for {seconds(sum(both(f, 'timer_ns') for f in late))}"
     if chain > 1:
         text += f"; the longest chain: {chain} in a row" + (f" over {seconds(took)}" if took > 0 else "") + f", {after}"
-    return [about(
-        late, "timeouts", "warning", "path", text,
+    return [proved(about(
+        late, "timeouts", "warning", "path", text + _where(side),
         "losses that duplicate ACKs could not tell: whole windows, last segments, or a dead path",
-        shown=["timeout_retransmission"], timeouts=count, seconds=max(lost, 0) / 1e9, chain=chain,
-    )]  # fmt: skip
+        shown=["timeout_retransmission"], timeouts=count, seconds=sum(both(f, "timer_ns") for f in late) / 1e9,
+        chain=chain,
+    ), numbers=side)]  # fmt: skip
 
 
 def _chains(f: Facts) -> tuple[int, int, str]:
@@ -164,7 +185,8 @@ def _reordering(server: str, group: list[Facts]) -> list[Finding]:
         found.append(about(
             hit, "reordering", "note", "path",
             f"{times(count, 'segment')} of the {role} ({count / max(sent, 1):.1%}) came after their successors in "
-            f"{times(len(hit))} with {server}, by up to {far:,} bytes and {seconds(late)}",
+            f"{times(len(hit))} with {server}, by up to {far:,} bytes"
+            + (f" and {seconds(late)}" if late else ""),
             "several paths at once (link aggregation, load balancing by packet), or a network card with several queues",
             shown=["out_of_order"], by=role, segments=count, bytes=far, milliseconds=late / 1e6,
         ))  # fmt: skip

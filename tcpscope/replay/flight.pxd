@@ -88,7 +88,7 @@ cdef struct Finding:             # what `flight_*` say of one packet
     uint64_t retransmission_of
     uint64_t acked_frame
     int64_t rtt_ns               # -1: none
-    int64_t since_ns             # since the sender's last data; of new data
+    int64_t since_ns             # since the sender's last data, of data
     int64_t first_ns             # first copy of what is sent again; 0: not seen
     uint32_t copies              # ... and how many there were
     uint64_t late_frame

@@ -55,6 +55,7 @@ cdef enum:
     LEAST_SPARE = 64             # that any packet may look at
 
 cdef int64_t K_MOST_RTT_NS = <int64_t>1 << 55          # a year: no round trip, and sums of its multiples fit
+cdef uint64_t BY_SILENCE = bit(A_TIMEOUT_RETRANSMISSION) | bit(A_TAIL_LOSS_PROBE)
 
 
 cdef void flight_free(Flight *f) noexcept nogil:
@@ -493,6 +494,7 @@ cdef int flight_sent(Flight *f, const Segment *s, uint64_t order, int64_t reach,
     """f's side sent s.  reach: from the capture point to that side and back."""
     cdef uint32_t end = s.seq + s.length + ((s.flags & SYN) >> 1) + (s.flags & FIN)
     cdef uint32_t i, hole, free_ones
+    cdef bint crossed
     cdef Chunk *c = NULL
     cdef int order_told
     cdef int result = 0
@@ -587,8 +589,11 @@ cdef int flight_sent(Flight *f, const Segment *s, uint64_t order, int64_t reach,
         out.first_ns, out.copies = c.first_ns, c.times
     if (f.una_told and not after(end, f.una)) or (c != NULL and c.bits & SACKED):
         out.annotations |= bit(A_SPURIOUS_RETRANSMISSION)
-        f.needless[2] += 1
     out.annotations |= cause(f, s, c, end, reach)
+    out.since_ns = s.time_ns - f.sent_ns
+    if out.annotations & bit(A_SPURIOUS_RETRANSMISSION):
+        crossed = s.time_ns - f.una_ns <= reach + reach // 2    # the acknowledgment was still on its way
+        f.needless[2 if not crossed else 0 if out.annotations & BY_SILENCE else 1] += 1
     if c == NULL:
         if after(end, f.una):
             result = insert(f, i, s, end, order, out)
@@ -607,7 +612,7 @@ cdef int flight_sent(Flight *f, const Segment *s, uint64_t order, int64_t reach,
             c.last_ts, c.ip_id, c.checksum = s.ts_val, s.ip_id, s.checksum
             c.times = <uint8_t>min(c.times + 1, 255)
             c.bits &= ~(SPURIOUS | BY_TIMER)
-            if out.annotations & (bit(A_TIMEOUT_RETRANSMISSION) | bit(A_TAIL_LOSS_PROBE)):
+            if out.annotations & BY_SILENCE:
                 c.bits |= BY_TIMER
             if after(s.seq, c.seq) or before(end, c.end):
                 c.bits |= IN_PART

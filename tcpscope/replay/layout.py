@@ -100,7 +100,7 @@ SIDE_COLUMNS = (
     "limited_application_ns", "limited_receiver_ns", "limited_congestion_ns", "limited_loss_ns",
     "limited_closing_ns", "starved_ns", "slow_start_ns", "congestion_window_bytes", "recovery_cut", "restarts",
     "restart_frame", "window_edge_frame", "small_segments_frame", "rtt_max_frame", "small_segments", "silly_segments", "lost_before_capture", "lost_after_capture",
-    "lost_again", "back_off_longest", "back_off_ns", "back_off_open", "stuck_segment", "stuck_times",
+    "lost_again", "timer_ns", "back_off_longest", "back_off_ns", "back_off_open", "stuck_segment", "stuck_times",
     "stuck_heard", "acked_segment", "spurious_by_delay", "spurious_by_order", "spurious_by_acks",
     "overtaken", "reordering_bytes", "reordering_ns", "delayed_ack_mean_ns", "delayed_ack_max_ns", "zero_window_open_ns",
     "zero_window_probe_acks", "reach_samples", "reach_min_ns", "reach_mean_ns", "reach_max_ns",

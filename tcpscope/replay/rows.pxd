@@ -166,6 +166,7 @@ cdef struct SideRow:              # one direction: what that side sent
     int64_t lost_before_capture  # sent again, first copy not seen
     int64_t lost_after_capture  # sent again, first copy seen
     int64_t lost_again  # repetitions of repetitions
+    int64_t timer_ns  # waited for retransmission timers
     int64_t back_off_longest  # most time-outs in a row, until acknowledged
     int64_t back_off_ns  # from first copy to acknowledgment
     int64_t back_off_open  # time-outs in a row at the end

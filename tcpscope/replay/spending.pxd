@@ -45,6 +45,7 @@ cdef struct Pace:                # of one side's sending
     int64_t lag_sum_ns           # over `lag_samples`
     int64_t lag_least_ns
     int64_t lag_most_ns
+    int64_t timer_ns             # in which it waited for a retransmission timer
     int64_t round_end_ns         # the present round trip's worth of data ends
     int64_t chain_start_ns       # first copy of what time-outs repeat
     int64_t chain_longest_ns     # from there to the answer, of the longest chain

@@ -223,11 +223,13 @@ cdef inline void sent_new(Spending *l, const Flight *flight, const Traffic *traf
     cdef uint32_t full = full_segment(traffic, d), end = s.seq + s.length
     cdef bint brief = is_short(s, full, traffic[d].max_segment), known = False, at_edge = False
     cdef uint32_t edge
+    cdef int32_t room = 0
     if traffic[0].marks & traffic[1].marks & SYN_SEEN:       # else the window's scale is not known
         edge = edge_known(p, &flight[d], s.time_ns, lag, &known)
-        at_edge = known and distance(end, edge) < <int32_t>min(full, 1 << 16)
+        room = distance(end, edge)
+        at_edge = known and room < <int32_t>min(full, traffic[1 - d].max_window // 2)    # RFC 9293, 3.8.6.2.1
     if 2 * s.length < full:
-        if at_edge:
+        if at_edge and room < <int32_t>s.length // 4:
             p.silly += 1
         elif flight[d].live > 1 or since < lag // 2:
             p.small += 1
@@ -247,6 +249,7 @@ cdef inline void sent_again(Pace *p, const Flight *f, const Segment *s, uint64_t
         p.lost_before += 1
     if not own & bit(A_TIMEOUT_RETRANSMISSION):
         return
+    p.timer_ns += found.since_ns
     if p.chain == 0:
         p.chain_start_ns = found.first_ns if found.first_ns else s.time_ns
         p.stuck_heard = 0
@@ -343,6 +346,7 @@ cdef void side_row(const Pace *p, const Flight *f, const Flight *other, SideRow 
     row.rtt_max_frame = <int64_t>p.slowest_frame if p.slowest_frame else NONE
     row.small_segments, row.silly_segments = p.small, p.silly
     row.lost_before_capture, row.lost_after_capture, row.lost_again = p.lost_before, p.lost_after, p.lost_again
+    row.timer_ns = p.timer_ns
     row.back_off_longest, row.back_off_ns = p.chain_longest, p.chain_longest_ns if p.chain_longest else NONE
     row.back_off_open = p.chain
     row.stuck_segment = p.stuck_length if p.stuck_length > f.acked_most else 0
@@ -365,7 +369,7 @@ cdef void tidy(int64_t *values, int count) noexcept nogil:
         if values[i] > values[most]:
             most = i
     for i in range(count):
-        if values[i] < 0:
+        if values[i] < 0 and i != most:
             values[most] += values[i]
             values[i] = 0
     if values[most] < 0:
@@ -378,6 +382,7 @@ cdef void spending_row(const Spending *l, const Flight *flight, ConnectionRow *r
     cdef int64_t pending = l.pending_ns
     for x in range(2):
         side_row(&l.side[x], &flight[x], &flight[1 - x], &row.side[x])
+        row.side[x].limited_application_ns += min(l.spent[T_OPENING], 0)    # which cannot be taken from the opening
         tidy(&row.side[x].limited_application_ns, REASONS)
     row.time_opening_ns = l.spent[T_OPENING]
     row.time_client_ns, row.time_server_ns = l.spent[T_CLIENT], l.spent[T_SERVER]

@@ -203,6 +203,7 @@ _SIDE_MEANINGS: dict[str, tuple[str, str]] = {
     "lost_before_capture": ("", "of the segments sent again: the first copy never passed the capture point"),
     "lost_after_capture": ("", "... it did pass"),
     "lost_again": ("", "... and was a repetition already"),
+    "timer": ("s", "silence of this side before what its retransmission timer repeated"),
     "back_off_longest": ("", "most retransmission time-outs in a row before an acknowledgment"),
     "back_off": ("s", "from the first copy to that acknowledgment"),
     "back_off_open": ("", "time-outs in a row that nothing had answered at the end"),
