@@ -86,7 +86,8 @@ cdef inline void course_beat(Beats *beats, int64_t gap_ns) noexcept nogil:
         beats.best, beats.best_ms = beats.run, beats.run_ms
 
 
-cdef inline void course_probe(Probes *probes, uint32_t unanswered, int64_t quiet_ns, int64_t since_own_ns) noexcept nogil:
+cdef inline void course_probe(Probes *probes, uint32_t unanswered, int64_t quiet_ns,
+                              int64_t since_own_ns) noexcept nogil:
     """A keep-alive probe; unanswered: with this one, since the peer last spoke."""
     if unanswered == 1:
         probes.rounds += 1

@@ -9,10 +9,11 @@ The peer's window is the one that the side knew of when it sent what passes here
 
 Silence without reason is charged to the program whose data end it, less a round trip where they answer the peer.
 """
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 
 from tcpscope.replay.annotations cimport (
-    A_DELAYED_ACK, A_DUPLICATE_CAPTURE, A_FAST_RETRANSMISSION, A_KEEP_ALIVE, A_NETWORK_DUPLICATE, A_OUT_OF_ORDER, A_RETRANSMISSION,
+    A_DELAYED_ACK, A_DUPLICATE_CAPTURE, A_FAST_RETRANSMISSION, A_KEEP_ALIVE, A_NETWORK_DUPLICATE, A_OUT_OF_ORDER,
+    A_RETRANSMISSION,
     A_RTO_RECOVERY, A_SPURIOUS_RETRANSMISSION, A_TAIL_LOSS_PROBE, A_TIMEOUT_RETRANSMISSION, A_ZERO_WINDOW_PROBE, bit,
 )
 from tcpscope.replay.flight cimport STEADY, Finding, Flight
@@ -27,7 +28,7 @@ cdef enum:
     MS = 1_000_000
     NEAR_NS = 1_000_000          # a side closer to the capture point knows what the capture knows
     PROMPT_NS = 200_000          # data this soon after what let them go waited for it
-    PAUSE_NS = 200_000_000       # the least retransmission time-out, after which slow start begins again (RFC 5681, 4.1)
+    PAUSE_NS = 200_000_000       # the least retransmission time-out; after it slow start begins again (RFC 5681, 4.1)
     TIMESTAMPS_ROOM = 12         # of a segment, by the time stamps option
     LEAST_MSS = 536              # RFC 9293, 3.7.1
 
@@ -217,8 +218,8 @@ cdef inline void count_rounds(Pace *p, const Flight *f, const Segment *s, int64_
     p.round_bytes += s.length
 
 
-cdef inline void sent_new(Spending *l, const Flight *flight, const Traffic *traffic, const Segment *s, int d, int64_t lag,
-                          int64_t since) noexcept nogil:
+cdef inline void sent_new(Spending *l, const Flight *flight, const Traffic *traffic, const Segment *s, int d,
+                          int64_t lag, int64_t since) noexcept nogil:
     cdef Pace *p = &l.side[d]
     cdef uint32_t full = full_segment(traffic, d), end = s.seq + s.length
     cdef bint brief = is_short(s, full, traffic[d].max_segment), known = False, at_edge = False
@@ -240,7 +241,8 @@ cdef inline void sent_new(Spending *l, const Flight *flight, const Traffic *traf
     p.why = <uint8_t>(BY_RECEIVER if at_edge else BY_APPLICATION if brief else BY_CONGESTION)
 
 
-cdef inline void sent_again(Pace *p, const Flight *f, const Segment *s, uint64_t own, const Finding *found) noexcept nogil:
+cdef inline void sent_again(Pace *p, const Flight *f, const Segment *s, uint64_t own,
+                            const Finding *found) noexcept nogil:
     """Where the first copy got lost; how long a chain of time-outs is, and whether only a long segment cannot pass."""
     if found.retransmission_of:
         p.lost_after += 1
@@ -270,9 +272,9 @@ cdef inline void acknowledged(Pace *p, const Flight *f, const Segment *s, bint c
         p.empty_ns = s.time_ns
 
 
-cdef void spending_observe(Spending *l, const Flight *flight, const Traffic *traffic, const Segment *s, int d, int64_t dt,
-                           uint64_t own, const Finding *found) noexcept nogil:
-    """One packet that side d sent, dt after the one before; all others have seen it.  flight, traffic: of both sides."""
+cdef void spending_observe(Spending *l, const Flight *flight, const Traffic *traffic, const Segment *s, int d,
+                           int64_t dt, uint64_t own, const Finding *found) noexcept nogil:
+    """One packet that side d sent, dt after the one before; all others have seen it.  flight, traffic: of both."""
     cdef Pace *p = &l.side[d]
     cdef Pace *q = &l.side[1 - d]
     cdef int64_t lag
@@ -302,7 +304,8 @@ cdef void spending_observe(Spending *l, const Flight *flight, const Traffic *tra
         elif not own & NOT_NEW:
             lag = lag_of(l, flight, d)
             if p.round_end_ns or flight[d].live > 1:
-                count_rounds(p, &flight[d], s, lag + flight[d].srtt_ns * 7 // 8, found.since_ns, full_segment(traffic, d))
+                count_rounds(p, &flight[d], s, lag + flight[d].srtt_ns * 7 // 8, found.since_ns,
+                             full_segment(traffic, d))
             sent_new(l, flight, traffic, s, d, lag, found.since_ns)
         p.empty_ns = 0
     elif own & bit(A_ZERO_WINDOW_PROBE):
@@ -359,7 +362,8 @@ cdef void side_row(const Pace *p, const Flight *f, const Flight *other, SideRow 
     row.reach_samples = p.lag_samples
     row.reach_min_ns = row.reach_mean_ns = row.reach_max_ns = NONE
     if p.lag_samples:
-        row.reach_min_ns, row.reach_mean_ns, row.reach_max_ns = p.lag_least_ns, p.lag_sum_ns // p.lag_samples, p.lag_most_ns
+        row.reach_min_ns, row.reach_max_ns = p.lag_least_ns, p.lag_most_ns
+        row.reach_mean_ns = p.lag_sum_ns // p.lag_samples
 
 
 cdef void tidy(int64_t *values, int count) noexcept nogil:

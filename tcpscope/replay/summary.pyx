@@ -258,7 +258,8 @@ cdef bint is_odd(const SideRow *s) noexcept nogil:
     return (s.retransmissions or s.timeout_retransmissions or s.fast_retransmissions or s.tail_loss_probes
             or s.recovery_retransmissions or s.spurious_retransmissions or s.syn_retransmissions
             or s.zero_window_ns > 0 or s.zero_window_spells or s.duplicate_captures or s.missed_bytes > 0
-            or s.bad_checksums or s.nagle_stalls or s.limited_receiver_ns >= SLOW_NS or s.limited_congestion_ns >= LONG_NS
+            or s.bad_checksums or s.nagle_stalls or s.limited_receiver_ns >= SLOW_NS
+            or s.limited_congestion_ns >= LONG_NS
             or s.restarts or s.small_segments >= MANY or s.silly_segments or s.overtaken or s.stuck_segment
             or (s.unique_bytes >= LARGE and s.limited_application_ns >= LONG_NS)
             or s.reply_max_ns >= SLOW_NS)
@@ -293,7 +294,8 @@ cdef uint8_t oddness(const ConnectionRow *row) noexcept nogil:
     if found == 0 and (row.one_direction or row.initial_rtt_ns >= SLOW_NS or is_late(row) or is_odd(c) or is_odd(s)
                        or row.client_state == CLOSE_WAIT or row.server_state == CLOSE_WAIT
                        or row.fast_open_outcome == FAST_OPEN_REFUSED - 1 or row.reuse == REUSE_RISKY - 1
-                       or stripped(c, s) or kept_small(c, s) or kept_small(s, c) or row.reset_bits & (RESET_SPOKE | RESET_OPENING) == RESET_SPOKE):
+                       or stripped(c, s) or kept_small(c, s) or kept_small(s, c)
+                       or row.reset_bits & (RESET_SPOKE | RESET_OPENING) == RESET_SPOKE):
         found = 1
     return <uint8_t>found
 

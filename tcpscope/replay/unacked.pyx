@@ -75,7 +75,6 @@ cdef int close_up(Queue *q) noexcept nogil:
 cdef int sum_up(Queue *q) noexcept nogil:
     """Make the bunches of entries that stand without a free place between them; -1 when memory runs out."""
     cdef uint32_t i, place, count = (q.room + BUNCH - 1) // BUNCH
-    cdef Bunch *b
     cdef Disorder *it = <Disorder *>realloc(q.disorder, sizeof(Disorder) + (count - 1) * sizeof(Bunch))
     if it == NULL:
         return -1
