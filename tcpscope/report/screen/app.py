@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import os
+import time
 from typing import Any, ClassVar
 
 from rich.text import Text
@@ -308,7 +309,9 @@ class Live(App[None]):
         """Look, show, wait; a look has at most a SHARE of the time."""
         try:
             while True:
+                began = time.monotonic()
                 look = await asyncio.to_thread(self.model.look)
+                took = time.monotonic() - began  # with what it waited for the capture, which comes first
                 self._show(look)
                 if look.over and self.model.session.wait(0):
                     ended_well = not look.reason
@@ -319,7 +322,7 @@ class Live(App[None]):
                     self.reason = look.reason
                     self.exit()
                     return
-                await asyncio.sleep(max(self._pace, SHARE * look.cost))
+                await asyncio.sleep(max(self._pace, SHARE * look.cost, took))
         except Exception as error:
             self.failure = error
             self.exit()

@@ -166,7 +166,7 @@ class Look(NamedTuple):
 
     taken: float  # seconds since the epoch
     now_ns: int  # on the packets' clock: of a recording that is played, its own
-    cost: float  # seconds that the look took
+    cost: float  # seconds that the look worked, what it waited for others not counted
     counters: Counters
     packet_rate: float | None
     byte_rate: float | None
@@ -223,15 +223,15 @@ class Model:
         self._behind: int | None = None  # ns by which the packets' clock is behind ours
 
     def look(self) -> Look:
-        began = time.monotonic()
+        began, worked = time.monotonic(), time.thread_time()
         self._turn(self.session.turn(), began)
         self._now(began)
         found: list[Finding] | None = None
         if began >= self._judge:
+            before = time.thread_time()
             found = self.watch.findings()
             self._tell(found)
-            now = time.monotonic()
-            self._judge = now + max(FINDINGS, SHARE * (now - began))
+            self._judge = began + max(FINDINGS, SHARE * (time.thread_time() - before))
         if self._extra is not None:
             self._notices.extend(self._extra())
         counters = self.session.counters()
@@ -250,7 +250,7 @@ class Model:
         ended = sorted((*self._ended, *(it for it in self._open.values() if it.ended is not None)), key=_when)
         just = sum(began - _when(it) < LINGER for it in ended)
         return Look(
-            time.time(), now_ns, time.monotonic() - began, counters, packets, size,
+            time.time(), now_ns, time.thread_time() - worked, counters, packets, size,
             [it for it in self._open.values() if it.ended is None], ended, just, states, closed, self._findings,
             list(self._notices), self._corrections, self._changes, self._total + closed, over, reason,
         )  # fmt: skip
