@@ -15,6 +15,7 @@ from textual.containers import Horizontal, Vertical
 from textual.screen import Screen
 from textual.widgets import Input, Static
 
+from tcpscope.diagnose.facts import times
 from tcpscope.errors import TcpscopeError
 from tcpscope.report.screen import head
 from tcpscope.report.screen.columns import SORTS, TITLES, arranged, matches
@@ -132,7 +133,7 @@ class Main(Screen[None]):
         if it is None:
             return ""
         more = len(look.findings) - len(it.findings)
-        parts = [f"{more} findings"] if more > 0 else []
+        parts = [times(more, "finding")] if more > 0 else []
         parts += [
             f"{look.counters.connections - it.counters.connections:,} new",
             f"{look.total_ended - it.total_ended:,} ended",
