@@ -83,6 +83,8 @@ class Shown:
         end = time.monotonic() + PATIENCE
         while time.monotonic() < end:
             await self.pilot.pause(0.02)
+            if self.app.failure is not None:
+                raise self.app.failure
             if wanted() if callable(wanted) else re.search(wanted, self.text()):
                 return self.text()
         raise AssertionError(f"{wanted} is not seen:\n{self.text()}")

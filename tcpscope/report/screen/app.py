@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import os
+import time
 from typing import Any, ClassVar
 
 from rich.text import Text
@@ -14,6 +15,7 @@ from textual.containers import Horizontal, Vertical
 from textual.screen import Screen
 from textual.widgets import Input, Static
 
+from tcpscope.diagnose.facts import times
 from tcpscope.errors import TcpscopeError
 from tcpscope.report.screen import head
 from tcpscope.report.screen.columns import SORTS, TITLES, arranged, matches
@@ -131,7 +133,7 @@ class Main(Screen[None]):
         if it is None:
             return ""
         more = len(look.findings) - len(it.findings)
-        parts = [f"{more} findings"] if more > 0 else []
+        parts = [times(more, "finding")] if more > 0 else []
         parts += [
             f"{look.counters.connections - it.counters.connections:,} new",
             f"{look.total_ended - it.total_ended:,} ended",
@@ -308,7 +310,9 @@ class Live(App[None]):
         """Look, show, wait; a look has at most a SHARE of the time."""
         try:
             while True:
+                began = time.monotonic()
                 look = await asyncio.to_thread(self.model.look)
+                took = time.monotonic() - began  # with what it waited for the capture, which comes first
                 self._show(look)
                 if look.over and self.model.session.wait(0):
                     ended_well = not look.reason
@@ -319,7 +323,7 @@ class Live(App[None]):
                     self.reason = look.reason
                     self.exit()
                     return
-                await asyncio.sleep(max(self._pace, SHARE * look.cost))
+                await asyncio.sleep(max(self._pace, SHARE * look.cost, took))
         except Exception as error:
             self.failure = error
             self.exit()

@@ -10,12 +10,13 @@ import time
 from collections import deque
 from typing import Any, NamedTuple, Protocol
 
-from tcpscope.diagnose.facts import endpoint
+from tcpscope.diagnose.facts import endpoint, told
 from tcpscope.diagnose.finding import Finding
 from tcpscope.diagnose.watch import Watch
 from tcpscope.replay.layout import CLOSE_KINDS, CLOSED_BY, CONNECTION, EVENT, STATES
 from tcpscope.report.oddest import Oddest
-from tcpscope.tables.rows import Row, rows
+from tcpscope.tables.address import address
+from tcpscope.tables.rows import Row
 from tcpscope.tables.session import Counters, Notice, Turn
 
 MOST = 10_000  # open connections looked at; of more those that sent last
@@ -45,7 +46,7 @@ _ROLES = ("client", "server")
 _SIDE = tuple(dict.fromkeys((*MARKS, "packets", "bytes", "unique_bytes", "max_window", "srtt_ns")))
 _COMMON = ("connection", "start_ns", "end_ns", "first_frame", "last_frame", "client_state", "server_state",
            "close_kind", "closed_by", "initial_rtt_ns", "syn_rtt_ns", "client_addr", "client_port", "server_addr",
-           "server_port", "ip_version")  # fmt: skip
+           "server_port", "ip_version", "service", "server_name")  # fmt: skip
 _FIELDS = (*_COMMON, *(f"{role}_{name}" for role in _ROLES for name in _SIDE))
 _AT = {name: at for at, name in enumerate(_FIELDS)}
 _MARKS_AT = tuple((MARKS[name], _AT[f"client_{name}"], _AT[f"server_{name}"]) for name in MARKS)
@@ -76,26 +77,26 @@ class Seen:
     Ten thousand may change from look to look, so that all else is worked out when it is asked for.
     """
 
-    __slots__ = ("client", "ended", "facts", "key", "mark", "mark_ns", "number", "rates", "raw", "server", "service")
+    __slots__ = ("client", "ended", "facts", "key", "mark", "mark_ns", "number", "port_name", "rates", "server")
 
-    def __init__(self, raw: bytes, facts: tuple[Any, ...]) -> None:
+    def __init__(self, facts: tuple[Any, ...]) -> None:
         get, version = facts.__getitem__, facts[_AT["ip_version"]]
         self.number: int = facts[0]
         self.client = endpoint(get(_AT["client_addr"]), version, get(_AT["client_port"]))
         self.server = endpoint(get(_AT["server_addr"]), version, get(_AT["server_port"]))
-        self.service = service(get(_AT["server_port"]))
+        self.port_name = port_name(get(_AT["server_port"]))
         self.rates: tuple[float | None, float | None] = (None, None)
         self.mark, self.mark_ns = "", 0
         self.ended: float | None = None
         self.key: tuple[Any, ...] = ()
         self.facts: tuple[Any, ...] = (0,) * len(facts)
-        self.take(raw, facts)
+        self.take(facts)
 
     start_ns, last_ns = _field("start_ns"), _field("end_ns")
     first_frame, last_frame = _field("first_frame"), _field("last_frame")
     sent, windows = _both("unique_bytes"), _both("max_window")
 
-    def take(self, raw: bytes, facts: tuple[Any, ...]) -> None:
+    def take(self, facts: tuple[Any, ...]) -> None:
         """It has changed."""
         old = self.facts
         if any(facts[marked] != old[marked] for marked in _MARKED):
@@ -103,11 +104,17 @@ class Seen:
                 if facts[client] > old[client] or facts[server] > old[server]:
                     self.mark, self.mark_ns = mark, facts[_AT["end_ns"]]
                     break
-        self.raw, self.facts = raw, facts
+        self.facts = facts
 
     @property
     def states(self) -> tuple[str, str]:
         return STATES[self.facts[_AT["client_state"]]], STATES[self.facts[_AT["server_state"]]]
+
+    @property
+    def service(self) -> str:
+        """What the first bytes tell: server name, or service; else the port's name, with ? since it is a guess."""
+        name, protocol = told(self.facts[_AT["service"]], self.facts[_AT["server_name"]])
+        return name or protocol or (f"{self.port_name}?" if self.port_name else "")
 
     @property
     def packets(self) -> int:
@@ -135,8 +142,11 @@ class Seen:
         return kind + (f" by {who}" if who and kind not in ("open", "unanswered", "refused") else "")
 
     def row(self) -> Row:
-        """Its row of the connections table."""
-        return next(rows("connections", self.raw))
+        """Of its row of the connections table what tells it from others."""
+        number = self.facts[_AT["ip_version"]]
+        ends = {f"{role}_ip": address(self.facts[_AT[f"{role}_addr"]], number) for role in _ROLES}
+        ports = {f"{role}_port": self.facts[_AT[f"{role}_port"]] for role in _ROLES}
+        return {"connection": self.number, "first_frame": self.first_frame, **ends, **ports}
 
     def age(self, now_ns: int) -> float:
         """Seconds since its first packet; of one that has ended, how long it lasted."""
@@ -156,7 +166,7 @@ class Look(NamedTuple):
 
     taken: float  # seconds since the epoch
     now_ns: int  # on the packets' clock: of a recording that is played, its own
-    cost: float  # seconds that the look took
+    cost: float  # seconds that the look worked, what it waited for others not counted
     counters: Counters
     packet_rate: float | None
     byte_rate: float | None
@@ -183,7 +193,7 @@ class Ends(Protocol):
 _names: dict[int, str] = {}
 
 
-def service(port: int) -> str:
+def port_name(port: int) -> str:
     """The service's name of this port, as the system's list has it; no name is asked of the network."""
     if port not in _names:
         from socket import getservbyport
@@ -213,15 +223,15 @@ class Model:
         self._behind: int | None = None  # ns by which the packets' clock is behind ours
 
     def look(self) -> Look:
-        began = time.monotonic()
+        began, worked = time.monotonic(), time.thread_time()
         self._turn(self.session.turn(), began)
         self._now(began)
         found: list[Finding] | None = None
         if began >= self._judge:
+            before = time.thread_time()
             found = self.watch.findings()
             self._tell(found)
-            now = time.monotonic()
-            self._judge = now + max(FINDINGS, SHARE * (now - began))
+            self._judge = began + max(FINDINGS, SHARE * (time.thread_time() - before))
         if self._extra is not None:
             self._notices.extend(self._extra())
         counters = self.session.counters()
@@ -240,7 +250,7 @@ class Model:
         ended = sorted((*self._ended, *(it for it in self._open.values() if it.ended is not None)), key=_when)
         just = sum(began - _when(it) < LINGER for it in ended)
         return Look(
-            time.time(), now_ns, time.monotonic() - began, counters, packets, size,
+            time.time(), now_ns, time.thread_time() - worked, counters, packets, size,
             [it for it in self._open.values() if it.ended is None], ended, just, states, closed, self._findings,
             list(self._notices), self._corrections, self._changes, self._total + closed, over, reason,
         )  # fmt: skip
@@ -267,12 +277,12 @@ class Model:
             self._total += len(turn.connections) // size
             numbers = [it for it, _ in CONNECTION.select(turn.connections, ("connection", "last_frame"))]
             leaving = {it: self._open.pop(it, None) for it in numbers}
-            for it, raw in _records(turn.connections[-ENDED * size :]):
+            for it in CONNECTION.select(turn.connections[-ENDED * size :], _FIELDS):
                 seen = leaving[it[0]]
                 if seen is None:
-                    seen = Seen(raw, it)
+                    seen = Seen(it)
                 else:
-                    seen.take(raw, it)
+                    seen.take(it)
                 seen.ended, seen.rates = seen.ended or now, (None, None)
                 self._ended.append(seen)
 
@@ -291,14 +301,14 @@ class Model:
                 _rate(seen, seen.facts, past)
             self._open[seen.number] = seen
         found = CONNECTION.select(b"".join([record for _, _, record in changed]), _FIELDS)
-        for (known, key, record), facts in zip(changed, found, strict=True):
+        for (known, key, _), facts in zip(changed, found, strict=True):
             if known is None:
-                known = Seen(record, facts)
+                known = Seen(facts)
                 if past and self._at_ns and known.start_ns > self._at_ns:
                     known.rates = tuple(facts[at] / past for at in _BYTES)  # all of it is new
             else:
                 _rate(known, facts, past)
-                known.take(record, facts)
+                known.take(facts)
             known.key = key
             if key[2:4] != CLOSED:
                 known.ended = None
@@ -326,13 +336,6 @@ class Model:
         if now - then < 0.2:
             return None, None
         return (counters.packets - packets) / (now - then), (counters.bytes - size) / (now - then)
-
-
-def _records(raw: bytes) -> Any:
-    """(fields, record) of each packed record."""
-    size = CONNECTION.size
-    for at, facts in enumerate(CONNECTION.select(raw, _FIELDS)):
-        yield facts, raw[at * size : at * size + size]
 
 
 def _when(it: Seen) -> float:
