@@ -230,7 +230,9 @@ def _session(options: dict[str, Any], tee: Callable[[bytes], None] | None) -> It
         stream.close()
 
 
-def _piped(options: dict[str, Any], settings: dict[str, Any], tee: Callable[[bytes], None] | None) -> tuple[Session, str]:
+def _piped(
+    options: dict[str, Any], settings: dict[str, Any], tee: Callable[[bytes], None] | None
+) -> tuple[Session, str]:
     from tcpscope.capture.live import Piped
     from tcpscope.tables.session import Session
 
