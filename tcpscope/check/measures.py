@@ -135,6 +135,8 @@ def _of_column(column: Column) -> Measure:
 def _read(column: Column, fields: Columns) -> Series:
     import numpy
 
+    if not len(fields[column.value.fields[0]]):  # kinds of columns differ in what they make of nothing
+        return Series(numpy.empty(0), None) if column.type != "str" else Series(numpy.empty(0, numpy.int64), [])
     found = column.value.array(fields)
     if found.words is None:
         values = numpy.asarray(found.values).astype(numpy.float64)
