@@ -6,6 +6,7 @@ computed for all connections at once, from the fields of their packed records as
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, reduce
@@ -111,13 +112,15 @@ def _side(name: str) -> tuple[str | None, str]:
 
 _KINDS = {("int", ""): "number", ("int", "bytes"): "bytes", ("float", "s"): "time", ("float", "bytes/s"): "rate",
           ("bool", ""): "bool"}  # fmt: skip
-_MOMENTS = ("start", "time_wait_start", "time_wait_end", "first_data", "last_data")  # since the epoch
+_MOMENTS = ("time_wait_end", "first_data", "last_data")  # and all that say: since the epoch
 
 
 def _kind(column: Column, base: str) -> str:
     if column.type == "str":
         return "word" if column.value.words else "text"
-    return "moment" if base in _MOMENTS else _KINDS.get((column.type, column.unit), "number")
+    if column.type == "float" and (base in _MOMENTS or column.meaning.endswith("since the epoch")):
+        return "moment"
+    return _KINDS.get((column.type, column.unit), "number")
 
 
 def _of_column(column: Column) -> Measure:
@@ -132,6 +135,8 @@ def _of_column(column: Column) -> Measure:
 def _read(column: Column, fields: Columns) -> Series:
     import numpy
 
+    if not len(fields[column.value.fields[0]]):  # kinds of columns differ in what they make of nothing
+        return Series(numpy.empty(0), None) if column.type != "str" else Series(numpy.empty(0, numpy.int64), [])
     found = column.value.array(fields)
     if found.words is None:
         values = numpy.asarray(found.values).astype(numpy.float64)
@@ -146,11 +151,13 @@ def _read(column: Column, fields: Columns) -> Series:
 
 # ---------------------------------------------------------------- both sides together
 
-_NEITHER = ("window_scale", "rtt_mean", "rtt_std", "reply_max_frame", "isn", "first_data", "last_data", "ttl",
-            "dwell_closed", "dwell_listen", "dwell_unknown")  # fmt: skip
+_NEITHER = ("window_scale", "rtt_mean", "rtt_std", "isn", "ttl", "dwell_closed", "dwell_listen", "dwell_unknown",
+            "recovery_cut", "heartbeat")  # fmt: skip
 _LEAST = ("min_segment", "min_window", "rtt_min", "mss")
 _ADDED = ("zero_window", "nagle")  # times that add up
-_MOST = ("max_segment", "max_window", "max_in_flight", "initial_window_bytes", "slow_start_exit_bytes")
+_MOST = ("max_segment", "max_window", "initial_window_bytes", "slow_start_exit_bytes", "stuck_segment")
+_LARGEST = re.compile(r"(?:most|longest|largest|furthest)\b")  # so begins the meaning of what is a largest one
+_SMALLEST = re.compile(r"smallest\b|.*\bshortest$")
 
 
 @cache
@@ -162,11 +169,15 @@ def _pairs() -> dict[str, str]:
         base = name.removeprefix("client_")
         if base == name or f"server_{base}" not in names or base in names or base in _NEITHER:
             continue
-        if column.type not in ("int", "float") or base in ("ip", "port"):
+        if column.type not in ("int", "float") or base in ("ip", "port") or base.endswith("_frame"):
             continue
-        if base in _LEAST:
+        if _kind(column, base) == "moment":
+            continue
+        if base in _LEAST or _SMALLEST.match(column.meaning):
             found[base] = "min"
-        elif base in _ADDED or (column.unit in ("", "bytes") and base not in _MOST):
+        elif base in _MOST or _LARGEST.match(column.meaning):
+            found[base] = "max"
+        elif base in _ADDED or column.unit in ("", "bytes"):
             found[base] = "sum"
         else:
             found[base] = "max"

@@ -165,7 +165,7 @@ def test_a_baseline_from_run_to_run(tmp_path):
     assert [it["baselineState"] for it in states] == ["unchanged"]
 
 
-def test_diff():
+def test_diff(tmp_path):
     same = run("diff", NORMAL, NORMAL)
     assert (same.returncode, same.stderr) == (0, b"") and b"no difference" in same.stdout
     other = run("diff", NORMAL, RESET)
@@ -176,6 +176,10 @@ def test_diff():
     assert (
         run("diff", NORMAL, SAMPLES / "fin_lost.pcap", "--ignore", "loss", "--tolerance", "time=100s").returncode == 0
     )
+    empty = tmp_path / "empty.pcap"
+    empty.write_bytes(Path(NORMAL).read_bytes()[:24])
+    assert b"only in normal.pcap: 1 connection" in run("diff", NORMAL, empty).stdout
+    assert run("diff", empty, empty).returncode == 0
     assert "did you mean timing?" in error_of(run("diff", NORMAL, NORMAL, "--ignore", "timin"))
     assert "write time=50%" in error_of(run("diff", NORMAL, NORMAL, "--tolerance", "50%"))
 
