@@ -18,7 +18,9 @@ from pathlib import Path
 
 from tests.fuzz import build, seeds
 
-TARGETS = {"container": 4096, "decoder": 2048, "replay": 770, "streams": 514, "pipeline": 4096, "queue": 1200, "hints": 700}  # longest input
+# The longest input of each, bytes.
+TARGETS = {"container": 4096, "decoder": 2048, "replay": 770, "streams": 514, "pipeline": 4096, "queue": 1200,
+           "hints": 700}  # fmt: skip
 TIMEOUT = 5  # seconds an input may take; the slowest known takes a few milliseconds
 MEMORY = 2048  # MB
 DONE = re.compile(r"stat::number_of_executed_units:\s*(\d+)")
