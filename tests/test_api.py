@@ -73,8 +73,11 @@ def pieces(path, count, folder):
     return [folder / f"part{number}.pcap" for number in range(count)]
 
 
-FRAMES = ["frame", "file", "first_frame", "last_frame", "acked_frame", "retransmission_of",
-          "client_reply_max_frame", "server_reply_max_frame"]  # fmt: skip
+def but_frames(table):
+    """Without the columns that count frames, which a piece counts anew."""
+    return table[
+        [it for it in table.columns if it not in ("frame", "file", "retransmission_of") and "_frame" not in it]
+    ]
 
 
 @pytest.mark.parametrize("name", ["fin_lost.pcap", "bulk.pcap", "short_connections.pcap", "last_ack_lost.pcap"])
@@ -84,9 +87,9 @@ def test_a_capture_cut_in_pieces_is_the_same_capture(name, count, tmp_path):
     cut = tcpscope.read(pieces(SAMPLES / name, count, tmp_path))
     folder = tcpscope.read(tmp_path)
     for table in ("connections", "packets", "events"):
-        want = getattr(whole, table).drop(columns=FRAMES, errors="ignore")
-        assert want.equals(getattr(cut, table).drop(columns=FRAMES, errors="ignore"))
-        assert want.equals(getattr(folder, table).drop(columns=FRAMES, errors="ignore"))
+        want = but_frames(getattr(whole, table))
+        assert want.equals(but_frames(getattr(cut, table)))
+        assert want.equals(but_frames(getattr(folder, table)))
 
 
 def test_compressed_is_the_same(tmp_path):

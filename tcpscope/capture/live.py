@@ -18,6 +18,7 @@ from __future__ import annotations
 import contextlib
 import os
 import select
+import subprocess
 import threading
 import time
 from collections import deque
@@ -29,6 +30,7 @@ from tcpscope.capture.sources import PIPE, standard_input
 
 HELD = 64 << 20  # bytes that may wait for the analyser; past that the pipe fills, and then the kernel drops
 CHUNK = 1 << 18  # bytes read at a time
+GOING = 5.0  # seconds that a capturer may take to be gone when it has closed its pipe
 PATIENCE = 0.05  # seconds between two looks at a quiet pipe
 NAP = 0.004  # seconds left to the writer after a read: it need not wake us for every packet
 SHORT = 1 << 16  # bytes; only after a read of fewer
@@ -189,7 +191,10 @@ class LiveStream:
                     return
                 if len(data) < SHORT:
                     time.sleep(NAP)
-            self.damage = self.capturer.reason if self._stopper is None else None
+            if self._stopper is None:
+                with contextlib.suppress(subprocess.TimeoutExpired):  # its pipe is closed before it has gone
+                    self.capturer.process.wait(GOING)
+                self.damage = self.capturer.reason
             if self._stopper is not None:
                 self._stopper.join()
         finally:

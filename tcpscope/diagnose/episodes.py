@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tcpscope.diagnose.finding import Finding
 
-_REPEATED = ("timeouts", "retransmissions", "spurious")
+_REPEATED = ("timeouts", "retransmissions", "spurious", "tail_loss")
 
 # A finding, and those that it explains where they are about the same connections.
 EXPLAINS: dict[str, tuple[str, ...]] = {
@@ -14,6 +14,8 @@ EXPLAINS: dict[str, tuple[str, ...]] = {
     "syn_lost": ("spurious",),
     "syn_ack_lost": ("spurious",),
     "handshake_ack_lost": ("spurious",),
+    "path_mtu": ("vanished",),
+    "dead_reader": ("vanished",),
     "not_unicast": ("unanswered",),
     "port_reuse": ("unanswered", "half_open"),
     "reset_injected": ("reset_half_open",),

@@ -202,7 +202,9 @@ def test_tshark_follows_the_same_bytes(path: Path) -> None:
     for number in range(min(len(capture), 2)):
         connection = capture.connection(number)
         mine, theirs = [connection.stream("client"), connection.stream("server")], list(of_tshark(path, number))
-        if path.name == "bad_checksum.pcap":  # tshark takes the damaged copy, the receiver did not
+        if path.name == "reordered.pcap":  # cut to 96 bytes: tshark writes words of its own in place of what is missing
+            assert [len(it) for it in mine] == [0, 1110]
+        elif path.name == "bad_checksum.pcap":  # tshark takes the damaged copy, the receiver did not
             assert sorted(map(len, mine)) == sorted(map(len, theirs)) and mine[0] in theirs and mine[1] not in theirs
         else:
             assert sorted(mine) == sorted(theirs)
@@ -230,7 +232,11 @@ def test_an_extracted_connection_is_analysed_the_same(path: Path, tmp_path: Path
         frames = {0: 0} | {old["frame"]: new["frame"] for old, new in zip(mine, again, strict=True)}
         for old, new in zip(mine, again, strict=True):
             changed = {name for name in old if name not in ELSEWHERE and old[name] != new[name]}
-            if number and path.name in ("crash_and_reconnect.pcap", "time_wait_reuse.pcap"):  # the one before is gone
+            if number and path.name in (
+                "crash_and_reconnect.pcap",
+                "time_wait_reuse.pcap",
+                "port_reuse_risky.pcap",
+            ):  # the one before is gone
                 assert not (old["annotations"] ^ new["annotations"]) & ~(1 << REUSED[0] | 1 << REUSED[1])
                 changed -= {"annotations", "wireshark"}
             assert not changed

@@ -125,9 +125,9 @@ def test_where_segments_were_lost(name, side):
 @pytest.mark.parametrize(("name", "expected", "not_expected"), [
     ("tcp_zerowindowdead", {"dead_reader"}, {"zero_window", "vanished"}),
     ("tcp_zerowindowrecovery", set(), {"dead_reader", "zero_window"}),  # it opens again after 10 ms
-    ("tcp_retransmissions", {"timeouts"}, {"retransmissions"}),
+    ("tcp_retransmissions", {"vanished"}, {"retransmissions"}),
     ("latency1", set(), {"retransmissions", "timeouts", "small_window"}),
-    ("inconsistent_printer", {"timeouts"}, {"path_mtu", "dead_reader"}),
+    ("inconsistent_printer", {"vanished"}, {"path_mtu", "dead_reader"}),
 ])  # fmt: skip
 def test_the_textbooks_answer(name, expected, not_expected):
     path = CORPUS / "packets" / f"{name}.pcapng"
