@@ -32,6 +32,7 @@ cdef enum:
     TIMESTAMPS_ROOM = 12         # of a segment, by the time stamps option
     LEAST_MSS = 536              # RFC 9293, 3.7.1
 
+cdef int64_t MOST_LAG_NS = 60_000_000_000        # more is no round trip, but a clock that was set
 cdef uint64_t TWICE = bit(A_DUPLICATE_CAPTURE) | bit(A_NETWORK_DUPLICATE)
 cdef uint64_t TIMER = bit(A_TIMEOUT_RETRANSMISSION) | bit(A_TAIL_LOSS_PROBE)
 cdef uint64_t REPAIR = TIMER | bit(A_FAST_RETRANSMISSION) | bit(A_RTO_RECOVERY)
@@ -181,7 +182,7 @@ cdef inline void sample_lag(Spending *l, const Segment *s, int d) noexcept nogil
     if p.probe_ns == 0 or not s.length or before(s.ts_ecr, p.probe_ts):
         return
     sample, p.probe_ns = s.time_ns - p.probe_ns, 0
-    if p.why == BY_APPLICATION or p.why == BY_CLOSING or sample < 0 or (
+    if p.why == BY_APPLICATION or p.why == BY_CLOSING or not 0 <= sample <= MOST_LAG_NS or (
             p.empty_ns and s.time_ns - p.empty_ns > p.lag_ns + 10 * MS):
         return                       # the program, too, took its time
     p.lag_ns += (sample - p.lag_ns) // 8 if p.lag_samples else sample

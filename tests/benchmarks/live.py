@@ -72,7 +72,7 @@ def rate(cache: Path, wanted: int, seconds: int) -> dict[str, Any]:
             time.sleep(0.05)
         done = subprocess.run(
             [*enter, "tcpreplay", "-q", "-i", "v0", "--preload-pcap", f"--pps={wanted}", f"--limit={packets}",
-             "--loop=0", str(capture)], capture_output=True, text=True, check=True,
+             "--loop=1000", str(capture)], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True,
         )  # fmt: skip
         time.sleep(2)
         used = _cpu(watcher.pid)
