@@ -100,6 +100,8 @@ def group() -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; every failure is one line on stderr."""
+    if sys.stderr is None:  # closed by whoever started us
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115 (until exit)
     try:
         given = sys.argv[1:] if arguments is None else arguments
         code = group.main(given or ["--help"], prog_name="tcpscope", standalone_mode=False)

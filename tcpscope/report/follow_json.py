@@ -9,6 +9,7 @@ from typing import Any, BinaryIO
 from tcpscope.report.follow import Counts, shown
 from tcpscope.report.turns import Turn
 from tcpscope.tables.address import address
+from tcpscope.tables.json_text import dumps
 from tcpscope.tables.streams import Piece
 
 
@@ -87,15 +88,13 @@ def write(head: dict[str, Any], rows: Iterable[dict[str, Any]], end: Callable[[]
 
     Each turn is written as it comes; `end` is asked for the summary after the last.
     """
-    import orjson
-
     if lines:
-        stream.write(orjson.dumps({"kind": "connection", **head}) + b"\n")
+        stream.write(dumps({"kind": "connection", **head}) + b"\n")
         for row in rows:
-            stream.write(orjson.dumps({"kind": "turn"} | row) + b"\n")
-        stream.write(orjson.dumps({"kind": "summary", **end()}) + b"\n")
+            stream.write(dumps({"kind": "turn"} | row) + b"\n")
+        stream.write(dumps({"kind": "summary", **end()}) + b"\n")
         return
-    stream.write(b'{\n"connection": ' + orjson.dumps(head) + b',\n"' + name.encode() + b'": [')
+    stream.write(b'{\n"connection": ' + dumps(head) + b',\n"' + name.encode() + b'": [')
     for at, row in enumerate(rows):
-        stream.write((b",\n" if at else b"\n") + orjson.dumps(row))
-    stream.write(b'\n],\n"summary": ' + orjson.dumps(end()) + b"\n}\n")
+        stream.write((b",\n" if at else b"\n") + dumps(row))
+    stream.write(b'\n],\n"summary": ' + dumps(end()) + b"\n}\n")

@@ -14,6 +14,7 @@ from tcpscope.diagnose.facts import times
 from tcpscope.replay.layout import CONNECTION, EVENT
 from tcpscope.report.oddest import lines_of
 from tcpscope.report.text import clock, safe
+from tcpscope.tables.json_text import dumps
 from tcpscope.tables.rows import by_time, columns
 from tcpscope.tables.session import Counters, Notice, Turn
 from tcpscope.tables.write import Records, write_lines
@@ -38,9 +39,7 @@ class JsonLines:
         self._stream = stream
 
     def say(self, kind: str, **fields: Any) -> None:
-        import orjson
-
-        self._stream.write(orjson.dumps({"kind": kind, **fields}, option=orjson.OPT_APPEND_NEWLINE))
+        self._stream.write(dumps({"kind": kind, **fields}, newline=True))
 
     def turn(self, turn: Turn, missed: list[int]) -> None:
         if turn.events:

@@ -29,6 +29,8 @@ def destination(path: str | None) -> Iterator[BinaryIO]:
         with open(target, "wb") as stream:  # a device or a pipe is written to, never replaced
             yield stream
         return
+    if os.path.islink(target):  # what realpath could not follow
+        raise UsageError(f"cannot write {path}: a link that leads to itself")
     folder = os.path.dirname(target)
     if os.path.isdir(target) or not os.path.isdir(folder):
         raise UsageError(f"cannot write {path}: " + ("it is a folder" if os.path.isdir(target) else "no such folder"))

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from itertools import islice
 from typing import Any, BinaryIO, NamedTuple
 
+from tcpscope.tables.json_text import dumps
 from tcpscope.tables.rows import CHUNK, Raw, Row
 from tcpscope.tables.schema import LAYOUTS, TABLES
 
@@ -17,9 +18,7 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 def write_json(value: Any, stream: BinaryIO) -> None:
     """One small JSON document, indented."""
-    import orjson
-
-    stream.write(orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+    stream.write(dumps(value, indent=True, newline=True))
 
 
 class Records(NamedTuple):
@@ -31,15 +30,13 @@ class Records(NamedTuple):
 
 def write_document(parts: dict[str, Any], stream: BinaryIO) -> None:
     """One JSON document; a part that is Records is written an object a line, and not kept."""
-    import orjson
-
     stream.write(b"{")
     for at, (name, part) in enumerate(parts.items()):
-        stream.write((b",\n" if at else b"\n") + orjson.dumps(name) + b": ")
+        stream.write((b",\n" if at else b"\n") + dumps(name) + b": ")
         if isinstance(part, Records):
             write_array(part, stream)
         else:
-            stream.write(orjson.dumps(part, option=orjson.OPT_INDENT_2))
+            stream.write(dumps(part, indent=True))
     stream.write(b"\n}\n")
 
 
@@ -61,12 +58,10 @@ def write_lines(records: Records, form: str, stream: BinaryIO) -> int:
 
 def write_rows(rows: Iterable[Row], form: str, stream: BinaryIO) -> None:
     """Rows that are no records of a table, as jsonl or json: an object a line."""
-    import orjson
-
     array = form == "json"
     between, first, remaining = b",\n" if array else b"\n", True, iter(rows)
     stream.write(b"[" if array else b"")
-    while chunk := [orjson.dumps(row) for row in islice(remaining, CHUNK)]:
+    while chunk := [dumps(row) for row in islice(remaining, CHUNK)]:
         stream.write((b"\n" if array and first else b"" if first else between) + between.join(chunk))
         first = False
     if array:

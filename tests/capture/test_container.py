@@ -192,3 +192,18 @@ def test_interfaces_are_bounded() -> None:
 
 def test_captures_longer_than_the_wire() -> None:
     assert read(pcap([FRAME], wire=20))[0][0]["length"] == 5
+
+
+@pytest.mark.parametrize("resolution", [0, 6, 9, 127, 128, 191, 255])
+@pytest.mark.parametrize("offset", [-(1 << 63), -1, 0, 1 << 62, (1 << 63) - 1])
+def test_times_at_the_far_ends_stay_within_bounds(resolution: int, offset: int) -> None:
+    """So that the difference of any two fits 64 bits."""
+    options = option(9, bytes((resolution,))) + option(14, struct.pack("<q", offset))
+    far = [0, 1, 1 << 31, 1 << 32, (1 << 63) - 1, 1 << 63, (1 << 64) - 1]
+    found = times(section() + interface(options=options) + b"".join(enhanced(FRAME, ticks) for ticks in far))
+    assert len(found) == len(far)
+    assert all(-(1 << 60) <= int(str(it)) <= 1 << 62 for it in found)
+
+
+def test_the_last_second_of_pcap_is_no_far_end() -> None:
+    assert times(pcap([]) + record(FRAME, second=0xFFFFFFFF, fraction=999_999)) == [(2**32 - 1) * 10**9 + 999_999_000]

@@ -9,6 +9,7 @@ import lzma
 import os
 import subprocess
 import sys
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -179,3 +180,32 @@ def test_a_pipe_that_trickles_is_peeked_patiently() -> None:
     stream = open_stream(Source("trickle", lambda: cast(BinaryIO, Trickle(CAPTURE[:5000]))))
     segments, _ = read_stream(stream)
     assert segments == read(CAPTURE[:5000])[0]
+
+
+def with_dictionary(size: int) -> bytes:
+    """An xz file whose header claims this dictionary, as its one byte says it (4 KiB and up)."""
+    filters = [{"id": lzma.FILTER_LZMA2, "dict_size": 1 << 20}]
+    data = bytearray(lzma.compress(CAPTURE, filters=filters))
+    at = data.index(b"\x21\x01") + 2  # LZMA2, one byte of properties
+    data[at] = size
+    end = 12 + (data[12] + 1) * 4
+    data[end - 4 : end] = zlib.crc32(data[12 : end - 4]).to_bytes(4, "little")
+    return bytes(data)
+
+
+def test_a_dictionary_of_gigabytes_is_refused(tmp_path: Path) -> None:
+    whole = stored(tmp_path, with_dictionary(28), "64MiB.xz")  # as much as xz -9 takes
+    assert len(opened(whole)[0]) == 600
+    with pytest.raises(CaptureError, match="wants more than 128 MB of memory: decompress it first"):
+        opened(stored(tmp_path, with_dictionary(40), "4GiB.xz"))
+    window = b"\x28\xb5\x2f\xfd" + bytes((0, 0x98)) + CAPTURE[:100]  # 2^29 bytes
+    with pytest.raises(CaptureError, match="wants more than 128 MB of memory"):
+        opened(stored(tmp_path, window, "512MiB.zst"))
+
+
+def test_xz_streams_with_padding_between_them(tmp_path: Path) -> None:
+    one, other = lzma.compress(CAPTURE[:30_000]), lzma.compress(CAPTURE[30_000:])
+    segments, statistics = opened(stored(tmp_path, one + bytes(200_000) + other + bytes(8)))
+    assert (len(segments), statistics["damage"]) == (600, None)
+    _, statistics = opened(stored(tmp_path, one + other[:-40]))
+    assert "cut off" in str(statistics["damage"])

@@ -21,7 +21,7 @@ from tests.fuzz import build, seeds
 # The longest input of each, bytes.
 TARGETS = {"container": 4096, "decoder": 2048, "replay": 770, "streams": 514, "pipeline": 4096, "queue": 1200,
            "hints": 700}  # fmt: skip
-TIMEOUT = 5  # seconds an input may take; the slowest known takes a few milliseconds
+TIMEOUT = 20  # seconds an input may take, on a busy machine; the slowest known takes milliseconds
 MEMORY = 2048  # MB
 DONE = re.compile(r"stat::number_of_executed_units:\s*(\d+)")
 STATE = re.compile(r"^#(\d+)\t.*", re.M)
@@ -44,7 +44,7 @@ def run(built: Path, target: str, *arguments: str) -> subprocess.CompletedProces
     )
 
 
-def fuzz(folder: Path, target: str, seconds: int, *, reload: bool = True) -> tuple[int, str | None]:
+def fuzz(folder: Path, target: str, seconds: int) -> tuple[int, str | None]:
     """One round: executions, and what ended it early, if anything."""
     for name in ("corpus", "crashes"):
         (folder / name / target).mkdir(parents=True, exist_ok=True)

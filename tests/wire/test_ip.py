@@ -144,3 +144,9 @@ def test_icmpv6_errors_quote() -> None:
 ])  # fmt: skip
 def test_icmp_without_tcp_is_icmp(payload: bytes) -> None:
     assert kinds(ethernet(ipv4(payload, 1))) == {"icmp": 1}
+
+
+def test_a_quote_whose_length_is_not_known_has_captured_none() -> None:
+    quoted = ipv6(tcp6(bytes(100)), length=0)
+    segment = one(ethernet(ipv6(struct.pack(">BBHI", 1, 4, 0, 0) + quoted, 58), 0x86DD))
+    assert (segment["kind"], segment["length"], segment["captured"]) == (1, 0, 0)
