@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cache, reduce
 from typing import TYPE_CHECKING, Any
 
+from tcpscope.check.units import shown
 from tcpscope.errors import UsageError
 from tcpscope.tables.filters import nearest
 from tcpscope.tables.schema import CONNECTIONS, Column
@@ -347,5 +348,5 @@ def measure(name: str, where: str) -> Measure:
     try:
         return measures()[name]
     except (KeyError, TypeError):
-        like = nearest(str(name), measures()) or "; docs/policy.md lists all"
-        raise UsageError(f"{where}: nothing is called {name!r}{like}") from None
+        like = nearest(name, measures()) or "; docs/policy.md lists all"
+        raise UsageError(f"{where}: nothing is called {shown(name)}{like}") from None

@@ -17,10 +17,12 @@ from tcpscope.check import units
 from tcpscope.check.grammar import AGGREGATES, GATES, HOLDS, PERCENTILE, SECTIONS, Gate, Key
 from tcpscope.check.measures import Measure, measure, measures
 from tcpscope.check.select import ALL, AnyOf, Selection, selection
+from tcpscope.check.units import shown
 from tcpscope.errors import UsageError
 from tcpscope.tables.filters import nearest
 
 DEFAULT = "default.toml"
+LONGEST = 1_000_000  # characters
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _NUMERIC = ("time", "bytes", "rate", "share", "number", "moment")
 CONNECTIONS = "connections"  # how many there are, of a group
@@ -149,7 +151,7 @@ class Policy:
             if rule.id == id:
                 return rule
         ids = [rule.id for rule in self.rules]
-        raise UsageError(f"no rule {id!r}{nearest(id, ids) or '; there are: ' + ', '.join(ids)}")
+        raise UsageError(f"no rule {shown(id)}{nearest(id, ids) or '; there are: ' + ', '.join(ids)}")
 
 
 def load_policy(source: str | os.PathLike[str] | Table | Policy | None = None) -> Policy:
@@ -166,11 +168,13 @@ def load_policy(source: str | os.PathLike[str] | Table | Policy | None = None) -
     path = os.fspath(source)
     try:
         with open(path, encoding="utf-8") as stream:
-            text = stream.read()
+            text = stream.read(LONGEST + 1)
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror or error}") from None
     except UnicodeDecodeError:
         raise UsageError(f"{path}: a policy is text in UTF-8") from None
+    if len(text) > LONGEST:
+        raise UsageError(f"{path}: longer than 1 MB: that is no policy")
     try:
         return _built(_parsed(text, path), path, text)
     except UsageError as error:
@@ -206,7 +210,7 @@ def _toml(text: str, path: str) -> Table:
 
     try:
         return tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"{path}: {error}") from None
 
 
@@ -220,8 +224,8 @@ def checked(section: str, table: Any, where: str) -> Table:
         raise UsageError(f"{where or 'the policy'}: a table with keys is needed: {', '.join(keys)}")
     for name in table:
         if name not in keys:
-            like = nearest(str(name), keys)
-            raise UsageError(f"{_at(where, '')}no key {name!r}{like or '; there are: ' + ', '.join(keys)}")
+            like = nearest(name, keys) if isinstance(name, str) else ""
+            raise UsageError(f"{_at(where, '')}no key {shown(name)}{like or '; there are: ' + ', '.join(keys)}")
     for key in keys.values():
         if key.required and key.name not in table:
             raise UsageError(f"{_at(where, '')}the key {key.name!r} is missing")
@@ -233,16 +237,18 @@ def checked(section: str, table: Any, where: str) -> Table:
 def _plain(key: Key, value: Any, where: str) -> None:
     """What can be told from the key alone."""
     if key.kind == "choice" and value not in key.choices:
-        like = nearest(str(value), key.choices)
-        raise UsageError(f"{where}: {value!r}{like or ' is none of: ' + ', '.join(key.choices)}")
+        like = nearest(shown(value).strip("'"), key.choices)
+        raise UsageError(f"{where}: {shown(value)}{like or ' is none of: ' + ', '.join(key.choices)}")
     if key.kind in ("text", "id") and not (isinstance(value, str) and value.strip()):
-        raise UsageError(f"{where}: text is needed, not {value!r}")
+        raise UsageError(f"{where}: text is needed, not {shown(value)}")
     if key.kind == "id" and not _ID.fullmatch(value):
-        raise UsageError(f"{where}: {value!r}: an id has letters, digits, - _ . and begins with a letter or a digit")
+        raise UsageError(
+            f"{where}: {shown(value)}: an id has letters, digits, - _ . and begins with a letter or a digit"
+        )
     if key.kind in ("rules", "selects", "allows") and not isinstance(value, list):
         raise UsageError(f"{where}: a list of tables is needed")
     if key.kind == "version" and (isinstance(value, bool) or value != 1):
-        raise UsageError(f"{where}: this tcpscope knows version 1 of the grammar, not {value!r}")
+        raise UsageError(f"{where}: this tcpscope knows version 1 of the grammar, not {shown(value)}")
 
 
 def _at(where: str, name: str) -> str:
@@ -253,7 +259,7 @@ def texts(value: Any, where: str) -> tuple[str, ...]:
     """One text, or a list of such."""
     several = value if isinstance(value, list) else [value]
     if not several or not all(isinstance(it, str) and it for it in several):
-        raise UsageError(f"{where}: a text or a list of texts is needed, not {value!r}")
+        raise UsageError(f"{where}: a text or a list of texts is needed, not {shown(value)}")
     return tuple(several)
 
 
@@ -307,7 +313,7 @@ def _chosen(given: Any, where: str, selects: Mapping[str, Selection], names: Map
     for name in wanted:
         if name not in selects:
             like = nearest(name, selects)
-            raise UsageError(f"{where}: no selection {name!r}{like or '; [[select]] with this name is missing'}")
+            raise UsageError(f"{where}: no selection {shown(name)}{like or '; [[select]] with this name is missing'}")
     return AnyOf(", ".join(wanted), tuple(selects[name] for name in wanted))
 
 
@@ -358,7 +364,7 @@ def _allow(
     patterns = texts(given["rule"], f"{where}.rule")
     for pattern in patterns:
         if not any(fnmatchcase(id, pattern) for id in rules):
-            raise UsageError(f"{where}.rule: no rule {pattern!r}{nearest(pattern, rules)}")
+            raise UsageError(f"{where}.rule: no rule {shown(pattern)}{nearest(pattern, rules)}")
     until = units.day(given["until"], f"{where}.until") if "until" in given else None
     return Allow(patterns, given["reason"], _chosen(given.get("select"), f"{where}.select", selects, names), until)
 
@@ -376,8 +382,8 @@ def _quality(given: Any) -> tuple[GateTest, ...]:
             raise UsageError(f"quality.{op}: a table of bounds is needed")
         for name, value in table.items():
             if name not in gates:
-                like = nearest(str(name), gates)
-                raise UsageError(f"quality.{op}: no key {name!r}{like or '; there are: ' + ', '.join(gates)}")
+                like = nearest(name, gates) if isinstance(name, str) else ""
+                raise UsageError(f"quality.{op}: no key {shown(name)}{like or '; there are: ' + ', '.join(gates)}")
             bounds[op, name] = units.amount(value, gates[name].kind, f"quality.{op}.{name}")
     return tuple(GateTest(gates[name], op, bound) for (op, name), bound in bounds.items() if bound is not None)
 
@@ -395,13 +401,13 @@ def _findings(given: Any, where: str) -> tuple[str, ...]:
     for id in wanted:
         if id not in ENTRIES and id not in SEVERITIES:
             like = nearest(id, [*ENTRIES, *SEVERITIES])
-            raise UsageError(f"{where}: no finding {id!r}{like or '; tcpscope explain lists all'}")
+            raise UsageError(f"{where}: no finding {shown(id)}{like or '; tcpscope explain lists all'}")
     return wanted
 
 
 def _quantifier(text: Any, where: str) -> Quantifier:
     if not isinstance(text, str) or not re.fullmatch(HOLDS, text):
-        raise UsageError(f'{where}: {text!r}; write all, any, none, "at least 99%" or "at most 3"')
+        raise UsageError(f'{where}: {shown(text)}; write all, any, none, "at least 99%" or "at most 3"')
     if text in ("all", "any", "none"):
         return {"all": Quantifier(), "any": Quantifier("any", 1, counted=True),
                 "none": Quantifier("none", 0, 0, True)}[text]  # fmt: skip
@@ -437,8 +443,10 @@ def _entries(given: Table, where: str) -> Iterable[tuple[str, str, Any, str]]:
     for op in ("max", "min", "require", "forbid"):
         table = given.get(op, {})
         if not isinstance(table, Mapping):
-            raise UsageError(f"{where}.{op}: a table of measures is needed, not {table!r}")
+            raise UsageError(f"{where}.{op}: a table of measures is needed, not {shown(table)}")
         for name, value in table.items():
+            if not isinstance(name, str):
+                raise UsageError(f"{where}.{op}: nothing is called {shown(name)}")
             yield op, name, value, f"{where}.{op}.{name}"
 
 
@@ -474,15 +482,17 @@ def _value_test(op: str, name: str, value: Any, at: str) -> Test:
 def _value(of: Measure, value: Any, at: str) -> Any:
     if of.kind == "bool":
         if not isinstance(value, bool):
-            raise UsageError(f"{at}: true or false is needed, not {value!r}")
+            raise UsageError(f"{at}: true or false is needed, not {shown(value)}")
         return value
     if of.kind in _NUMERIC:
         return units.amount(value, of.kind, at)
     if not isinstance(value, str):
-        raise UsageError(f"{at}: a word is needed, not {value!r}")
+        raise UsageError(f"{at}: a word is needed, not {shown(value)}")
     if of.choices and value not in of.choices:
         like = nearest(value, of.choices)
-        raise UsageError(f"{at}: no {of.name} {value!r}{like or '; there are: ' + ', '.join(filter(None, of.choices))}")
+        raise UsageError(
+            f"{at}: no {of.name} {shown(value)}{like or '; there are: ' + ', '.join(filter(None, of.choices))}"
+        )
     return value
 
 
@@ -495,7 +505,7 @@ def _group_tests(op: str, name: str, value: Any, at: str) -> list[Test]:
     if name == CONNECTIONS:
         return [Test(_COUNT, op, (units.amount(value, "number", at),), "total")]
     if name not in measures() and CONNECTIONS in nearest(name, [*measures(), CONNECTIONS]):
-        raise UsageError(f"{at}: nothing is called {name!r} (did you mean {CONNECTIONS}?)")
+        raise UsageError(f"{at}: nothing is called {shown(name)} (did you mean {CONNECTIONS}?)")
     of = measure(name, at)
     if not isinstance(value, Mapping):
         if not (of.additive or of.parts):
@@ -509,7 +519,7 @@ def _group_tests(op: str, name: str, value: Any, at: str) -> list[Test]:
 
 def _aggregate_test(op: str, of: Measure, how: str, bound: Any, at: str) -> Test:
     if how not in AGGREGATES and not re.fullmatch(PERCENTILE, how):
-        raise UsageError(f"{at}: no {how!r}{nearest(how, AGGREGATES) or '; there are: ' + ', '.join(AGGREGATES)}")
+        raise UsageError(f"{at}: no {shown(how)}{nearest(how, AGGREGATES) or '; there are: ' + ', '.join(AGGREGATES)}")
     if how == "share" and of.kind != "bool":
         raise UsageError(f"{at}: the share is of a bool; {of.name} is a {of.kind}")
     if how not in ("share", "count") and of.kind not in _NUMERIC:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from tcpscope.check import units
 from tcpscope.check.measures import measures
+from tcpscope.check.units import shown
 from tcpscope.errors import UsageError
 from tcpscope.tables.address import address
 from tcpscope.tables.filters import nearest
@@ -211,7 +212,7 @@ def _several(value: Any, where: str) -> tuple[str, ...]:
     several = value if isinstance(value, list) else [value]
     texts = [str(it) if isinstance(it, int) and not isinstance(it, bool) else it for it in several]
     if not all(isinstance(it, str) and it for it in texts):
-        raise UsageError(f"{where}: a text or a list of texts is needed, not {value!r}")
+        raise UsageError(f"{where}: a text or a list of texts is needed, not {shown(value)}")
     return tuple(texts)
 
 
@@ -234,7 +235,7 @@ def _place(text: str, where: str, names: Mapping[str, tuple[str, ...]]) -> Place
         network = ip_network(host, strict=False)
     except ValueError:
         like = nearest(text, names)
-        raise UsageError(f"{where}: {text!r} is no address, network or name of names{like}") from None
+        raise UsageError(f"{where}: {shown(text)} is no address, network or name of names{like}") from None
     return Place(network, None if port is None else _range(port, where)[0])
 
 
@@ -246,9 +247,9 @@ def _service(text: str, where: str) -> str | Place:
         return _place(text, where, {})
     known = measures().get("service")
     if known is None:
-        raise UsageError(f"{where}: {text!r}: this tcpscope tells services by port only; write 80 or 10.0.0.1:80")
+        raise UsageError(f"{where}: {shown(text)}: this tcpscope tells services by port only; write 80 or 10.0.0.1:80")
     if known.choices and text not in known.choices and not any(c in text for c in "*?["):
-        raise UsageError(f"{where}: no service {text!r}{nearest(text, known.choices)}")
+        raise UsageError(f"{where}: no service {shown(text)}{nearest(text, known.choices)}")
     return text
 
 
@@ -261,7 +262,7 @@ def _range(text: str, where: str) -> tuple[int, int]:
     low = int(found[1]) if found else -1
     high = int(found[2] or low) if found else -1
     if not 0 <= low <= high <= HIGHEST:
-        raise UsageError(f'{where}: {text!r} is no port; write 80, "8000-8099" or a list')
+        raise UsageError(f'{where}: {shown(text)} is no port; write 80, "8000-8099" or a list')
     return low, high
 
 

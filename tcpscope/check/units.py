@@ -6,6 +6,7 @@ A bare number is taken where it can mean one thing only: counts, bytes, shares b
 from __future__ import annotations
 
 import re
+import reprlib
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -35,7 +36,7 @@ def amount(value: Any, kind: str, where: str) -> float:
     if kind == "moment":
         return moment(value, where)
     if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise UsageError(f"{where}: {_shown(value)} is no {_named(kind)}; write {EXAMPLES[kind]}")
+        raise UsageError(f"{where}: {shown(value)} is no {_named(kind)}; write {EXAMPLES[kind]}")
     if isinstance(value, str):
         return _with_unit(value, kind, where)
     if kind in ("time", "rate") and value != 0:
@@ -50,14 +51,14 @@ def amount(value: Any, kind: str, where: str) -> float:
 def _with_unit(text: str, kind: str, where: str) -> float:
     found = _AMOUNT.fullmatch(text)
     if found is None:
-        raise UsageError(f"{where}: {_shown(text)} is no {_named(kind)}; write {EXAMPLES[kind]}")
+        raise UsageError(f"{where}: {shown(text)} is no {_named(kind)}; write {EXAMPLES[kind]}")
     number, unit = float(found[1]), found[2]
     units = UNITS[kind]
     if not unit:
         return amount(number, kind, where)
     if unit not in units:
         like = nearest(unit, units)
-        raise UsageError(f"{where}: no unit {_shown(unit)} for a {_named(kind)}{like or '; write ' + EXAMPLES[kind]}")
+        raise UsageError(f"{where}: no unit {shown(unit)} for a {_named(kind)}{like or '; write ' + EXAMPLES[kind]}")
     return number * units[unit]
 
 
@@ -67,14 +68,14 @@ def moment(value: Any, where: str) -> float:
         try:
             value = datetime.fromisoformat(value)
         except ValueError:
-            raise UsageError(f"{where}: {_shown(value)} is no time; write {EXAMPLES['moment']}") from None
+            raise UsageError(f"{where}: {shown(value)} is no time; write {EXAMPLES['moment']}") from None
     if isinstance(value, datetime):
         return (value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp()
     if isinstance(value, date):
         return datetime(value.year, value.month, value.day, tzinfo=UTC).timestamp()
     if isinstance(value, int | float) and not isinstance(value, bool):
         return float(value)
-    raise UsageError(f"{where}: {_shown(value)} is no time; write {EXAMPLES['moment']}")
+    raise UsageError(f"{where}: {shown(value)} is no time; write {EXAMPLES['moment']}")
 
 
 def day(value: Any, where: str) -> date:
@@ -86,7 +87,7 @@ def day(value: Any, where: str) -> date:
     try:
         return date.fromisoformat(value)
     except (TypeError, ValueError):
-        raise UsageError(f"{where}: {_shown(value)} is no date; write 2027-01-31") from None
+        raise UsageError(f"{where}: {shown(value)} is no date; write 2027-01-31") from None
 
 
 def written(value: float | str | bool | None, kind: str) -> str:
@@ -118,6 +119,14 @@ def _named(kind: str) -> str:
     return {"bytes": "number of bytes", "rate": "rate", "moment": "time"}.get(kind, kind)
 
 
-def _shown(value: Any) -> str:
-    text = repr(value)
+_LITTLE = reprlib.Repr()  # never walks far into what is shown
+_LITTLE.maxlevel, _LITTLE.maxlist, _LITTLE.maxdict, _LITTLE.maxstring, _LITTLE.maxother = 2, 3, 3, 60, 60
+
+
+def shown(value: Any) -> str:
+    """A value from a policy, cut short, for an error."""
+    try:
+        text = _LITTLE.repr(value)
+    except ValueError:  # a number of thousands of digits
+        text = "a number so large"
     return text if len(text) <= 60 else text[:57] + "…"
