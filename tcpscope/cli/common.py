@@ -19,6 +19,7 @@ from tcpscope.replay.layout import ANNOTATIONS, STATES
 from tcpscope.report.text import safe
 from tcpscope.tables.analysis import (
     DEFAULT_MSL,
+    MANY_OPEN,
     Analysis,
     Progress,
     analyse,
@@ -83,8 +84,9 @@ common = stack(
 )  # fmt: skip
 
 bounded = click.option(
-    "--max-connections", type=click.IntRange(0, 2**32 - 1), default=0, metavar="N",
-    help="Open at once; where there are more, half-open and silent ones are ended, and counted.  [default: any number]",
+    "--max-connections", type=click.IntRange(0, 2**32 - 1), metavar="N",
+    help="Open at once; where there are more, half-open and silent ones are ended, and counted; 0: any number.  "
+         f"[default: {MANY_OPEN:,}; where packets are read again, any number]",
 )  # fmt: skip
 
 
@@ -155,7 +157,7 @@ def ended(found: Sources, options: dict[str, Any]) -> tuple[Analysis, Iterator[E
     shown = {"tell": lambda segments: None}
     result, chunks = stream(
         found, msl=options["msl"], by_tunnel=options["by_tunnel"], threads=options["threads"],
-        progress=lambda segments: shown["tell"](segments), max_connections=options.get("max_connections", 0),
+        progress=lambda segments: shown["tell"](segments), max_connections=options.get("max_connections"),
     )  # fmt: skip
 
     def run() -> Iterator[Ended]:
@@ -197,7 +199,7 @@ def read(found: Sources, options: dict[str, Any]) -> Analysis:
         result = analyse(
             found, msl=options["msl"], by_tunnel=options["by_tunnel"], threads=options["threads"], progress=show,
             keep_past=bool(options.get("annotations")),  # a second reading will follow
-            max_connections=options.get("max_connections", 0),
+            max_connections=options.get("max_connections"),
         )  # fmt: skip
     warn(result, options)
     return result

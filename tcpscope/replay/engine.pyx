@@ -289,7 +289,7 @@ cdef class Engine:
         self.r.msl_ns = msl_ns
         self.r.want_packets = packets
         self.r.keep_past = keep_past
-        self.r.prompt = prompt or packets or live or max_connections > 0    # who is retired must not depend on it
+        self.r.prompt = prompt or packets or live
         self.r.live = live
         self.r.share, self.r.shares = share, shares
         self.r.most_open = (max_connections + shares - 1) // shares

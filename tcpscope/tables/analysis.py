@@ -22,6 +22,7 @@ from tcpscope.wire.reader import SegmentReader
 
 DEFAULT_MSL = 30.0  # seconds; Linux keeps TIME_WAIT for 60 s (RFC 9293 says 2 min for the MSL)
 KEEP_ROWS = 1_000_000  # packet records held while standard input is read, before states are settled early
+MANY_OPEN = 4_000_000  # connections open at once, each of 400 bytes to some kilobytes: more are a flood
 
 Paths = Iterable[str | os.PathLike[str]]
 Progress = Callable[[int], None]  # segments replayed so far
@@ -98,18 +99,23 @@ def stream(
     threads: int | None = None,
     progress: Progress | None = None,
     keep_past: bool = False,
-    max_connections: int = 0,
+    max_connections: int | None = None,
 ) -> tuple[Analysis, Iterator[Ended]]:
     """Replay the captures; what has ended, a stretch at a time, and what is known of the files (complete at the end).
 
     msl in seconds.  threads: engines that share the flows; None: as many as there are cores.
     keep_past: remember what packet records need to be settled; without it `packets_again` cannot follow.
     max_connections: that may be open at once, the half-open and the silent are ended first; 0: any number.
+    None: MANY_OPEN, or with `keep_past` any number, for what a second reading needs grows with them in any case.
     """
+    exactly = bool(max_connections)
+    if max_connections is None:
+        max_connections = 0 if keep_past else MANY_OPEN
+    elif exactly:
+        threads = 1  # who is ended must not depend on the threads, nor on whether packets are printed
     result = Analysis([source.name for source in found.captures], found.skipped, max_connections=max_connections)
-    settings = {"msl_ns": round(msl * 1e9), "flow_by_tunnel": by_tunnel, "keep_past": keep_past}
-    if max_connections:
-        settings["max_connections"], threads = max_connections, 1  # who is ended must not depend on the threads
+    settings = {"msl_ns": round(msl * 1e9), "flow_by_tunnel": by_tunnel, "keep_past": keep_past,
+                "max_connections": max_connections, "prompt": exactly}  # fmt: skip
 
     def run() -> Iterator[Ended]:
         with MergedReader(found.captures, hints=True) as reader:
@@ -144,7 +150,7 @@ def analyse(
     threads: int | None = None,
     progress: Progress | None = None,
     keep_past: bool = True,
-    max_connections: int = 0,
+    max_connections: int | None = None,
 ) -> Analysis:
     """As `stream`, keeping all records: memory grows with the number of connections."""
     result, chunks = stream(
@@ -165,7 +171,7 @@ def packets(
     by_tunnel: bool = False,
     threads: int | None = None,
     progress: Progress | None = None,
-    max_connections: int = 0,
+    max_connections: int | None = None,
 ) -> tuple[Analysis, Iterator[bytearray]]:
     """Packet records, settled, a chunk at a time, and what is known of the files (complete at the end).
 
@@ -174,7 +180,9 @@ def packets(
     records are kept until its end, or, past KEEP_ROWS of them, settled by what is known then.
     """
     if readable_once(found):
-        result = Analysis([source.name for source in found.captures], found.skipped, max_connections=max_connections)
+        result = Analysis(
+            [source.name for source in found.captures], found.skipped, max_connections=max_connections or 0
+        )
         return result, _packets_once(found, result, round(msl * 1e9), by_tunnel, progress)
     result = analyse(
         found, msl=msl, by_tunnel=by_tunnel, threads=threads, progress=progress, max_connections=max_connections
