@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from tcpscope.capture.rights import choose, grant, path_of
+from tcpscope.capture.sudo import Caller, capturing
 from tcpscope.errors import CaptureError, UsageError
 
 WHOLE = 262_144  # bytes of a packet: all there can be
@@ -62,6 +63,7 @@ class Wish:
     buffer: int = 32
     immediate: bool = False
     program: str | None = None
+    caller: Caller | None = None  # captures as this user
 
     def command(self, program: str, pipe: bool) -> list[str]:
         """pipe: somebody waits for each packet."""
@@ -96,6 +98,8 @@ class Capturer:
         self._said: deque[str] = deque(maxlen=TOLD)
         self._started, self._stopping = threading.Event(), False
         command = wish.command(self.name, pipe)
+        if wish.caller is not None:
+            command = capturing(command, wish.caller)
         try:
             self.process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.PIPE,

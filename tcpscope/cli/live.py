@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import select
 import signal
@@ -14,7 +15,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tcpscope.capture.capturer import HEADERS, WHOLE, Wish
+from tcpscope.capture.rights import choose, path_of
 from tcpscope.capture.sources import STDIN
+from tcpscope.capture.sudo import Caller, acting_as, become, caller
 from tcpscope.cli.common import Seconds, warn
 from tcpscope.errors import CaptureError, UsageError
 from tcpscope.report.text import safe
@@ -128,7 +131,10 @@ def command(filter: tuple[str, ...], **options: Any) -> None:
         from tcpscope.diagnose.watch import Until
 
         until = Until(options["until"])
+    options["caller"] = _caller(options)
     with _files(options) as files, _session(options, _tee(files, recent)) as (session, program):
+        if options["caller"] is not None:
+            become(options["caller"])
         from tcpscope.diagnose.watch import Watch
 
         watch = Watch(session)
@@ -170,8 +176,20 @@ def _wish(options: dict[str, Any]) -> Wish:
     if program is None and pcapng:
         program = "dumpcap"
     return Wish(
-        names, options["filter"], snaplen, options["promiscuous"], options["buffer"], options["immediate"], program
-    )
+        names, options["filter"], snaplen, options["promiscuous"], options["buffer"], options["immediate"], program,
+        options["caller"],
+    )  # fmt: skip
+
+
+def _caller(options: dict[str, Any]) -> Caller | None:
+    """Whom to go on as under sudo.  What looks into other users' processes, and tshark, go on as root."""
+    if options["processes"] or options["verify_kernel"] or options["display_filter"] or (who := caller()) is None:
+        return None
+    names = options["interfaces"]
+    if STDIN in names:
+        return who
+    program = path_of(choose(len(names) > 1, _wish(options | {"caller": None}).program))
+    return who if program is not None and os.stat(program).st_mode & 0o001 else None  # Debian's dumpcap: a group's
 
 
 @contextlib.contextmanager
@@ -186,7 +204,8 @@ def _files(options: dict[str, Any]) -> Iterator[Files | None]:
         raise UsageError("--keep is about rotated files: say when, as --rotate 100MB")
     from tcpscope.capture.rotate import Files
 
-    files = Files(options["write"], size=size, seconds=seconds, keep=options["keep"] or 0)
+    with acting_as(options["caller"]):
+        files = Files(options["write"], size=size, seconds=seconds, keep=options["keep"] or 0)
     try:
         yield files
     finally:

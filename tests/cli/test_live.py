@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from tcpscope.capture.rights import may_capture
+from tcpscope.capture.sudo import caller
 from tests.samples.network import inside
 
 ROOT = Path(__file__).parents[2]
@@ -339,3 +340,38 @@ def test_what_the_kernel_dropped_is_no_loss(net):
     assert ended["missed_by_capture"]
     assert ended["client_missed_bytes"] > 0
     assert "dropped" in {r["id"] for r in rows if r["kind"] == "finding"}
+
+
+def test_under_sudo_both_become_the_caller(net, tmp_path, monkeypatch):
+    """The capturer keeps the right to capture and no other, the analyser none; what is written is the caller's."""
+    monkeypatch.setenv("SUDO_UID", "65534")
+    monkeypatch.setenv("SUDO_GID", "65534")
+    if caller() is None:
+        pytest.skip("no other user may read this Python, or there is no setpriv")
+    folder = tmp_path / "theirs"
+    folder.mkdir()
+    os.chown(folder, 65534, 65534)
+    for it in (tmp_path, *tmp_path.parents[:2]):
+        it.chmod(0o755)
+    with running(net, "tcp", "--format", "jsonl", "-w", folder / "x.pcap") as live:
+        live.kind("start")
+        net.talk()
+        live.kind("counters")
+        mine = status(live.process.pid)
+        assert mine["Uid"] == mine["Gid"] == ["65534"] * 4
+        assert (int(mine["CapPrm"][0], 16), mine["Groups"]) == (0, [])
+        children = Path(f"/proc/{live.process.pid}/task/{live.process.pid}/children").read_text().split()
+        theirs = status(children[0])
+        assert theirs["Uid"] == ["65534"] * 4
+        assert int(theirs["CapEff"][0], 16) == 1 << 12 | 1 << 13  # CAP_NET_ADMIN, CAP_NET_RAW
+        code, out, said = live.end(signal.SIGINT)
+    assert (code, said) == (0, "")
+    end = json.loads(out.splitlines()[-1])
+    assert end["packets"] > 0
+    assert end["dropped_by_kernel"] == 0, "the capturer could be asked"
+    assert (folder / "x.pcap").stat().st_uid == 65534
+
+
+def status(process):
+    lines = (it.split() for it in Path(f"/proc/{process}/status").read_text().splitlines())
+    return {name.rstrip(":"): values for name, *values in lines}
