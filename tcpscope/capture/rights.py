@@ -39,9 +39,10 @@ def choose(several: bool, wanted: str | None = None) -> str:
     """The program to capture with; CaptureError, with the command that helps, where none may.
 
     tcpdump tells its drops while it runs and costs a tenth of what dumpcap does; only dumpcap reads several
-    interfaces at once, and it is the one that Wireshark's packages give rights to.
+    interfaces at once, and it is the one that Wireshark's packages give rights to.  tcpdump, started by root, wants
+    to become another user, and ends where there is none.
     """
-    order = [wanted] if wanted else ["dumpcap"] if several else list(PROGRAMS)
+    order = [wanted] if wanted else ["dumpcap"] if several or confined() else list(PROGRAMS)
     for program in order:
         if may_capture(program):
             return program
@@ -65,6 +66,17 @@ def grant(program: str) -> str:
         group = _group(path)
         return f"sudo usermod -aG {group} {_user()} && newgrp {group}"
     return f"sudo setcap cap_net_raw,cap_net_admin+eip {os.path.realpath(path)}"
+
+
+def confined() -> bool:
+    """This is root of a user namespace that has no other users (`unshare -r`): nobody can become another one there."""
+    if os.geteuid() != 0:
+        return False
+    try:
+        with open("/proc/self/uid_map", encoding="ascii") as file:
+            return sum(int(line.split()[2]) for line in file) == 1
+    except (OSError, ValueError, IndexError):
+        return False
 
 
 def _user() -> str:
