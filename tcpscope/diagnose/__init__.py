@@ -30,8 +30,9 @@ def findings(odd: Collected, files: list[dict[str, Any]], names: list[str], step
     odd.facts.sort(key=lambda f: f.number)
     scanning, others = scans(odd.facts)
     rest = odd.only(others)
+    probes = {f.number for f in odd.facts} - {f.number for f in others}
     found = [*scanning, *opening(rest), *handshake(others), *waiting(others), *transfer(others), *staying(rest),
-             *resets(rest), *closing(rest), *recording(odd, files, names, steps)]  # fmt: skip
+             *resets(rest), *closing(rest), *recording(odd, files, names, steps, probes)]  # fmt: skip
     found = episodes(found)
     doubt(found, {f.number for f in odd.facts if f.begun_before})
     return worst_first(found)

@@ -30,13 +30,18 @@ def _quiet_ns(f: Facts, side: str) -> int:
     return int(f.end_ns - f.side(side)["last_ns"])
 
 
+def _may_have_closed(f: Facts, side: str) -> bool:
+    """Before the capture began, or where it does not see: nothing shows that the side could still send."""
+    return bool(f.common["one_direction"] or (f.begun_before and not f.side(side)["data_packets"]))
+
+
 def _close_wait(server: str, group: list[Facts]) -> list[Finding]:
     findings = []
     for index, side in enumerate(("client", "server")):
         waiting = [
             f for f in group
             if f.states[index] == "CLOSE_WAIT" and f.side(side)["dwell_close_wait_ns"] >= LEAK_NS
-            and _quiet_ns(f, side) >= LEAK_NS
+            and _quiet_ns(f, side) >= LEAK_NS and not _may_have_closed(f, side)
         ]  # fmt: skip
         if not waiting:
             continue

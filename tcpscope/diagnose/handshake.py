@@ -16,6 +16,7 @@ WSCALE, SACK_PERMITTED, TIMESTAMPS = 0x02, 0x04, 0x10  # OPT_ of wire/segment.px
 _ANSWERED = {WSCALE: "window scale", SACK_PERMITTED: "SACK permitted", TIMESTAMPS: "timestamps"}
 ECHOED_FIRST, ECHOED_LATER = 1, 2  # course.ECHOED_
 DEFAULT_MSS = 536  # RFC 9293, 3.7.1
+MOST_OPTIONS = 40  # bytes by which a full segment may be shorter
 MANY_SEGMENTS = 20  # full segments of the default size that are worth a word
 TIMER_NS = 500_000_000  # no SYN is repeated by a timer sooner
 HOST_NS = 1_000_000  # what a host takes to answer itself
@@ -223,7 +224,8 @@ def _no_mss(server: str, group: list[Facts]) -> list[Finding]:
         small = [
             f for f in group
             if f.side(side)["syn_packets"] and f.side(side)["mss"] < 0 and f.common["syn_ack_ns"] > 0
-            and f.side(peer)["data_packets"] >= MANY_SEGMENTS and f.side(peer)["max_segment"] <= DEFAULT_MSS
+            and f.side(peer)["data_packets"] >= MANY_SEGMENTS
+            and DEFAULT_MSS - MOST_OPTIONS <= f.side(peer)["max_segment"] <= DEFAULT_MSS
         ]  # fmt: skip
         if small:
             findings.append(about(

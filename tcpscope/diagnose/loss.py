@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tcpscope.diagnose.facts import Facts, about, times
 from tcpscope.diagnose.finding import Finding
-from tcpscope.diagnose.measure import both, proved, seconds, sides, worst
+from tcpscope.diagnose.measure import both, other, proved, seconds, sides, worst
 
 LOSSY = 0.01  # share of data packets sent again that a user feels
 NOTABLE = 0.001
@@ -58,9 +58,15 @@ def _where(side: dict[str, int]) -> str:
     return f", {before:,} of them lost before the capture point and {after:,} behind it"
 
 
+def _hasty(f: Facts) -> bool:
+    """So many repetitions taken for time-outs, and so little silence before them: no timer is as short."""
+    count = both(f, "timeout_retransmissions")
+    return count > 0 and both(f, "timer_ns") < FELT_NS * count
+
+
 def _mended(f: Facts) -> bool:
     """Something was sent again that neither time-outs nor tail loss, which have findings of their own, account for."""
-    return any(
+    return _hasty(f) or any(
         side["fast_retransmissions"] + side["recovery_retransmissions"] > side["spurious_retransmissions"]
         or (side["tail_loss_probes"] > side["spurious_retransmissions"] and not _only_tails(f))
         for side in (f.client, f.server)
@@ -81,6 +87,8 @@ def _again(server: str, group: list[Facts]) -> list[Finding]:
     share = repeated[who] / max(side["data_packets"], 1)
     if share < NOTABLE and sum(repeated.values()) < FEW:
         return []
+    if any(map(_hasty, hit)):
+        side["timeout_episodes"] = 0  # not what they seem
     repairs = [
         f"{side[name]:,} {one if side[name] == 1 else many}"
         for name, one, many in (("recovery_episodes", "fast recovery", "fast recoveries"),
@@ -88,23 +96,27 @@ def _again(server: str, group: list[Facts]) -> list[Finding]:
         if side[name]
     ]  # fmt: skip
     of = (
-        f"{share:.2%} of its data"
+        f" ({share:.2%} of its data)"
         if side["data_packets"] >= MEANINGFUL
-        else f"{side['data_packets']:,} with data in all"
+        else f" ({side['data_packets']:,} with data in all)"
+        if side["data_packets"]
+        else ""
     )
     twice = f"; {side['lost_again']:,} more than once" if side["lost_again"] else ""
+    rest = sum(repeated.values()) - repeated[who]
+    back = f", and the {other(who)} {rest:,}" if rest else ""
     return [proved(about(
         hit, "retransmissions", "warning" if share >= LOSSY and repeated[who] >= FEW else "note", "path",
-        f"the {who} sent {times(repeated[who], 'segment')} again ({of}) in {times(len(hit))} with "
-        f"{server}{_where(side)}{twice}",
-        f"loss on the path from the {who}, repaired by {', '.join(repairs)}; "
+        f"the {who} sent {times(repeated[who], 'segment')} again{of}{_where(side)}{twice}{back}, in "
+        f"{times(len(hit))} with {server}",
+        f"loss on the path from the {who}{', repaired by ' if repairs else ''}{', '.join(repairs)}; "
         "`tcpscope packets --annotation retransmission` names each and its cause",
-        shown=CAUSES, by=who, share=share, segments=repeated[who],
+        shown=CAUSES, by=who, share=share, segments=repeated[who], others=rest,
     ), numbers=side)]  # fmt: skip
 
 
 def _timeouts(server: str, group: list[Facts]) -> list[Finding]:
-    late = [f for f in group if both(f, "timeout_retransmissions") and both(f, "timer_ns") >= FELT_NS]
+    late = [f for f in group if both(f, "timeout_retransmissions") and both(f, "timer_ns") >= FELT_NS and not _hasty(f)]
     if not late:
         return []
     side = {name: sum(both(f, name) for f in late) for name in _NUMBERS}
@@ -115,18 +127,28 @@ def _timeouts(server: str, group: list[Facts]) -> list[Finding]:
     if chain > 1:
         text += f"; the longest chain: {chain} in a row" + (f" over {seconds(took)}" if took > 0 else "") + f", {after}"
     return [proved(about(
-        late, "timeouts", "warning", "path", text + _where(side),
+        late, "timeouts", "warning", "path", text + _same(_where(side)),
         "losses that duplicate ACKs could not tell: whole windows, last segments, or a dead path",
         shown=["timeout_retransmission"], timeouts=count, seconds=sum(both(f, "timer_ns") for f in late) / 1e9,
         chain=chain,
     ), numbers=side)]  # fmt: skip
 
 
+def _same(where: str) -> str:
+    """Where the first copies were lost, if it was the same for all: the counts are of more than time-outs."""
+    return "" if " of them " in where else where
+
+
 def _chains(f: Facts) -> tuple[int, int, str]:
     """The longest chain of time-outs: how many, how long it took, and what ended it."""
-    ended = {"reset": "ended by a reset"}.get(f.close, "never answered")
+
+    def ended(side: dict[str, int]) -> str:
+        if side["spurious_retransmissions"] >= side["back_off_open"]:
+            return "though what they repeated had been acknowledged"
+        return {"reset": "ended by a reset"}.get(f.close, "never answered")
+
     return max(
-        max((it["back_off_longest"], it["back_off_ns"], "then acknowledged"), (it["back_off_open"], 0, ended))
+        max((it["back_off_longest"], it["back_off_ns"], "then acknowledged"), (it["back_off_open"], 0, ended(it)))
         for it in (f.client, f.server)
     )
 
@@ -154,12 +176,32 @@ def _tails(f: Facts, role: str) -> int:
     return int(side["tail_loss_probes"] - side["spurious_by_delay"] - side["spurious_by_acks"])
 
 
+def _opening(f: Facts) -> int:
+    """SYNs and SYN-ACKs repeated in vain: the handshake's affair; a server that defers accept() does it on purpose."""
+    opening, needless = (
+        {it.frame for role in ("client", "server") for name in names for it in f.seen(name, role)}
+        for names in (("syn_retransmission", "syn_ack_retransmission"), ("spurious_retransmission",))
+    )
+    return len(opening & needless)
+
+
+def _needless(f: Facts) -> dict[str, int]:
+    """Segments with data or FIN sent again in vain, by why, and in all."""
+    counts = {why: both(f, f"spurious_by_{why}") for why in WHY}
+    left = _opening(f)
+    for why in ("acks", "delay"):
+        taken = min(left, counts[why])
+        counts[why] -= taken
+        left -= taken
+    return counts | {"all": both(f, "spurious_retransmissions") - _opening(f)}
+
+
 def _spurious(server: str, group: list[Facts]) -> list[Finding]:
-    needless = [f for f in group if both(f, "spurious_retransmissions")]
+    needless = [f for f in group if _needless(f)["all"] > 0]
     if not needless:
         return []
-    count = sum(both(f, "spurious_retransmissions") for f in needless)
-    counts = {why: sum(both(f, f"spurious_by_{why}") for f in needless) for why in WHY}
+    counts = {why: sum(_needless(f)[why] for f in needless) for why in (*WHY, "all")}
+    count = counts.pop("all")
     told = sorted((why for why in WHY if counts[why]), key=lambda why: -counts[why])
     reason = "; ".join(WHY[why] + (f" ({counts[why]:,})" if len(told) > 1 else "") for why in told)
     return [proved(about(

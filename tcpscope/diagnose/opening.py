@@ -16,7 +16,17 @@ FEW_SOURCES = 3  # a flood's addresses are more than these
 HOLDS = 63  # seconds a server keeps a half-open connection: five SYN-ACKs again (Linux)
 MANY_SERVICES = 5  # that do not answer one client: the trouble is nearer to it
 SHORTEST = 0.5  # seconds; no system repeats a SYN sooner
+AT_ONCE = 0.1  # milliseconds
 SOON_NS = 1_000_000_000  # a handshake that the capture's end interrupted may still have gone on
+
+
+_CODES = {
+    (4, 3, 0): "no route to the network", (4, 3, 1): "host unreachable", (4, 3, 2): "no such protocol",
+    (4, 3, 3): "port closed", (4, 3, 9): "network forbidden", (4, 3, 10): "host forbidden",
+    (4, 3, 13): "forbidden by a filter", (6, 1, 0): "no route", (6, 1, 1): "forbidden by a filter",
+    (6, 1, 3): "host unreachable", (6, 1, 4): "port closed", (6, 1, 5): "forbidden by a filter",
+    (6, 1, 6): "route rejected",
+}  # fmt: skip
 
 
 def opening(found: Collected) -> list[Finding]:
@@ -39,11 +49,12 @@ def _refused(server: str, group: list[Facts], found: Collected) -> list[Finding]
     if not refused:
         return []
     after = min(f.common["refused_ns"] for f in refused) / 1e6
+    when = f"after {after:.1f} ms" if after >= AT_ONCE else "at once"
     again = max(f.client["syn_packets"] for f in refused)
     insists = f"; the client tried each up to {times(again, 'time')}" if again > 1 else ""
     return [about(
         refused, "refused", "error", "server",
-        f"{server} refused {times(len(refused) + more)}: the SYN was answered by RST after {after:.1f} ms{insists}",
+        f"{server} refused {times(len(refused) + more)}: the SYN was answered by RST {when}{insists}",
         "nothing listens on that port, or a firewall rejects it: check the service and its address",
         more=more, shown=["reset_refused"], milliseconds=after, tries=again,
     )]  # fmt: skip
@@ -126,7 +137,7 @@ def _unanswered(server: str, group: list[Facts], found: Collected) -> list[Findi
     longest = max(silent, key=lambda f: (len(gaps(f)), _waited(f)))
     how = _patience(longest)
     between = gaps(longest)
-    cut = not more and all(not gaps(f) and _waited(f) < 1 for f in silent)
+    cut = not more and all(f.end_ns - f.common["start_ns"] < SOON_NS for f in silent)
     finding = about(
         silent, "unanswered", "note" if cut else "error", "server",
         f"{server} never answered {times(len(silent) + more)} ({least}{times(tries, 'SYN')} sent)"
@@ -141,17 +152,22 @@ def _unanswered(server: str, group: list[Facts], found: Collected) -> list[Findi
     return [finding]
 
 
+def _meaning(version: int, kind: int, code: int) -> str:
+    """What an ICMP error says, in words (RFC 792, RFC 1812, 5.2.7.1, RFC 4443, 3.1)."""
+    return _CODES.get((version, kind, code), "not delivered")
+
+
 def _unreachable(server: str, group: list[Facts]) -> list[Finding]:
     barred = [f for f in group if f.close == "unreachable"]
     if not barred:
         return []
-    why = sorted({(f.common["icmp_type"], f.common["icmp_code"]) for f in barred})
+    why = sorted({(f.common["ip_version"], f.common["icmp_type"], f.common["icmp_code"]) for f in barred})
     return [about(
         barred, "unreachable", "error", "path",
         f"a router or firewall answered {times(len(barred))} to {server} with ICMP unreachable "
-        f"(type/code {', '.join(f'{kind}/{code}' for kind, code in why)})",
+        f"({', '.join(f'{_meaning(*it)}: type {it[1]}, code {it[2]}' for it in why)})",
         "read the ICMP error's sender and code: it names who rejects and why",
-        icmp_type=why[0][0], icmp_code=why[0][1],
+        icmp_type=why[0][1], icmp_code=why[0][2],
     )]  # fmt: skip
 
 
@@ -175,6 +191,7 @@ def peak(starts: Mapping[int, int], held: int = HOLDS) -> int:
 def _half_open(server: str, group: list[Facts], found: Collected) -> list[Finding]:
     """Left half-way; one whose handshake was under way when the capture ended is not meant."""
     half, more = [f for f in group if f.close == "half_open"], found.more(server, "half_open")
+    half = [f for f in half if not f.common["one_direction"]]
     half = [f for f in half if f.end_ns - f.common["syn_ack_ns"] >= SOON_NS or more or len(half) >= FLOOD]
     if not half:
         return []

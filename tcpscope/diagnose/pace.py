@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from tcpscope.diagnose.facts import Facts, about, times
 from tcpscope.diagnose.finding import Finding
+from tcpscope.diagnose.loss import again
 from tcpscope.diagnose.measure import bytes_of, other, proved, rate, round_trip, seconds, sides
 
 LONG_NS = 1_000_000_000  # a transfer limited for so long
 MOSTLY = 0.5  # ... and for this share of its time, is worth a word
+LOSSY = 0.001  # share of data packets sent again that keeps a window small
 LARGE = 500_000  # bytes that make a transfer
 BLOAT_NS = 100_000_000  # by which the round trip grew under load,
 BLOAT = 2.5  # ... and how many times its least
 SAMPLES = 20
 # Delayed-ACK timers that are known (RFC 1122, 4.2.3.2, allows up to 500 ms), ns: least, most, who.
+ACK_DELAY = (35_000_000, 550_000_000)  # least and most that a delayed ACK comes later than the path explains
+FELT_NS = 100_000_000  # waited in one connection: worth more than a note
 QUANTA = (
     (35_000_000, 60_000_000, "the 40 ms timer of Linux"),
     (90_000_000, 115_000_000, "the 100 ms timer of BSD and macOS"),
@@ -39,19 +43,36 @@ def quantum(ns: float) -> str:
 
 
 def _nagle(server: str, role: str, group: list[Facts]) -> list[Finding]:
-    held = [f for f in group if f.side(role)["nagle_stalls"]]
+    held = [f for f in group if _held(f, role)]
     if not held:
         return []
     stalls = sides(held, "nagle_stalls")[role]
     lost = sides(held, "nagle_ns")[role] / 1e6
-    timer = quantum(lost * 1e6 / stalls)
-    return [about(
-        held, "nagle", "warning", role,
+    timer = quantum(max(_late(f, role) for f in held))
+    finding = about(
+        held, "nagle", "warning" if max(f.side(role)["nagle_ns"] for f in held) >= FELT_NS else "note", role,
         f"the {role} waited {times(stalls, 'time')} for a delayed ACK before it sent a small segment: "
         f"{lost:.0f} ms lost in {times(len(held))} with {server}" + (f" ({timer})" if timer else ""),
         f"write each message at once, or set TCP_NODELAY on the {role}",
         shown=["nagle_stall"], by=role, stalls=stalls, milliseconds=lost,
-    )]  # fmt: skip
+    )  # fmt: skip
+    if stalls == len(held):
+        finding.doubt("once in a connection may be chance: the program may have written just then")
+    return [finding]
+
+
+def _late(f: Facts, role: str) -> float:
+    """How much later than the path explains the ACKs came that a side's small segments waited for, on average; ns."""
+    return float(f.side(role)["nagle_ns"] / max(f.side(role)["nagle_stalls"], 1) - round_trip(f))
+
+
+def _held(f: Facts, role: str) -> bool:
+    """Small segments waited for an ACK that was delayed, and not for room, nor behind data that the capture missed."""
+    side = f.side(role)
+    least, most = ACK_DELAY
+    return bool(side["nagle_stalls"] and least <= _late(f, role) <= most
+                and side["missed_bytes"] <= 0 and not f.seen("ack_lost_segment", other(role))
+                and not side["limited_receiver_ns"])  # fmt: skip
 
 
 def _grown(f: Facts, role: str) -> tuple[int, int]:
@@ -117,11 +138,14 @@ def _path(server: str, role: str, group: list[Facts]) -> list[Finding]:
         return []
     it = max(hit, key=cost)
     side = it.side(role)
+    lossy = side["recovery_episodes"] + side["timeout_episodes"] > 0 and again(side) >= LOSSY * side["data_packets"]
     return [about(
         hit, "limited_by_path", "note", "path",
         f"the path was the limit of what the {role} sent in {times(len(hit))} with {server}: "
         f"{bytes_of(side['unique_bytes'])} at {rate(side['goodput'])}, {_share(it, cost(it)):.0%} of the time at its "
-        "congestion window",
+        "congestion window"
+        + ("; each loss makes that window smaller" if lossy else ""),
+        "the losses on the path keep the rate down: find out where they come from" if lossy else
         "this is how a transfer should be; for more, look for the slowest link, competing traffic, or the sender's "
         "buffer (net.ipv4.tcp_wmem)",
         seconds=cost(it) / 1e9, share=_share(it, cost(it)), bytes_per_second=side["goodput"],

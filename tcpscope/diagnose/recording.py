@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
-from tcpscope.diagnose.facts import Collected, about, times
+from tcpscope.diagnose.facts import Collected, Facts, about, times
 from tcpscope.diagnose.finding import Finding
 
+ENOUGH = 3  # packets of one side; fewer may be the end of something, or due no answer
 CUT_IN_HEADER = "cut_in_tcp"  # what the decoder calls a frame that ends inside the TCP header
 
 
@@ -15,10 +17,23 @@ def _damaged(side: dict[str, Any]) -> bool:
     return bool(0 < side["bad_checksums"] < side["packets"])
 
 
-def recording(collected: Collected, files: list[dict[str, Any]], names: list[str], steps: int = 0) -> list[Finding]:
+def _one_sided(f: Facts) -> bool:
+    """Only one side was captured of a talk that must have had two; who repeats in vain has heard no more than we."""
+    enough = f.client["packets"] + f.server["packets"] >= ENOUGH
+    return bool(f.common["one_direction"] and enough and f.close not in ("unanswered", "unreachable", "timeout"))
+
+
+def recording(
+    collected: Collected,
+    files: list[dict[str, Any]],
+    names: list[str],
+    steps: int = 0,
+    probes: Collection[int] = (),
+) -> list[Finding]:
     """Duplicates, wrong checksums, one direction only, packets the capture missed, drops, damage.
 
-    steps: times that the capture's clock went back.
+    steps: times that the capture's clock went back.  probes: numbers of connections that are no more than a scanner's
+    probes.
     """
     findings = []
     found = collected.facts
@@ -54,7 +69,9 @@ def recording(collected: Collected, files: list[dict[str, Any]], names: list[str
         count = sum(f.client["duplicate_captures"] + f.server["duplicate_captures"] for f in twice)
         findings.append(about(
             twice, "duplicates", "note", "capture",
-            f"{times(count, 'packet')} of {times(len(twice))} stand in the capture twice; they are not retransmissions",
+            f"{times(count, 'packet')} of {times(len(twice))} "
+            + ("stands in the capture twice; it is no retransmission" if count == 1 else
+               "stand in the capture twice; they are not retransmissions"),
             "a mirror port or `any` shows packets on their way in and out: capture on one interface",
             shown=["duplicate_capture"], packets=count,
         ))  # fmt: skip
@@ -68,7 +85,7 @@ def recording(collected: Collected, files: list[dict[str, Any]], names: list[str
             "damaged on the way (the receiver drops such packets), or rewritten after the capture: states may be off",
             shown=["bad_checksum"], packets=count,
         ))  # fmt: skip
-    single = [f for f in found if f.common["one_direction"] and f.close not in ("unanswered", "unreachable")]
+    single = [f for f in found if _one_sided(f) and f.number not in probes]
     if single:
         findings.append(about(
             single, "one_direction", "note", "capture",

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from tcpscope.diagnose.facts import Collected, Facts, about, by_server, times
 from tcpscope.diagnose.finding import Finding
 from tcpscope.diagnose.schedules import probing
+from tcpscope.replay import layout
 
 # course.RESET_
 ACK, EXACT, NO_SOCKET, OWN_FIN, PEER_FIN, PROBED = 0x001, 0x002, 0x004, 0x008, 0x010, 0x020
@@ -48,6 +49,8 @@ def idle_before(f: Facts) -> float:
         return 0.0
     if c["reset_bits"] & (OWN_FIN | PEER_FIN) or (c["pause_end_ns"] == c["reset_ns"] and f.reset_by == "client"):
         return 0.0  # a client that has enough of waiting
+    if c["pause_end_ns"] < c["reset_ns"] and layout.ROLES[c["pause_by"]] == f.reset_by:
+        return 0.0  # who spoke first had not forgotten the connection
     return float(c["pause_ns"]) / 1e9
 
 
@@ -74,6 +77,8 @@ def kind_of(f: Facts) -> str:
         return "handshake_reset"
     if elsewhere(f) and not bits & OPENING:
         return "reset_injected"
+    if bits & PROBED and bits & OWN_FIN:
+        return "reset_after_close"
     if bits & PROBED:
         return "peer_rebooted"
     if idle_before(f):
@@ -120,9 +125,15 @@ def _finding(group: list[Facts], id: str, severity: str, side: str, text: str, a
     return finding
 
 
+def _seen_before(f: Facts) -> bool:
+    """There is more of it in the capture than its end."""
+    return bool(f.client["packets"] + f.server["packets"] > 2)
+
+
 def _plain(server: str, side: str, group: list[Facts], more: int) -> list[Finding]:
     return [_finding(
-        group, "reset", "warning", side, f"the {side} reset {times(len(group) + more)} with {server}",
+        group, "reset", "warning" if more or any(map(_seen_before, group)) else "note", side,
+        f"the {side} reset {times(len(group) + more)} with {server}",
         f"an abort, data that came after its close, or a socket it no longer has: see the {side}'s program",
         more=more,
     )]  # fmt: skip
@@ -200,6 +211,14 @@ def _idle(server: str, side: str, group: list[Facts], more: int) -> list[Finding
 def _after_close(server: str, side: str, group: list[Facts], more: int) -> list[Finding]:
     peer = _other(side)
     late = max(f.side(peer)["after_fin_bytes"] for f in group)
+    if not late:
+        return [_finding(
+            group, "reset_after_close", "note", side,
+            f"the {side} had closed {times(len(group) + more)} with {server} and forgotten it when the {peer}, which "
+            "had not closed, sent a keep-alive probe: it answered with RST",
+            f"harmless: nothing was under way; the {peer}'s program could have closed when the {side} did",
+            more, bytes=0,
+        )]  # fmt: skip
     return [_finding(
         group, "reset_after_close", "warning" if late > FAREWELL else "note", side,
         f"the {side} had closed {times(len(group) + more)} with {server} when up to {late:,} bytes more came from the "

@@ -56,6 +56,10 @@ def _probing(f: Facts) -> bool:
 def _vanished(server: str, group: list[Facts], found: Collected) -> list[Finding]:
     gone, more = [f for f in group if f.close == "timeout" or gave_up(f)], found.more(server, "timeout")
     findings = []
+    closed = [f for f in gone if f.closed_by == _silent(f) and not _probing(f)]
+    if closed:
+        findings += _had_closed(server, closed)
+        gone = [f for f in gone if f not in closed]
     idle = [f for f in gone if _after_idle(f)]
     if idle:
         seconds = sorted(map(_after_idle, idle))
@@ -79,6 +83,23 @@ def _vanished(server: str, group: list[Facts], found: Collected) -> list[Finding
         finding.doubt("the capture ends before the sender gave up")
         findings.append(finding)
     return findings
+
+
+def _had_closed(server: str, group: list[Facts]) -> list[Finding]:
+    """A side that has closed and is gone when the other says its last words: nobody waits for them."""
+    found = []
+    for silent in ("client", "server"):
+        members = [f for f in group if _silent(f) == silent]
+        if members:
+            found.append(about(
+                members, "vanished", "note", silent,
+                f"the {silent}, which had closed {times(len(members))} with {server}, no longer answered when the "
+                f"{_other(silent)} closed as well",
+                f"harmless unless the {silent} was still to read: a host forgets a connection that it has closed, and "
+                "a firewall may drop the RST that would say so",
+                last=True,
+            ))  # fmt: skip
+    return found
 
 
 def _going(f: Facts) -> bool:
@@ -106,7 +127,7 @@ def _gone(server: str, rest: list[Facts], more: int) -> Finding:
         text += f", then every {step:,.0f} s" if step else ""
         text += f" ({profile})" if profile else ""
     else:
-        text += f"repetitions and probes went unanswered for {quiet:,.1f} s"
+        text += f"nothing came from it in {quiet:,.1f} s, in which the {_other(silent)} repeated what it had sent"
     if any(it.time_ns > worst.side(silent)["last_ns"] for it in worst.seen("window_full", _other(silent))):
         text += ", just after its receive window had been filled"
     gave_up = sum(f.reset_by is not None for f in rest)
@@ -114,11 +135,14 @@ def _gone(server: str, rest: list[Facts], more: int) -> Finding:
         text += ", and the other end gave up with RST"
     if barred:
         text += f"; ICMP said unreachable of {barred:,}"
-    return about(
+    finding = about(
         rest, "vanished", "error", silent, text,
         "the peer lost power or its network, or a firewall forgot the connection: it did not close",
         last=True, more=more, seconds=quiet, probes=max(speaker["keep_alive_lost"], 0), unreachable=barred,
     )  # fmt: skip
+    if all(f.side(_silent(f))["last_ns"] <= 0 for f in rest):
+        finding.doubt(f"the {silent} was not heard before, either: its packets may pass elsewhere and be refused")
+    return finding
 
 
 # ---------------------------------------------------------------- the price

@@ -13,5 +13,6 @@ def transfer(found: list[Facts]) -> list[Finding]:
     """Loss, flow control and pace, service by service."""
     findings = []
     for server, group in by_server(found).items():
-        findings += [*loss(server, group), *windows(server, group), *pace(server, group)]
+        heard = [f for f in group if not f.common["one_direction"]]  # without the ACKs nothing tells what set the pace
+        findings += [*loss(server, group), *windows(server, heard), *pace(server, heard)]
     return findings

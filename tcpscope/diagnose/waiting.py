@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from tcpscope.diagnose.facts import Facts, about, by_server, times
-from tcpscope.diagnose.finding import Finding
+from tcpscope.diagnose.facts import Facts, about, by_server, times, told
+from tcpscope.diagnose.finding import CONFIDENCES, Finding
 
 SLOW_HANDSHAKE_NS = 300_000_000  # a round trip beyond this is felt by everyone
 SLOW_PROGRAM_NS = 500_000_000  # a pause of a program that people notice
 VERY_SLOW_NS = 1_000_000_000
+# Services in which the server speaks when it is asked, and only then.
+ANSWERING = frozenset({"http", "dns", "ftp", "smtp", "pop3", "mysql", "postgresql", "redis", "memcached", "ldap"})
+MOSTLY_ANSWERING = frozenset({"tls", "http2", "imap", "mongodb", "smb", "dcerpc", "tds", "kafka"})
 
 
 def span(ns: float) -> str:
@@ -51,20 +54,46 @@ def _network_ns(f: Facts) -> int:
     return int(max(f.client["rtt_min_ns"], f.common["syn_rtt_ns"] if f.client["rtt_min_ns"] < 0 else 0, 0))
 
 
+def _late_reply(f: Facts) -> int:
+    """The longest that the client waited for an answer, beyond the network's round trip; ns, 0: it had been lost.
+
+    Where the first that is seen of an answer is not its beginning, or a repetition, it had been sent before.
+    """
+    again = ("lost_segment", "retransmission")
+    if any(it.frame == f.server["reply_max_frame"] for name in again for it in f.seen(name, "server")):
+        return 0
+    return int(f.server["reply_max_ns"] - _network_ns(f))
+
+
+def _certainty(f: Facts) -> str:
+    """How sure it is that what the server said at last was an answer, and not news that it had to tell just then."""
+    service = told(f.common["service"], b"")[1]
+    first = f.server["first_data_ns"] - f.client["first_data_ns"] - _network_ns(f)
+    if service in ANSWERING or (f.client["first_data_ns"] >= 0 and first >= SLOW_PROGRAM_NS):
+        return "certain"
+    return "likely" if service in MOSTLY_ANSWERING else "possible"
+
+
 def _server(server: str, group: list[Facts]) -> list[Finding]:
-    slow = [f for f in group if f.server["reply_max_ns"] - _network_ns(f) >= SLOW_PROGRAM_NS]
-    if not slow:
+    late = [f for f in group if _late_reply(f) >= SLOW_PROGRAM_NS]
+    if not late:
         return []
-    worst = max(slow, key=lambda f: f.server["reply_max_ns"] - _network_ns(f))
+    certainty = min(map(_certainty, late), key=CONFIDENCES.index)
+    slow = [f for f in late if _certainty(f) == certainty]
+    worst = max(slow, key=_late_reply)
     took, network = worst.server["reply_max_ns"], _network_ns(worst)
     finding = about(
-        slow, "slow_server", _severity(took - network), "server",
+        slow, "slow_server", _severity(took - network) if certainty != "possible" else "note", "server",
         f"{server} took up to {span(took)} to answer in {times(len(slow))}, "
         f"of which the network accounts for {span(network)}",
         "the request had arrived: look at the program on the server and what it waits for, not at the network",
         milliseconds=took / 1e6, network=network / 1e6,
     )  # fmt: skip
-    finding.frames = [f.server["reply_max_frame"] for f in sorted(slow, key=lambda f: -f.server["reply_max_ns"])][:20]
+    finding.frames = [f.server["reply_max_frame"] for f in sorted(slow, key=lambda f: -_late_reply(f))][:20]
+    if certainty != "certain":
+        finding.doubt("it may be no answer, but news that the server had to tell just then", certainty)
+    if any(f.common["time_timeout_ns"] > f.server["reply_max_ns"] // 2 for f in slow):
+        finding.doubt("packets of the same connections were lost: the answer, or the request, may have been among them")
     return [finding]
 
 

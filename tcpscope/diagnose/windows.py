@@ -11,6 +11,8 @@ DEAD_NS = 1_000_000_000  # a window that stays closed so long, to the end, has a
 LIMITED_NS = 500_000_000  # time that a window cost and that a person may want back
 LIMITED = 0.3  # ... as a share of the connection's time
 LARGEST_PLAIN = 65_535  # a window that needs no scaling
+MOSTLY = 0.5  # share of the time waited for a window that was nearly full,
+OFTEN = 0.25  # ... and where neither path nor window explains the pace
 REACHED = 0.7  # of the window each round trip, on average
 FLOOD = 200  # small segments
 FLOODED = 0.5  # ... as a share of the data packets
@@ -35,7 +37,8 @@ def _probes(group: list[Facts], role: str) -> tuple[str, dict[str, int]]:
     probes, answers = sides(group, "zero_window_probes")[other(role)], sides(group, "zero_window_probe_acks")[role]
     if not probes:
         return "", {}
-    text = f"; {times(probes, 'probe')}, " + ("all answered" if answers >= probes else f"{answers:,} answered")
+    told = "answered" if probes == 1 else "all answered"
+    text = f"; {times(probes, 'probe')}, " + (told if answers >= probes else f"{answers:,} answered")
     return text, {"probes": probes, "answered": answers}
 
 
@@ -80,14 +83,21 @@ def _limits(server: str, role: str, group: list[Facts]) -> list[Finding]:
         return int(f.side(other(role))["limited_receiver_ns"])
 
     hit = [f for f in group if cost(f) >= LIMITED_NS and cost(f) >= LIMITED * f.duration * 1e9]
-    slow = [f for f in hit if 2 * f.side(other(role))["starved_ns"] > cost(f)]
+
+    def starved(f: Facts) -> float:
+        """Share of that time in which less than half of the largest window was open."""
+        return float(f.side(other(role))["starved_ns"] / cost(f))
+
+    held_up = [f for f in hit if starved(f) > OFTEN and round_trip(f) > 0 and not _reached(f, role)]
+    slow = [f for f in hit if starved(f) > MOSTLY or f in held_up]
     found = []
     if slow:
         total = sum(map(cost, slow))
+        how = "which was more than half full" if all(starved(f) > MOSTLY for f in slow) else "often more than half full"
         found.append(proved(about(
             slow, "slow_reader", "warning", role,
-            f"the {other(role)} waited {seconds(total)} for room in the {role}'s receive window, which was more than "
-            f"half full, in {times(len(slow))} with {server}",
+            f"the {other(role)} waited {seconds(total)} for room in the {role}'s receive window, {how}, "
+            f"in {times(len(slow))} with {server}",
             f"the program on the {role} reads more slowly than the network delivers: look at what it does",
             seconds=total / 1e9,
         ), _edges(slow, role)))  # fmt: skip

@@ -1,0 +1,179 @@
+"""What looks like trouble and is none, or is another: it must not be told, or be told as what it is."""
+
+from pathlib import Path
+
+import pytest
+
+import tcpscope
+from tests.diagnose.test_families import DAWN, SECOND, found, opened
+from tests.replay.segments import ACK, FIN, RST, SYN, segment
+
+SAMPLES = Path(__file__).parents[2] / "sample_pcaps"
+TRUTH = Path(__file__).parents[3] / "shared" / "truth"
+MS = 1_000_000
+
+
+def truth(name):
+    path = TRUTH / f"{name}.pcap"
+    if not path.is_file():
+        pytest.skip("the captures with known truth are not here")
+    return {f.id: f for f in tcpscope.read(path).findings}
+
+
+def test_a_probe_of_a_connection_that_the_peer_had_closed():
+    """It meets RST because the close has been forgotten, not because a machine was restarted."""
+    steps = opened(40_000, DAWN)
+    steps += [
+        segment(7, 1, FIN | ACK, 202, 102, time_ns=DAWN + SECOND),
+        segment(8, 0, ACK, 102, 203, time_ns=DAWN + SECOND + MS),
+        segment(9, 0, ACK, 101, 203, time_ns=DAWN + 46 * SECOND),
+        segment(10, 1, RST, 203, time_ns=DAWN + 46 * SECOND + MS),
+    ]
+    told = found(steps)
+    assert set(told) == {"reset_after_close"} and told["reset_after_close"].severity == "note"
+    assert "keep-alive probe" in told["reset_after_close"].text and told["reset_after_close"].frames == [10]
+
+
+def test_a_syn_ack_repeated_on_purpose_is_no_needless_repetition():
+    assert "spurious" not in {f.id for f in tcpscope.read(SAMPLES / "deferred_accept.pcap").findings}
+
+
+def test_a_side_that_may_have_closed_before_the_capture():
+    later = opened(50_000, DAWN + 10 * SECOND, 3)
+    last_words = [segment(1, 0, FIN | ACK, 101, 201, time_ns=DAWN), segment(2, 1, ACK, 201, 102, time_ns=DAWN + 1000)]
+    assert "close_wait" not in found(last_words + later)
+    spoke = [
+        segment(1, 0, FIN | ACK, 101, 201, time_ns=DAWN),
+        segment(2, 1, ACK, 201, 102, length=5, time_ns=DAWN + 1000),
+    ]
+    assert "close_wait" in found(spoke + later)
+
+
+@pytest.mark.parametrize(("packets", "told"), [(1, set()), (2, set()), (3, {"one_direction"})])
+def test_a_lone_packet_is_no_half_of_a_talk(packets, told):
+    steps = [segment(n, 0, ACK, 100 * n, 200 * n, length=100, time_ns=DAWN + n) for n in range(1, packets + 1)]
+    assert set(found(steps)) & {"one_direction"} == told
+
+
+def test_probes_that_nobody_answers_are_not_half_of_a_talk():
+    steps = [segment(port, 0, FIN, 100, dport=port, time_ns=DAWN + port) for port in range(1, 6)]
+    assert set(found(steps)) == {"port_scan"}
+
+
+def test_who_repeats_in_vain_has_not_been_heard():
+    """That the answers are not captured does not explain why the sender goes on repeating."""
+    at, steps = DAWN, []
+    for n, gap in enumerate((0, 200, 400, 800, 1600, 3200), 1):
+        at += gap * MS
+        steps.append(segment(n, 0, ACK, 1, 1, length=600, time_ns=at))
+    told = found(steps)
+    assert set(told) == {"vanished"} and told["vanished"].confidence == "likely"
+
+
+def test_short_messages_do_not_show_that_the_mss_is_missing():
+    steps = opened(40_000, DAWN)
+    for number in range(25):
+        steps.append(segment(10 + number, 0, ACK, 102 + 24 * number, 202, length=24, time_ns=DAWN + 9000 + number))
+        steps.append(segment(40 + number, 1, ACK, 202, 102 + 24 * (number + 1), time_ns=DAWN + 9000 + number))
+    assert "mss_missing" not in found(steps)
+
+
+def test_two_syns_at_once_at_the_captures_end():
+    told = found([segment(1, 0, SYN, 100, time_ns=DAWN), segment(2, 0, SYN, 100, time_ns=DAWN + 100_000)])
+    assert (told["unanswered"].severity, told["unanswered"].confidence) == ("note", "possible")
+
+
+def held(wait_ms, trip_ms=0, times=1, missed=0):
+    """The client writes in two pieces; the second goes out when the first has been acknowledged, late."""
+    at, seq, steps = DAWN, 102, opened(40_000, DAWN)
+    frame = 6
+    for _ in range(times):
+        at += 2 * SECOND
+        for sender, fields, gap in (
+            (0, {"seq": seq, "ack": 202, "length": 20}, 0),
+            (1, {"seq": 202, "ack": seq + 20 + missed}, wait_ms * MS),
+            (0, {"seq": seq + 20 + missed, "ack": 202, "length": 30}, 50_000 + trip_ms * MS),
+            (1, {"seq": 202, "ack": seq + 50 + missed}, MS),
+        ):
+            frame += 1
+            at += gap
+            steps.append(segment(frame, sender, ACK, time_ns=at, **fields))
+        seq += 50 + missed
+    return found(steps)
+
+
+def test_a_pause_is_nagle_only_as_long_as_an_ack_may_be_delayed():
+    once, often = held(45)["nagle"], held(45, times=4)["nagle"]
+    assert (once.severity, once.confidence) == ("note", "likely")
+    assert (often.severity, often.confidence) == ("warning", "certain") and often.numbers["stalls"] == 4
+    assert "40 ms" in once.text
+    assert held(200)["nagle"].severity == "warning"
+    assert "nagle" not in held(5_000) and "nagle" not in held(45, missed=500)
+
+
+def test_a_push_is_perhaps_no_answer():
+    """The first answers come at once; what comes much later may be of the server's own accord."""
+    steps = opened(40_000, DAWN)
+    steps += [segment(7, 1, ACK, 203, 102, length=9, time_ns=DAWN + 5 * SECOND)]
+    steps[4] = segment(5, 1, ACK, 202, 102, length=1, time_ns=DAWN + 3000)
+    steps += [
+        segment(8, 0, ACK, 102, 212, length=4, time_ns=DAWN + 5 * SECOND + MS),
+        segment(9, 1, ACK, 212, 106, time_ns=DAWN + 5 * SECOND + 2 * MS),
+        segment(10, 1, ACK, 212, 106, length=9, time_ns=DAWN + 15 * SECOND),
+    ]
+    told = found(steps)["slow_server"]
+    assert (told.severity, told.confidence, told.frames) == ("note", "possible", [10])
+
+
+def test_an_answer_whose_beginning_was_lost_is_not_the_programs_fault():
+    assert "slow_server" not in truth("request_response_bad_link-1.client")
+
+
+@pytest.mark.parametrize("asks_first", [True, False])
+def test_who_breaks_the_silence_has_not_forgotten(asks_first):
+    """The client asks after a pause, is answered, and aborts; or the first word of the server meets its RST."""
+    after, steps = DAWN + 20 * SECOND, opened(40_000, DAWN)
+    if asks_first:
+        steps += [
+            segment(7, 0, ACK, 102, 203, length=5, time_ns=after),
+            segment(8, 1, ACK, 203, 107, length=5, time_ns=after + MS),
+            segment(9, 0, RST | ACK, 107, 208, time_ns=after + 2 * MS),
+        ]
+    else:
+        steps += [
+            segment(7, 1, ACK, 203, 102, length=5, time_ns=after),
+            segment(8, 0, RST, 102, time_ns=after + MS),
+        ]
+    assert ("idle_timeout" in found(steps)) is not asks_first
+
+
+def test_who_has_closed_need_not_answer():
+    """Its host has forgotten the connection when the other side closes, minutes later."""
+    steps = opened(40_000, DAWN)
+    steps += [
+        segment(7, 0, FIN | ACK, 102, 203, time_ns=DAWN + SECOND),
+        segment(8, 1, ACK, 203, 103, time_ns=DAWN + SECOND + MS),
+    ]
+    at = DAWN + 200 * SECOND
+    for n, gap in enumerate((0, 300, 600, 1200, 2400)):
+        at += gap * MS
+        steps.append(segment(9 + n, 1, FIN | ACK, 203, 103, time_ns=at))
+    steps.append(segment(20, 0, SYN, 9, sport=50_000, time_ns=at + 300 * SECOND))
+    told = found(steps)
+    assert "idle_timeout" not in told and told["vanished"].severity == "note"
+
+
+def test_both_sides_repetitions_are_told():
+    told = truth("both_ways-1.client")["retransmissions"]
+    assert told.numbers["segments"] + told.numbers["others"] == 11 and "and the server 5" in told.text
+
+
+def test_time_outs_without_a_silence_are_no_time_outs():
+    """A receiver's view of a burst sent again, without time stamps: three time-outs in truth."""
+    told = truth("delay_spike_bare-1.client")
+    assert "timeouts" not in told and told["retransmissions"].numbers["segments"] == 244
+
+
+def test_a_lossy_path_is_not_as_it_should_be():
+    told = truth("bulk_loss_2_cubic-1.server")["limited_by_path"]
+    assert "should be" not in told.advice and "loss" in told.text
