@@ -11,12 +11,13 @@ from tcpscope.diagnose.finding import Finding
 WEAKENS: dict[str, tuple[str, str, bool]] = {
     "dropped": ("packets were dropped while capturing", "likely", False),
     "damaged": ("the file is damaged: what follows is not known", "likely", False),
-    "missed": ("the capture missed bytes of the same connections", "likely", True),
+    "missed": ("the capture missed bytes of connections", "likely", True),
     "one_direction": ("only one direction was captured", "possible", True),
     "clock_steps": ("the capture's clock was set back", "likely", False),
     "cut_headers": ("packets are cut inside the TCP header", "likely", False),
     "checksums": ("packets with wrong checksums may not have been taken", "likely", True),
 }
+MANY_MISSED = 5  # connections of which the capture missed bytes: it may have been filtered, and miss more of others
 # Findings that rest on packets that are not there.
 FROM_ABSENCE = frozenset(
     {
@@ -56,5 +57,6 @@ def doubt(findings: list[Finding], begun_before: Collection[int] = ()) -> None:
     for weak in [f for f in findings if f.id in WEAKENS]:
         why, confidence, shared = WEAKENS[weak.id]
         for f in findings:
-            if f.id in FROM_ABSENCE and (not shared or set(f.connections) & set(weak.connections)):
+            everywhere = not shared or (weak.id == "missed" and weak.count >= MANY_MISSED)
+            if f.id in FROM_ABSENCE and (everywhere or set(f.connections) & set(weak.connections)):
                 f.doubt(why, confidence)

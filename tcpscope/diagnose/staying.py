@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tcpscope.diagnose.facts import Collected, Facts, about, by_server, endpoint, times
 from tcpscope.diagnose.finding import Finding
+from tcpscope.diagnose.measure import proved
 from tcpscope.diagnose.resets import IDLE_NS, gave_up
 from tcpscope.diagnose.schedules import probing
 from tcpscope.replay import layout
@@ -53,6 +54,24 @@ def _probing(f: Facts) -> bool:
     return bool(speaker["keep_alive_lost"] > 0)
 
 
+def _only_close(f: Facts) -> bool:
+    """What went unanswered was no more than a FIN: what was sent before had been acknowledged."""
+    vain = _vain(f, "retransmission")
+    return bool(vain) and vain <= _vain(f, "fin_retransmission")
+
+
+def _vain(f: Facts, *annotations: str) -> set[int]:
+    """Frames that bear one of these, sent to a side that had fallen silent."""
+    silent = _silent(f)
+    return {it.frame for name in annotations for it in f.seen(name, _other(silent))
+            if it.time_ns > f.side(silent)["last_ns"]}  # fmt: skip
+
+
+def _repeated(group: list[Facts]) -> list[int]:
+    """What went unanswered, as far as its frames are kept, and the last of it."""
+    return [it for f in group for it in sorted(_vain(f, "retransmission", "keep_alive") | {f.last_frame})]
+
+
 def _vanished(server: str, group: list[Facts], found: Collected) -> list[Finding]:
     gone, more = [f for f in group if f.close == "timeout" or gave_up(f)], found.more(server, "timeout")
     findings = []
@@ -64,7 +83,7 @@ def _vanished(server: str, group: list[Facts], found: Collected) -> list[Finding
     if idle:
         seconds = sorted(map(_after_idle, idle))
         finding = about(
-            idle, "idle_timeout", "error", "path",
+            idle, "idle_timeout", "warning" if all(map(_only_close, idle)) else "error", "path",
             f"{times(len(idle))} with {server} stood idle for {seconds[0]:,.0f} s"
             + (f" to {seconds[-1]:,.0f} s" if seconds[-1] - seconds[0] >= 1 else "")
             + ", and what was sent then was never answered",
@@ -72,6 +91,7 @@ def _vanished(server: str, group: list[Facts], found: Collected) -> list[Finding
             "send keep-alives more often than that",
             last=True, idle=seconds[0], longest=seconds[-1],
         )  # fmt: skip
+        proved(finding, _repeated(idle))
         finding.doubt("the peer may have lost power or its network meanwhile")
         findings.append(finding)
     rest = [f for f in gone if not _after_idle(f)]
@@ -91,14 +111,14 @@ def _had_closed(server: str, group: list[Facts]) -> list[Finding]:
     for silent in ("client", "server"):
         members = [f for f in group if _silent(f) == silent]
         if members:
-            found.append(about(
+            found.append(proved(about(
                 members, "vanished", "note", silent,
                 f"the {silent}, which had closed {times(len(members))} with {server}, no longer answered when the "
                 f"{_other(silent)} closed as well",
                 f"harmless unless the {silent} was still to read: a host forgets a connection that it has closed, and "
                 "a firewall may drop the RST that would say so",
                 last=True,
-            ))  # fmt: skip
+            ), _repeated(members)))  # fmt: skip
     return found
 
 
@@ -127,7 +147,8 @@ def _gone(server: str, rest: list[Facts], more: int) -> Finding:
         text += f", then every {step:,.0f} s" if step else ""
         text += f" ({profile})" if profile else ""
     else:
-        text += f"nothing came from it in {quiet:,.1f} s, in which the {_other(silent)} repeated what it had sent"
+        what = "its FIN" if _only_close(worst) else "what it had sent"
+        text += f"nothing came from it in {quiet:,.1f} s, in which the {_other(silent)} repeated {what}"
     if any(it.time_ns > worst.side(silent)["last_ns"] for it in worst.seen("window_full", _other(silent))):
         text += ", just after its receive window had been filled"
     gave_up = sum(f.reset_by is not None for f in rest)
@@ -136,10 +157,11 @@ def _gone(server: str, rest: list[Facts], more: int) -> Finding:
     if barred:
         text += f"; ICMP said unreachable of {barred:,}"
     finding = about(
-        rest, "vanished", "error", silent, text,
+        rest, "vanished", "warning" if all(map(_only_close, rest)) else "error", silent, text,
         "the peer lost power or its network, or a firewall forgot the connection: it did not close",
         last=True, more=more, seconds=quiet, probes=max(speaker["keep_alive_lost"], 0), unreachable=barred,
     )  # fmt: skip
+    proved(finding, _repeated(rest))
     if all(f.side(_silent(f))["last_ns"] <= 0 for f in rest):
         finding.doubt(f"the {silent} was not heard before, either: its packets may pass elsewhere and be refused")
     return finding

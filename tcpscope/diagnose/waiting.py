@@ -32,9 +32,15 @@ def _severity(ns: float) -> str:
     return "warning" if ns >= VERY_SLOW_NS else "note"
 
 
+def _by_its_ack(f: Facts) -> bool:
+    """What ended the handshake in the capture was its ACK: no RST had come before, and the capture missed nothing."""
+    rejected = 0 < f.common["reset_ns"] < f.common["ack_ns"]
+    return not rejected and f.client["missed_bytes"] <= 0 and f.server["missed_bytes"] <= 0
+
+
 def _handshake(server: str, group: list[Facts]) -> list[Finding]:
     slow = [f for f in group if f.common["initial_rtt_ns"] >= SLOW_HANDSHAKE_NS and not f.client["syn_retransmissions"]
-            and not f.server["syn_retransmissions"]]  # fmt: skip
+            and not f.server["syn_retransmissions"] and _by_its_ack(f)]  # fmt: skip
     if not slow:
         return []
     worst = max(slow, key=lambda f: f.common["initial_rtt_ns"])

@@ -177,3 +177,34 @@ def test_time_outs_without_a_silence_are_no_time_outs():
 def test_a_lossy_path_is_not_as_it_should_be():
     told = truth("bulk_loss_2_cubic-1.server")["limited_by_path"]
     assert "should be" not in told.advice and "loss" in told.text
+
+
+def test_an_ack_that_was_not_captured_makes_no_slow_handshake():
+    """A capture of SYN, FIN and RST only: what is seen next of the client is its FIN, seconds later."""
+    at = DAWN
+    steps = [segment(1, 0, SYN, 100, time_ns=at), segment(2, 1, SYN | ACK, 200, 101, time_ns=at + 70 * MS)]
+    rejected = [*steps, segment(3, 0, RST, 101, time_ns=at + 80 * MS),
+                segment(4, 0, ACK, 101, 201, length=9, time_ns=at + 9 * SECOND)]  # fmt: skip
+    steps += [
+        segment(3, 1, FIN | ACK, 8201, 351, time_ns=at + 8 * SECOND),
+        segment(4, 0, FIN | ACK, 351, 8202, time_ns=at + 8 * SECOND + 1000),
+        segment(5, 1, ACK, 8202, 352, time_ns=at + 8 * SECOND + 70 * MS),
+    ]
+    assert "slow_handshake" not in found(steps) and "missed" in found(steps)
+    assert "slow_handshake" not in found(rejected)
+
+
+def test_a_lone_reset_is_a_note():
+    assert found([segment(1, 0, RST | ACK, 100, 200, time_ns=DAWN)])["reset"].severity == "note"
+
+
+@pytest.mark.parametrize("data", [True, False])
+def test_a_close_that_nobody_answers_weighs_less_than_data(data):
+    steps = opened(40_000, DAWN)
+    at, flags = DAWN, ACK if data else FIN | ACK
+    for n, gap in enumerate((100, 300, 600, 1200, 2400)):
+        at += gap * MS
+        steps.append(segment(7 + n, 0, flags, 102, 203, length=50 if data else 0, time_ns=at))
+    steps.append(segment(20, 0, SYN, 9, sport=50_000, time_ns=at + 300 * SECOND))
+    told = found(steps)["vanished"]
+    assert told.severity == ("error" if data else "warning") and told.frames == [8, 9, 10, 11]
