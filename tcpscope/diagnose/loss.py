@@ -23,7 +23,7 @@ _COUNTS = ("fast_retransmissions", "timeout_retransmissions", "tail_loss_probes"
 
 
 WHY = {
-    "delay": "answers came later than the timer waits (a delay spike)",
+    "delay": "answers came later than the timer waits (a delay spike, or a delayed ACK)",
     "order": "segments were overtaken and taken for lost",
     "acks": "the ACK had been sent and was lost or late",
 }

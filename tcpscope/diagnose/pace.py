@@ -70,9 +70,10 @@ def _held(f: Facts, role: str) -> bool:
     """Small segments waited for an ACK that was delayed, and not for room, nor behind data that the capture missed."""
     side = f.side(role)
     least, most = ACK_DELAY
-    return bool(side["nagle_stalls"] and least <= _late(f, role) <= most
-                and side["missed_bytes"] <= 0 and not f.seen("ack_lost_segment", other(role))
-                and not side["limited_receiver_ns"])  # fmt: skip
+    if not side["nagle_stalls"] or not least <= _late(f, role) <= most or side["limited_receiver_ns"] > side["nagle_ns"]:
+        return False
+    told = {it.frame for it in f.seen("nagle_stall", role)} - {it.frame for it in f.seen("retransmission", role)}
+    return bool(told and side["missed_bytes"] <= 0 and not f.seen("ack_lost_segment", other(role)))
 
 
 def _grown(f: Facts, role: str) -> tuple[int, int]:
