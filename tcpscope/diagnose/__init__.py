@@ -11,7 +11,7 @@ from tcpscope.diagnose.facts import Collected
 from tcpscope.diagnose.finding import Finding, worst_first
 from tcpscope.diagnose.handshake import handshake
 from tcpscope.diagnose.opening import opening
-from tcpscope.diagnose.recording import recording
+from tcpscope.diagnose.recording import one_sided, recording
 from tcpscope.diagnose.resets import resets
 from tcpscope.diagnose.scans import scans
 from tcpscope.diagnose.staying import staying
@@ -34,7 +34,7 @@ def findings(odd: Collected, files: list[dict[str, Any]], names: list[str], step
     found = [*scanning, *opening(rest), *handshake(others), *waiting(others), *transfer(others), *staying(rest),
              *resets(rest), *closing(rest), *recording(odd, files, names, steps, probes)]  # fmt: skip
     found = episodes(found)
-    doubt(found, {f.number for f in odd.facts if f.begun_before})
+    doubt(found, {f.number for f in odd.facts if f.begun_before}, {f.number for f in odd.facts if one_sided(f)})
     return worst_first(found)
 
 

@@ -12,7 +12,6 @@ WEAKENS: dict[str, tuple[str, str, bool]] = {
     "dropped": ("packets were dropped while capturing", "likely", False),
     "damaged": ("the file is damaged: what follows is not known", "likely", False),
     "missed": ("the capture missed bytes of connections", "likely", True),
-    "one_direction": ("only one direction was captured", "possible", True),
     "clock_steps": ("the capture's clock was set back", "likely", False),
     "cut_headers": ("packets are cut inside the TCP header", "likely", False),
     "checksums": ("packets with wrong checksums may not have been taken", "likely", True),
@@ -46,14 +45,17 @@ FROM_ABSENCE = frozenset(
 FROM_BEGINNING = frozenset({"reset", "reset_half_open", "reset_injected", "reset_abort", "reset_unread"})
 
 
-def doubt(findings: list[Finding], begun_before: Collection[int] = ()) -> None:
+def doubt(findings: list[Finding], begun_before: Collection[int] = (), one_sided: Collection[int] = ()) -> None:
     """Lower the confidence of findings that rest on what the capture may have missed.
 
-    begun_before: numbers of the connections that had begun when the capture did.
+    begun_before: numbers of the connections that had begun when the capture did.  one_sided: of those of which it holds
+    one direction only.
     """
     for f in findings:
         if f.id in FROM_BEGINNING and not set(f.connections).isdisjoint(begun_before):
             f.doubt("the capture begins in the middle of these connections")
+        if f.id in FROM_ABSENCE and not set(f.connections).isdisjoint(one_sided):
+            f.doubt("only one direction was captured", "possible")
     for weak in [f for f in findings if f.id in WEAKENS]:
         why, confidence, shared = WEAKENS[weak.id]
         for f in findings:

@@ -61,12 +61,14 @@ def _where(side: dict[str, int]) -> str:
 def _hasty(f: Facts) -> bool:
     """So many repetitions taken for time-outs, and so little silence before them: no timer is as short."""
     count = both(f, "timeout_retransmissions")
-    return count > 0 and both(f, "timer_ns") < FELT_NS * count
+    return count >= FEW and both(f, "timer_ns") < FELT_NS * count
 
 
 def _mended(f: Facts) -> bool:
     """Something was sent again that neither time-outs nor tail loss, which have findings of their own, account for."""
-    return _hasty(f) or any(
+    if _hasty(f) and again(f.client) + again(f.server) > both(f, "spurious_retransmissions"):
+        return True
+    return any(
         side["fast_retransmissions"] + side["recovery_retransmissions"] > side["spurious_retransmissions"]
         or (side["tail_loss_probes"] > side["spurious_retransmissions"] and not _only_tails(f))
         for side in (f.client, f.server)
@@ -105,9 +107,10 @@ def _again(server: str, group: list[Facts]) -> list[Finding]:
     twice = f"; {side['lost_again']:,} more than once" if side["lost_again"] else ""
     rest = sum(repeated.values()) - repeated[who]
     back = f", and the {other(who)} {rest:,}" if rest else ""
+    how = _where(side) + twice + back
     return [proved(about(
         hit, "retransmissions", "warning" if share >= LOSSY and repeated[who] >= FEW else "note", "path",
-        f"the {who} sent {times(repeated[who], 'segment')} again{of}{_where(side)}{twice}{back}, in "
+        f"the {who} sent {times(repeated[who], 'segment')} again{of}{how}{',' if how else ''} in "
         f"{times(len(hit))} with {server}",
         f"loss on the path from the {who}{', repaired by ' if repairs else ''}{', '.join(repairs)}; "
         "`tcpscope packets --annotation retransmission` names each and its cause",

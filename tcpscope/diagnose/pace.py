@@ -70,7 +70,8 @@ def _held(f: Facts, role: str) -> bool:
     """Small segments waited for an ACK that was delayed, and not for room, nor behind data that the capture missed."""
     side = f.side(role)
     least, most = ACK_DELAY
-    if not side["nagle_stalls"] or not least <= _late(f, role) <= most or side["limited_receiver_ns"] > side["nagle_ns"]:
+    roomy = side["limited_receiver_ns"] <= side["nagle_ns"]
+    if not side["nagle_stalls"] or not roomy or not least <= _late(f, role) <= most:
         return False
     told = {it.frame for it in f.seen("nagle_stall", role)} - {it.frame for it in f.seen("retransmission", role)}
     return bool(told and side["missed_bytes"] <= 0 and not f.seen("ack_lost_segment", other(role)))

@@ -17,10 +17,9 @@ def _damaged(side: dict[str, Any]) -> bool:
     return bool(0 < side["bad_checksums"] < side["packets"])
 
 
-def _one_sided(f: Facts) -> bool:
+def one_sided(f: Facts) -> bool:
     """Only one side was captured of a talk that must have had two; who repeats in vain has heard no more than we."""
-    enough = f.client["packets"] + f.server["packets"] >= ENOUGH
-    return bool(f.common["one_direction"] and enough and f.close not in ("unanswered", "unreachable", "timeout"))
+    return bool(f.common["one_direction"] and f.close not in ("unanswered", "unreachable", "timeout"))
 
 
 def recording(
@@ -85,7 +84,8 @@ def recording(
             "damaged on the way (the receiver drops such packets), or rewritten after the capture: states may be off",
             shown=["bad_checksum"], packets=count,
         ))  # fmt: skip
-    single = [f for f in found if _one_sided(f) and f.number not in probes]
+    single = [f for f in found if one_sided(f) and f.client["packets"] + f.server["packets"] >= ENOUGH
+              and f.number not in probes]  # fmt: skip
     if single:
         findings.append(about(
             single, "one_direction", "note", "capture",
