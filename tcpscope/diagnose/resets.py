@@ -89,7 +89,7 @@ def kind_of(f: Facts) -> str:
         return "" if bits & (PROMPTED | PEER_FIN) else "reset_abort"
     if bits & NO_SOCKET and bits & PROMPTED and (not bits & PEER_FIN or bits & UNDELIVERED):
         return "reset_half_open"
-    if bits & PEER_FIN and not bits & (UNDELIVERED | IN_FLIGHT):
+    if bits & PEER_FIN and not bits & UNDELIVERED:
         return "reset_at_close"
     if bits & ACK and bits & EXACT:
         if bits & (UNDELIVERED | IN_FLIGHT) or (bits & UNREAD and by == "server"):
@@ -232,7 +232,8 @@ def _at_close(server: str, side: str, group: list[Facts], more: int) -> list[Fin
     return [_finding(
         group, "reset_at_close", "note", side,
         f"the {side} answered the close of {times(len(group) + more)} with {server} by RST instead of FIN; "
-        "nothing was under way",
+        + ("nothing was under way" if not any(f.common["reset_bits"] & IN_FLIGHT for f in group) else
+           f"it had all that the {_other(side)} had said"),
         f"the {side}'s program aborts (SO_LINGER 0) where it could close: harmless, but its TIME_WAIT is skipped",
         more,
     )]  # fmt: skip
@@ -273,6 +274,8 @@ def _unread(server: str, side: str, group: list[Facts], more: int) -> list[Findi
         more, lost=lost,
     )  # fmt: skip
     finding.doubt("SO_LINGER 0 looks the same as a close with data unread")
+    if not lost and not shut:
+        finding.doubt("the last words may have been a farewell, which asks for no answer")
     return [finding]
 
 

@@ -14,6 +14,7 @@ LARGEST_PLAIN = 65_535  # a window that needs no scaling
 MOSTLY = 0.5  # share of the time waited for a window that was nearly full,
 OFTEN = 0.25  # ... and where neither path nor window explains the pace
 REACHED = 0.7  # of the window each round trip, on average
+BEYOND = 1.5  # ... more cannot be: what passes for the round trip had been lengthened by something else
 FLOOD = 200  # small segments
 FLOODED = 0.5  # ... as a share of the data packets
 SILLY = 10
@@ -101,7 +102,7 @@ def _limits(server: str, role: str, group: list[Facts]) -> list[Finding]:
             f"the program on the {role} reads more slowly than the network delivers: look at what it does",
             seconds=total / 1e9,
         ), _edges(slow, role)))  # fmt: skip
-    small = [f for f in hit if f not in slow and round_trip(f) > 0 and _reached(f, role)]
+    small = [f for f in hit if f not in slow and round_trip(f) > 0 and REACHED <= _windows_a_trip(f, role) <= BEYOND]
     plain = [f for f in small if _plain(f, role)]
     found += _too_small(server, role, plain, "window_scale_off")
     found += _too_small(server, role, [f for f in small if f not in plain], "small_window")
@@ -110,7 +111,12 @@ def _limits(server: str, role: str, group: list[Facts]) -> list[Finding]:
 
 def _reached(f: Facts, role: str) -> bool:
     """The sender came near a window each round trip; else what it sent stood in a queue, and the path is the limit."""
-    return bool(f.side(other(role))["goodput"] * round_trip(f) / 1e9 >= REACHED * f.side(role)["max_window"])
+    return _windows_a_trip(f, role) >= REACHED
+
+
+def _windows_a_trip(f: Facts, role: str) -> float:
+    """How many times the largest window was sent each round trip; above one, the path's is shorter than it seems."""
+    return float(f.side(other(role))["goodput"] * round_trip(f) / 1e9 / max(f.side(role)["max_window"], 1))
 
 
 def _plain(f: Facts, role: str) -> bool:

@@ -114,12 +114,11 @@ def test_a_pause_is_nagle_only_as_long_as_an_ack_may_be_delayed():
 def test_a_push_is_perhaps_no_answer():
     """The first answers come at once; what comes much later may be of the server's own accord."""
     steps = opened(40_000, DAWN)
-    steps += [segment(7, 1, ACK, 203, 102, length=9, time_ns=DAWN + 5 * SECOND)]
-    steps[4] = segment(5, 1, ACK, 202, 102, length=1, time_ns=DAWN + 3000)
+    steps += [segment(7, 1, ACK, 202, 102, length=9, time_ns=DAWN + 5 * SECOND)]
     steps += [
-        segment(8, 0, ACK, 102, 212, length=4, time_ns=DAWN + 5 * SECOND + MS),
-        segment(9, 1, ACK, 212, 106, time_ns=DAWN + 5 * SECOND + 2 * MS),
-        segment(10, 1, ACK, 212, 106, length=9, time_ns=DAWN + 15 * SECOND),
+        segment(8, 0, ACK, 102, 211, length=4, time_ns=DAWN + 5 * SECOND + MS),
+        segment(9, 1, ACK, 211, 106, time_ns=DAWN + 5 * SECOND + 2 * MS),
+        segment(10, 1, ACK, 211, 106, length=9, time_ns=DAWN + 15 * SECOND),
     ]
     told = found(steps)["slow_server"]
     assert (told.severity, told.confidence, told.frames) == ("note", "possible", [10])
@@ -135,13 +134,13 @@ def test_who_breaks_the_silence_has_not_forgotten(asks_first):
     after, steps = DAWN + 20 * SECOND, opened(40_000, DAWN)
     if asks_first:
         steps += [
-            segment(7, 0, ACK, 102, 203, length=5, time_ns=after),
-            segment(8, 1, ACK, 203, 107, length=5, time_ns=after + MS),
-            segment(9, 0, RST | ACK, 107, 208, time_ns=after + 2 * MS),
+            segment(7, 0, ACK, 102, 202, length=5, time_ns=after),
+            segment(8, 1, ACK, 202, 107, length=5, time_ns=after + MS),
+            segment(9, 0, RST | ACK, 107, 207, time_ns=after + 2 * MS),
         ]
     else:
         steps += [
-            segment(7, 1, ACK, 203, 102, length=5, time_ns=after),
+            segment(7, 1, ACK, 202, 102, length=5, time_ns=after),
             segment(8, 0, RST, 102, time_ns=after + MS),
         ]
     assert ("idle_timeout" in found(steps)) is not asks_first
@@ -151,13 +150,13 @@ def test_who_has_closed_need_not_answer():
     """Its host has forgotten the connection when the other side closes, minutes later."""
     steps = opened(40_000, DAWN)
     steps += [
-        segment(7, 0, FIN | ACK, 102, 203, time_ns=DAWN + SECOND),
-        segment(8, 1, ACK, 203, 103, time_ns=DAWN + SECOND + MS),
+        segment(7, 0, FIN | ACK, 102, 202, time_ns=DAWN + SECOND),
+        segment(8, 1, ACK, 202, 103, time_ns=DAWN + SECOND + MS),
     ]
     at = DAWN + 200 * SECOND
     for n, gap in enumerate((0, 300, 600, 1200, 2400)):
         at += gap * MS
-        steps.append(segment(9 + n, 1, FIN | ACK, 203, 103, time_ns=at))
+        steps.append(segment(9 + n, 1, FIN | ACK, 202, 103, time_ns=at))
     steps.append(segment(20, 0, SYN, 9, sport=50_000, time_ns=at + 300 * SECOND))
     told = found(steps)
     assert "idle_timeout" not in told and told["vanished"].severity == "note"
@@ -204,7 +203,42 @@ def test_a_close_that_nobody_answers_weighs_less_than_data(data):
     at, flags = DAWN, ACK if data else FIN | ACK
     for n, gap in enumerate((100, 300, 600, 1200, 2400)):
         at += gap * MS
-        steps.append(segment(7 + n, 0, flags, 102, 203, length=50 if data else 0, time_ns=at))
+        steps.append(segment(7 + n, 0, flags, 102, 202, length=50 if data else 0, time_ns=at))
     steps.append(segment(20, 0, SYN, 9, sport=50_000, time_ns=at + 300 * SECOND))
     told = found(steps)["vanished"]
     assert told.severity == ("error" if data else "warning") and told.frames == [8, 9, 10, 11]
+
+
+def test_a_farewell_to_a_peer_that_has_closed_is_no_abort():
+    """TLS says good-bye to whoever has closed, and the RST follows: nothing of the peer's was left unread."""
+    steps = opened(40_000, DAWN)
+    steps += [
+        segment(7, 1, FIN | ACK, 202, 102, time_ns=DAWN + SECOND),
+        segment(8, 0, ACK, 102, 203, length=31, time_ns=DAWN + SECOND + MS),
+        segment(9, 0, RST | ACK, 133, 203, time_ns=DAWN + SECOND + 2 * MS),
+    ]
+    told = found(steps)
+    assert set(told) == {"reset_at_close"} and "all that the server had said" in told["reset_at_close"].text
+    steps[-2] = segment(8, 0, ACK, 102, 202, length=31, time_ns=DAWN + SECOND + MS)
+    steps[-1] = segment(9, 0, RST, 133, time_ns=DAWN + SECOND + 2 * MS)
+    steps[-3] = segment(7, 1, FIN | ACK, 202, 102, length=500, time_ns=DAWN + SECOND)
+    assert "reset_at_close" not in found(steps)  # its last 500 bytes were not acknowledged
+
+
+@pytest.mark.parametrize(("delay", "told"), [(0, True), (90, False)])
+def test_a_round_trip_that_the_rate_belies(delay, told):
+    """The last ACK of the handshake came late: the path is not as long, and the bound not as low, as it says."""
+    trip, window, at = 30, 3_000, (1 + 30 + delay) * MS
+    steps = [
+        segment(1, 0, SYN, 0, mss=1000, options=1, window=window, time_ns=MS),
+        segment(2, 1, SYN | ACK, 0, 1, mss=1000, options=1, window=60_000, time_ns=MS),
+        segment(3, 0, ACK, 1, 1, window=window, time_ns=at),
+    ]
+    seq = 1
+    for _ in range(40):
+        for _ in range(3):
+            steps.append(segment(len(steps) + 1, 1, ACK, seq, 1, 1000, window=60_000, time_ns=at))
+            seq += 1000
+        at += trip * MS
+        steps.append(segment(len(steps) + 1, 0, ACK, 1, seq, window=window, time_ns=at))
+    assert ("small_window" in found(steps)) is told
