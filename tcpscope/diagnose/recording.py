@@ -17,6 +17,15 @@ def _damaged(side: dict[str, Any]) -> bool:
     return bool(0 < side["bad_checksums"] < side["packets"])
 
 
+def _copies(f: Facts) -> int:
+    """Packets captured twice; a host without a socket answers each segment by the same RST, which is no copy."""
+    count = f.client["duplicate_captures"] + f.server["duplicate_captures"]
+    by = f.reset_by
+    if by is not None:
+        count -= sum(it.frame > f.common["reset_frame"] for it in f.seen("duplicate_capture", by))
+    return int(count)
+
+
 def one_sided(f: Facts) -> bool:
     """Only one side was captured of a talk that must have had two; who repeats in vain has heard no more than we."""
     return bool(f.common["one_direction"] and f.close not in ("unanswered", "unreachable", "timeout"))
@@ -63,9 +72,9 @@ def recording(
             "a clock that was set while capturing, or files in the wrong order: sort them (reordercap, mergecap)",
             "capture", numbers={"steps": steps},
         ))  # fmt: skip
-    twice = [f for f in found if f.client["duplicate_captures"] or f.server["duplicate_captures"]]
+    twice = [f for f in found if _copies(f)]
     if twice:
-        count = sum(f.client["duplicate_captures"] + f.server["duplicate_captures"] for f in twice)
+        count = sum(map(_copies, twice))
         findings.append(about(
             twice, "duplicates", "note", "capture",
             f"{times(count, 'packet')} of {times(len(twice))} "

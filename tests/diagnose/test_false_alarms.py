@@ -242,3 +242,19 @@ def test_a_round_trip_that_the_rate_belies(delay, told):
         at += trip * MS
         steps.append(segment(len(steps) + 1, 0, ACK, 1, seq, window=window, time_ns=at))
     assert ("small_window" in found(steps)) is told
+
+
+def test_the_same_rst_for_each_segment_is_no_packet_captured_twice():
+    """Linux sends them without an IP identification, in the same microsecond."""
+    steps = opened(40_000, DAWN)
+    at = DAWN + SECOND
+    steps += [
+        segment(7, 0, FIN | ACK, 102, 202, time_ns=at),
+        segment(8, 1, ACK, 202, 103, length=46, time_ns=at + MS),
+        segment(9, 1, ACK, 248, 103, length=31, time_ns=at + MS + 1000),
+        segment(10, 0, RST, 103, ip_id=0, time_ns=at + 2 * MS),
+        segment(11, 0, RST, 103, ip_id=0, time_ns=at + 2 * MS + 1000),
+    ]
+    assert set(found(steps)) == {"reset_after_close"}
+    copied = [segment(12, 1, ACK, 202, 102, ip_id=7, time_ns=DAWN + 5000)] * 2
+    assert "duplicates" in found(steps[:6] + copied)
