@@ -7,6 +7,9 @@ from tcpscope.diagnose.finding import CONFIDENCES, Finding
 
 SLOW_HANDSHAKE_NS = 300_000_000  # a round trip beyond this is felt by everyone
 SLOW_PROGRAM_NS = 500_000_000  # a pause of a program that people notice
+REPEATED_NS = (
+    3_500_000_000  # a server that waits for the ACK has repeated its SYN-ACK by then; if not, the ACK was missed
+)
 VERY_SLOW_NS = 1_000_000_000
 # Services in which the server speaks when it is asked, and only then.
 ANSWERING = frozenset({"http", "dns", "ftp", "smtp", "pop3", "mysql", "postgresql", "redis", "memcached", "ldap"})
@@ -33,9 +36,11 @@ def _severity(ns: float) -> str:
 
 
 def _by_its_ack(f: Facts) -> bool:
-    """What ended the handshake in the capture was its ACK: no RST had come before, and the capture missed nothing."""
+    """What ended the handshake in the capture was its ACK: no RST had come before, and no hole in what was captured."""
     rejected = 0 < f.common["reset_ns"] < f.common["ack_ns"]
-    return not rejected and f.client["missed_bytes"] <= 0 and f.server["missed_bytes"] <= 0
+    holes = any(it.time_ns <= f.common["ack_ns"] for role in ("client", "server")
+                for name in ("lost_segment", "ack_lost_segment") for it in f.seen(name, role))  # fmt: skip
+    return not rejected and not holes and f.common["ack_rtt_ns"] < REPEATED_NS
 
 
 def _handshake(server: str, group: list[Facts]) -> list[Finding]:

@@ -258,3 +258,10 @@ def test_the_same_rst_for_each_segment_is_no_packet_captured_twice():
     assert set(found(steps)) == {"reset_after_close"}
     copied = [segment(12, 1, ACK, 202, 102, ip_id=7, time_ns=DAWN + 5000)] * 2
     assert "duplicates" in found(steps[:6] + copied)
+
+
+@pytest.mark.parametrize(("seconds", "told"), [(2, True), (6, False)])
+def test_a_server_that_does_not_repeat_its_syn_ack_has_had_the_ack(seconds, told):
+    steps = [segment(1, 0, SYN, 100, time_ns=DAWN), segment(2, 1, SYN | ACK, 200, 101, time_ns=DAWN + MS),
+             segment(3, 0, FIN | ACK, 101, 201, time_ns=DAWN + seconds * SECOND)]  # fmt: skip
+    assert ("slow_handshake" in found(steps)) is told
