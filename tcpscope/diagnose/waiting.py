@@ -7,9 +7,7 @@ from tcpscope.diagnose.finding import CONFIDENCES, Finding
 
 SLOW_HANDSHAKE_NS = 300_000_000  # a round trip beyond this is felt by everyone
 SLOW_PROGRAM_NS = 500_000_000  # a pause of a program that people notice
-REPEATED_NS = (
-    3_500_000_000  # a server that waits for the ACK has repeated its SYN-ACK by then; if not, the ACK was missed
-)
+REPEATED_NS = 3_500_000_000  # by then a server repeats its SYN-ACK; if it did not, the ACK is only missing here
 VERY_SLOW_NS = 1_000_000_000
 # Services in which the server speaks when it is asked, and only then.
 ANSWERING = frozenset({"http", "dns", "ftp", "smtp", "pop3", "mysql", "postgresql", "redis", "memcached", "ldap"})
