@@ -281,6 +281,11 @@ FATES = {
 }
 
 
+def ends(ladder: Ladder) -> str:
+    """Who with whom, and for what: `10.0.0.1:40000 to 10.0.0.2:443 (tls example.com)`."""
+    return f"{ladder.client} to {ladder.server}" + (f" ({ladder.about})" if ladder.about else "")
+
+
 def summary(ladder: Ladder) -> str:
     """`39 segments in 3.05 s, closed: fin by server.`"""
     text = f"{plural(ladder.segments, 'segment')} in {span(ladder.duration)}"

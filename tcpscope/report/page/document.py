@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from tcpscope import __version__
 from tcpscope.diagnose import Finding
+from tcpscope.diagnose.catalogue import ENTRIES, Entry
 from tcpscope.diagnose.finding import SEVERITIES
 from tcpscope.report.ladder.style import DARK, LIGHT, STYLE, variables
 from tcpscope.report.page.choose import chosen, concerned
@@ -119,6 +120,7 @@ def _page(
         findings=gathered.findings,
         severities={it: sum(f.severity == it for f in gathered.findings) for it in SEVERITIES},
         numbers=_numbers,
+        meanings=_meanings(gathered.findings),
         whole=whole,
         events_left_out=gathered.every_event is None,
         details=details,
@@ -208,6 +210,14 @@ def _numbers(finding: Finding) -> list[str]:
         UNITS[name](value) if name in UNITS else f"{name.replace('_', ' ')}: {value:,.6g}"
         for name, value in finding.numbers.items()
     ]
+
+
+def _meanings(findings: list[Finding]) -> dict[str, tuple[Entry, int]]:
+    """What the catalogue says of each kind, and the place of the first finding of that kind: there it stands."""
+    first: dict[str, int] = {}
+    for place, it in enumerate(findings):
+        first.setdefault(it.id, place)
+    return {id: (ENTRIES[id], place) for id, place in first.items() if id in ENTRIES}
 
 
 def _source(environment: Environment, name: str) -> str:
