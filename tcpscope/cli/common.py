@@ -84,7 +84,8 @@ common = stack(
 
 bounded = click.option(
     "--max-connections", type=click.IntRange(0, 2**32 - 1), default=0, metavar="N",
-    help="Open at once; where there are more, half-open and silent ones are ended, and counted.  [default: any number]",
+    help="Connections open at once, at most: beyond, half-open and silent ones are ended, and counted.  "
+    "[default: any number]",
 )  # fmt: skip
 
 
@@ -105,12 +106,14 @@ class Words(click.ParamType):  # type: ignore[type-arg, unused-ignore]  # generi
 
 filters = stack(
     click.option("--host", "hosts", multiple=True, metavar="IP|NET", help="Either end in this address or network."),
-    click.option("--port", "ports", multiple=True, type=click.IntRange(0, 65535), help="Either port."),
+    click.option("--port", "ports", multiple=True, type=click.IntRange(0, 65535), metavar="PORT",
+                 help="Either port."),
     click.option("--state", "states", multiple=True, type=Words(STATES), metavar="STATE",
                  help="Either end in this state."),
     click.option("--annotation", "annotations", multiple=True, type=Words(ANNOTATIONS), metavar="NAME",
                  help="Packets with this annotation; connections with such packets."),
-    click.option("-c", "--connection", "connections", multiple=True, type=int, metavar="N", help="This connection."),
+    click.option("-c", "--connection", "connections", multiple=True, type=int, metavar="N",
+                 help="Only this connection (several times for several)."),
     click.option("--from", "since", metavar="TIME", help="From here: +SECONDS, epoch seconds, or ISO 8601."),
     click.option("--to", "until", metavar="TIME", help="Up to here."),
 )  # fmt: skip

@@ -18,7 +18,7 @@ from rich.text import Text
 from tcpscope.diagnose.facts import times
 from tcpscope.diagnose.finding import Finding
 from tcpscope.report.oddest import SHOWN, Line, Oddest
-from tcpscope.report.text import clock, safe, span
+from tcpscope.report.text import clock, named, safe, span
 from tcpscope.tables.analysis import Analysis
 from tcpscope.tables.overview import overview
 
@@ -48,7 +48,7 @@ def state(word: str) -> Text:
 
 
 def print_overview(out: Console, facts: dict[str, Any], utc: bool) -> None:
-    names = [safe(os.path.basename(name) or name) for name in facts["files"]]
+    names = [safe(named(name)) for name in facts["files"]]
     title = names[0] if len(names) == 1 else f"{len(names)} captures, {names[0]} … {names[-1]}"
     kind = f" ({', '.join(facts['formats'])})" if facts["formats"] else ""
     out.print(Text(title, style="bold") + Text(kind))
@@ -184,7 +184,8 @@ def print_findings(out: Console, findings: list[Finding], most: int = 20) -> Non
         where = f.id
         if f.connections:
             frames = "frame" if len(f.frames) == 1 else "frames"
-            where += f", connection {some(f.connections, f.count)}, {frames} {some(f.frames, len(f.frames))}"
+            noun = "connection" if f.count == 1 else "connections"
+            where += f", {noun} {some(f.connections, f.count)}, {frames} {some(f.frames, len(f.frames))}"
         if f.confidence != "certain":
             where += f" ({f.confidence}: {safe('; '.join(f.doubts))})"
         table.add_row("", Text(f"{where}: {safe(f.advice)}", style="dim"))
@@ -201,9 +202,13 @@ def print_analysis(
     stream = stream or sys.stdout
     page = stream if stream.isatty() else StringIO()
     out = console(page)
-    print_overview(out, overview(result), utc)
+    facts = overview(result)
+    print_overview(out, facts, utc)
     print_connections(out, found)
     print_spent(out, found)
-    print_findings(out, findings)
+    if findings or found.total:
+        print_findings(out, findings)
+    elif facts["first"] is not None:
+        out.print(Text("\nno TCP connection: nothing to look at", style="yellow"))
     if isinstance(page, StringIO):
         stream.writelines(line.rstrip() + "\n" for line in page.getvalue().splitlines())

@@ -71,7 +71,7 @@ def test_findings_name_their_frames_and_hide_no_escape():
     finding = Finding("x", "error", "it \x1b[2J broke", "do so", "client", [4], 9, [11, 12])
     text = printed([finding] * 30, 80, print_findings)
     assert "\x1b" not in text and "\\x1b[2J" in text
-    assert "connection 4 …, frames 11, 12: " in text
+    assert "connections 4 …, frames 11, 12: " in text
     assert "10 findings more" in text
     assert "nothing odd" in printed([], 80, print_findings)
 

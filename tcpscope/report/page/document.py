@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import os
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +23,7 @@ from tcpscope.report.page.gathered import AllOf, Gathered, endings, payload, rep
 from tcpscope.report.page.inline import Plots
 from tcpscope.report.page.listed import columns
 from tcpscope.report.page.packets import Packets, read_again
-from tcpscope.report.text import clock, safe, size, span
+from tcpscope.report.text import clock, named, safe, size, span
 from tcpscope.tables.analysis import Progress
 from tcpscope.tables.overview import overview
 
@@ -145,7 +144,7 @@ def _environment(utc: bool) -> Environment:
     )  # fmt: skip
     found.filters |= {
         "shown": lambda text: safe(str(text)), "sentence": sentence,
-        "base": lambda name: safe(base_of(name)), "size": size, "span": span,
+        "base": lambda name: safe(named(name)), "size": size, "span": span,
         "count": count, "moment": lambda seconds: clock(seconds, utc), "times": times, "share": share, "drawn": _drawn,
     }  # fmt: skip
     return found
@@ -169,10 +168,6 @@ def _drawn(it: Drawn) -> Any:
     return Markup(it.markup)
 
 
-def base_of(name: str) -> str:
-    return "standard input" if name == "-" else os.path.basename(name) or name
-
-
 def _start(gathered: Gathered) -> int:
     """The capture's first packet, ns."""
     return min((it["first_ns"] for it in gathered.result.files if it.get("first_ns") is not None), default=0)
@@ -180,7 +175,7 @@ def _start(gathered: Gathered) -> int:
 
 def name_of(names: list[str]) -> str:
     """What was read, in few words."""
-    first = safe(base_of(names[0])) if names else "nothing"
+    first = safe(named(names[0])) if names else "nothing"
     first = first if len(first) <= 60 else first[:59] + "…"
     return first if len(names) < 2 else f"{first} and {len(names) - 1} more"
 
