@@ -50,7 +50,7 @@ def state(word: str) -> Text:
 def print_overview(out: Console, facts: dict[str, Any], utc: bool) -> None:
     names = [safe(named(name)) for name in facts["files"]]
     title = names[0] if len(names) == 1 else f"{len(names)} captures, {names[0]} … {names[-1]}"
-    kind = f" ({', '.join(facts['formats'])})" if facts["formats"] else ""
+    kind = f" ({', '.join(it.replace(' (', ', ').rstrip(')') for it in facts['formats'])})" if facts["formats"] else ""
     out.print(Text(title, style="bold") + Text(kind))
     if facts["first"] is None:
         out.print("no packets")
