@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -226,11 +227,17 @@ def emit(table: str, chunks: Iterable[Raw], widths: dict[str, int], options: dic
         if form != "table":
             write(table, chunks, form, stream)
             return
-        from tcpscope.report.lines import print_lines
+        from tcpscope.report.lines import fitted, print_lines
 
+        shown, screen = widths, options["output"] is None and sys.stdout is not None and sys.stdout.isatty()
+        if screen:
+            shown = fitted(table, widths, shutil.get_terminal_size().columns)
         text = TextIOWrapper(stream, encoding="utf-8", newline="\n")
         try:
-            print_lines(table, chunks, widths, options["utc"], text)
+            print_lines(table, chunks, shown, options["utc"], text)
+            if len(shown) < len(widths):
+                without = ", ".join(name for name in widths if name not in shown)
+                text.write(f"no room here for: {without} (--format csv, json … have every column)\n")
             text.flush()
         finally:
             text.detach()
