@@ -29,6 +29,7 @@ from tcpscope.check.verdict import (
 )  # fmt: skip
 from tcpscope.diagnose import Collected, Finding, findings
 from tcpscope.replay.layout import CLOSED_BY
+from tcpscope.report.named import ending
 from tcpscope.tables.overview import overview
 
 if TYPE_CHECKING:
@@ -208,8 +209,8 @@ class _Judging:
         if test.kind == "bool" and value is not None:
             return "true" if value else "false"
         if test.measure.name == "close" and value not in ("open", *NEVER_OPEN):
-            who = CLOSED_BY.get(int(self._fields["closed_by"][row]))
-            return f"{value} by {who}" if who else str(value)
+            closed, reset = (CLOSED_BY.get(int(self._fields[name][row])) for name in ("closed_by", "reset_by"))
+            return ending(str(value), closed, reset)
         return written(value, test.kind)
 
     def _reason(self, at: int) -> str:
