@@ -15,6 +15,7 @@ from tcpscope.errors import UsageError
 from tcpscope.report.page.choose import concerned, examples
 from tcpscope.report.page.document import sentence, share
 from tcpscope.report.page.inline import Plots
+from tcpscope.report.page.measured import UNITS, measured
 from tests.report.pages import HOSTILE, SAMPLES, Parsed, conversation, hostile_capture, many, page_of
 
 CAPTURES = sorted(it for it in SAMPLES.iterdir() if ".pcap" in it.name)
@@ -70,6 +71,17 @@ def test_each_kind_of_finding_is_explained_once():
         assert text.count(entry.mechanism.replace("`", "")[1:]) == 1
         for part in (entry.title, entry.rule[1:], entry.unlike[1:], entry.hint[1:], "; ".join(entry.rfc)):
             assert part.replace("`", "") in text
+
+
+def test_numbers_have_units():
+    said = measured({"seconds": 2.9, "longest": 2.90076, "gap_1": 1.003, "share": 0.1111, "queue": 3.8e5, "probes": 3,
+                     "network": 41.474, "bytes_per_second": 406926.98})  # fmt: skip
+    assert said == ["2.9 s", "longest: 2.9 s", "gap 1: 1 s", "share: 11.1 %", "queue: 380 kB", "probes: 3",
+                    "network: 41.5 ms", "rate: 407 kB/s"]  # fmt: skip
+    for path in CAPTURES:
+        for finding in tcpscope.read(path).findings:
+            bare = {it for it in finding.numbers if it not in UNITS and not it.startswith("gap_")}
+            assert all(finding.numbers[it] == int(finding.numbers[it]) for it in bare), (finding.id, bare)
 
 
 def test_doubts_are_told(tmp_path):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from tcpscope import __version__
@@ -22,6 +22,7 @@ from tcpscope.report.page.detail import Detail, Drawn, count, detail
 from tcpscope.report.page.gathered import AllOf, Gathered, endings, payload, repeated, unseen
 from tcpscope.report.page.inline import Plots
 from tcpscope.report.page.listed import columns
+from tcpscope.report.page.measured import measured
 from tcpscope.report.page.packets import Packets, read_again
 from tcpscope.report.text import clock, named, safe, size, span
 from tcpscope.tables.analysis import Progress
@@ -34,10 +35,6 @@ BUDGET = 3_000_000  # characters of connections in detail; the page says which d
 OVERVIEW = {"states": "Endpoints by state", "waterfall": "Connections over time", "retransmissions": "Sent again"}
 SIZES = {"states": (1000, 420), "retransmissions": (1000, 380)}
 SEVERAL, MANY = 2, 40  # connections, from which on a bar for each is worth its room, and is too high to stand open
-UNITS: dict[str, Callable[[float], str]] = {
-    "milliseconds": lambda value: span(value / 1000), "seconds": span, "bytes": size,
-    "share": lambda value: f"{value:.2%} of the data packets",
-}  # fmt: skip
 
 
 def render(gathered: Gathered, progress: Progress | None = None) -> str:
@@ -118,7 +115,7 @@ def _page(
         endings=endings(gathered),
         findings=gathered.findings,
         severities={it: sum(f.severity == it for f in gathered.findings) for it in SEVERITIES},
-        numbers=_numbers,
+        measured=measured,
         meanings=_meanings(gathered.findings),
         whole=whole,
         events_left_out=gathered.every_event is None,
@@ -197,14 +194,6 @@ def _tiles(gathered: Gathered, facts: dict[str, Any]) -> Iterator[tuple[str, str
     yield "connections", f"{gathered.listed.total:,}"
     yield "TCP payload", size(payload(gathered))
     yield "sent again", times(repeated(gathered), "packet")
-
-
-def _numbers(finding: Finding) -> list[str]:
-    """A finding's numbers in words."""
-    return [
-        UNITS[name](value) if name in UNITS else f"{name.replace('_', ' ')}: {value:,.6g}"
-        for name, value in finding.numbers.items()
-    ]
 
 
 def _meanings(findings: list[Finding]) -> dict[str, tuple[Entry, int]]:
