@@ -107,6 +107,7 @@ class _Judging:
         import numpy
 
         mask = rule.select.mask(self._fields, self._start)
+        among = bool(rule.where) and bool(mask.any())
         if rule.where:
             mask &= holding(rule.where, self._fields)
         rows = numpy.flatnonzero(mask)
@@ -117,7 +118,8 @@ class _Judging:
         if not len(rows) and not counts:
             result.status = SKIPPED if rule.empty == PASS else rule.empty
             chosen = f" of {rule.select}" if rule.select.parts else ""
-            result.note = f"no connection{chosen} was there to judge"
+            there = "meets the rule's where" if among else "was there to judge"
+            result.note = f"no connection{chosen} {there}"
             if rule.empty == FAIL:
                 self._add(result, rule, [self._of_group(rule, "connections", "0", "at least 1", "all connections", [])])
             return result
