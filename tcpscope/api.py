@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from tcpscope.errors import TcpscopeError, UsageError
+from tcpscope.errors import TcpscopeError, UsageError, no_connection
 from tcpscope.replay.layout import CONNECTION, EVENT, PACKET, ROLES
 from tcpscope.tables import analysis, rows
 
@@ -279,7 +279,7 @@ class Capture:
     def connection(self, number: int) -> Connection:
         """The connection of this number; UsageError if there is none."""
         if not 0 <= number < len(self):
-            raise UsageError(f"no connection {number}: the capture has {len(self)}, counted from 0")
+            raise no_connection(number, len(self))
         return Connection(self, next(rows.rows("connections", self._record(number))))
 
     def _record(self, number: int) -> bytes:

@@ -18,3 +18,10 @@ class CaptureError(TcpscopeError):
 
 class UsageError(TcpscopeError):
     """The request cannot be met."""
+
+
+def no_connection(number: int | None, total: int) -> UsageError:
+    """What to say of a connection that is not there, of so many that are."""
+    if not total:
+        return UsageError("the capture has no TCP connection; tcpscope analyze tells what it has")
+    return UsageError(f"no connection {number}: the capture has {total}, counted from 0")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import tcpscope
@@ -42,8 +43,16 @@ prove it, a confidence (certain, likely, possible) with its doubts, the side to 
 """
 
 
+def place(entry: Entry) -> str:
+    """The anchor that GitHub gives its heading."""
+    return re.sub(r"[^\w\- ]", "", f"{entry.id}: {entry.title}".lower()).replace(" ", "-")
+
+
 def page() -> str:
     lines = [HEAD]
+    for family, entries in FAMILIES.items():
+        lines.append(f"* {family}: " + ", ".join(f"[`{it.id}`](#{place(it)})" for it in entries))
+    lines.append("")
     for family, entries in FAMILIES.items():
         lines += [f"## {family}", ""]
         for it in entries:

@@ -29,6 +29,7 @@ from tcpscope.check.verdict import (
 )  # fmt: skip
 from tcpscope.diagnose import Collected, Finding, findings
 from tcpscope.replay.layout import CLOSED_BY
+from tcpscope.report.named import ending
 from tcpscope.tables.overview import overview
 
 if TYPE_CHECKING:
@@ -106,6 +107,7 @@ class _Judging:
         import numpy
 
         mask = rule.select.mask(self._fields, self._start)
+        among = bool(rule.where) and bool(mask.any())
         if rule.where:
             mask &= holding(rule.where, self._fields)
         rows = numpy.flatnonzero(mask)
@@ -116,7 +118,8 @@ class _Judging:
         if not len(rows) and not counts:
             result.status = SKIPPED if rule.empty == PASS else rule.empty
             chosen = f" of {rule.select}" if rule.select.parts else ""
-            result.note = f"no connection{chosen} was there to judge"
+            there = "meets the rule's where" if among else "was there to judge"
+            result.note = f"no connection{chosen} {there}"
             if rule.empty == FAIL:
                 self._add(result, rule, [self._of_group(rule, "connections", "0", "at least 1", "all connections", [])])
             return result
@@ -208,8 +211,8 @@ class _Judging:
         if test.kind == "bool" and value is not None:
             return "true" if value else "false"
         if test.measure.name == "close" and value not in ("open", *NEVER_OPEN):
-            who = CLOSED_BY.get(int(self._fields["closed_by"][row]))
-            return f"{value} by {who}" if who else str(value)
+            closed, reset = (CLOSED_BY.get(int(self._fields[name][row])) for name in ("closed_by", "reset_by"))
+            return ending(str(value), closed, reset)
         return written(value, test.kind)
 
     def _reason(self, at: int) -> str:

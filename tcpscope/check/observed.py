@@ -16,7 +16,7 @@ from tcpscope.tables.rows import Raw
 
 # of each connection, what tells it apart, what the gate needs, and where to look for it
 ALWAYS = ("connection", "client_addr", "server_addr", "client_port", "server_port", "ip_version", "start_ns", "end_ns",
-          "first_frame", "last_frame", "file", "close_kind", "closed_by", "one_direction", "completeness",
+          "first_frame", "last_frame", "file", "close_kind", "closed_by", "reset_by", "one_direction", "completeness",
           "client_packets", "server_packets", "client_missed_bytes", "server_missed_bytes", "client_stream_length",
           "server_stream_length", "client_bytes", "server_bytes", "client_duplicate_captures",
           "server_duplicate_captures", "client_bad_checksums", "server_bad_checksums")  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -85,7 +86,7 @@ common = stack(
 
 bounded = click.option(
     "--max-connections", type=click.IntRange(0, 2**32 - 1), metavar="N",
-    help="Open at once; where there are more, half-open and silent ones are ended, and counted; 0: any number.  "
+    help="Connections open at once, at most: beyond, half-open and silent ones are ended, and counted; 0: any number.  "
          f"[default: {MANY_OPEN:,}; where packets are read again, any number]",
 )  # fmt: skip
 
@@ -107,12 +108,14 @@ class Words(click.ParamType):  # type: ignore[type-arg, unused-ignore]  # generi
 
 filters = stack(
     click.option("--host", "hosts", multiple=True, metavar="IP|NET", help="Either end in this address or network."),
-    click.option("--port", "ports", multiple=True, type=click.IntRange(0, 65535), help="Either port."),
+    click.option("--port", "ports", multiple=True, type=click.IntRange(0, 65535), metavar="PORT",
+                 help="Either port."),
     click.option("--state", "states", multiple=True, type=Words(STATES), metavar="STATE",
                  help="Either end in this state."),
     click.option("--annotation", "annotations", multiple=True, type=Words(ANNOTATIONS), metavar="NAME",
                  help="Packets with this annotation; connections with such packets."),
-    click.option("-c", "--connection", "connections", multiple=True, type=int, metavar="N", help="This connection."),
+    click.option("-c", "--connection", "connections", multiple=True, type=int, metavar="N",
+                 help="Only this connection (several times for several)."),
     click.option("--from", "since", metavar="TIME", help="From here: +SECONDS, epoch seconds, or ISO 8601."),
     click.option("--to", "until", metavar="TIME", help="Up to here."),
 )  # fmt: skip
@@ -225,11 +228,17 @@ def emit(table: str, chunks: Iterable[Raw], widths: dict[str, int], options: dic
         if form != "table":
             write(table, chunks, form, stream)
             return
-        from tcpscope.report.lines import print_lines
+        from tcpscope.report.lines import fitted, print_lines
 
+        shown, screen = widths, options["output"] is None and sys.stdout is not None and sys.stdout.isatty()
+        if screen:
+            shown = fitted(table, widths, shutil.get_terminal_size().columns)
         text = TextIOWrapper(stream, encoding="utf-8", newline="\n")
         try:
-            print_lines(table, chunks, widths, options["utc"], text)
+            print_lines(table, chunks, shown, options["utc"], text)
+            if len(shown) < len(widths):
+                without = ", ".join(name for name in widths if name not in shown)
+                text.write(f"no room here for: {without} (--format csv, json … have every column)\n")
             text.flush()
         finally:
             text.detach()

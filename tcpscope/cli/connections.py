@@ -32,7 +32,8 @@ def command(files: tuple[str, ...], **options: Any) -> None:
       tcpscope connections capture.pcap --service tls --name '*.example.com'
       tcpscope connections *.pcap --format parquet -o connections.parquet
 
-    The table format shows a few columns, the other formats all (docs/tables.md tells their meaning).
+    The table format shows a few columns, on a terminal as many as have room; the other formats all (docs/tables.md
+    tells their meaning).
     Connections stand in the order of their first packets; more than about 10,000 in blocks, as they end.
     """
     from tcpscope.tables.filters import conditions

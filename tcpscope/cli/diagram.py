@@ -48,7 +48,10 @@ FORMATS = ("text", "mermaid", "svg", "html", "json")
 @click.option("--all", "everything", is_flag=True, help="Fold nothing.")
 @click.option("--raw", is_flag=True, help="Sequence numbers as in the header.")
 @click.option(
-    "--width", type=click.IntRange(60, 400), help="Columns of text.  [default: the terminal's, 100 in a pipe]"
+    "--width",
+    type=click.IntRange(60, 400),
+    metavar="N",
+    help="Columns of text.  [default: the terminal's, 100 in a pipe]",
 )
 @click.option("--ascii", "ascii_only", is_flag=True, help="Text of plain ASCII characters.")
 @common

@@ -14,7 +14,13 @@ from tcpscope.tables.analysis import locate
 @click.command("exchanges")
 @files
 @click.option(
-    "-c", "--connection", type=click.IntRange(min=0), default=0, show_default=True, metavar="N", help="Which."
+    "-c",
+    "--connection",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    metavar="N",
+    help="Which connection.",
 )
 @format_option("table", "json", "jsonl", "csv")
 @common
@@ -28,7 +34,8 @@ def command(files: tuple[str, ...], connection: int, form: str, **options: Any) 
 
     A request is what the client sends until the server speaks. wait: from its last packet to the response's first,
     where the capture was taken. network: the shortest round trip from there to the server. server: what is left.
-    Requests in flight together (HTTP/2, pipelining) count as one.
+    → and ←: how long the request, the response took to send. again: packets sent again. frames: the request's
+    first, the response's first and last. Requests in flight together (HTTP/2, pipelining) count as one.
     """
     from tcpscope.tables.exchanges import COLUMNS, FIELDS, exchanges
     from tcpscope.tables.one import load

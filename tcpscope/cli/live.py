@@ -79,7 +79,7 @@ SIZES = ("kb", "mb", "gb")
     default=MAX_CONNECTIONS,
     show_default=True,
     metavar="N",
-    help="Open at once; where there are more, half-open and silent ones are ended, and counted.",
+    help="Connections open at once, at most: beyond, half-open and silent ones are ended, and counted.",
 )
 @click.option(
     "--format",

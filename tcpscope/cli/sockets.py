@@ -26,7 +26,7 @@ if TYPE_CHECKING:
               "frame, or so long after the start.  [default: the end of the capture]")  # fmt: skip
 @format_option("table", "json", "jsonl", "csv")
 @click.option("--host", "hosts", multiple=True, metavar="IP|NET", help="Only hosts in this address or network.")
-@click.option("--port", "ports", multiple=True, type=click.IntRange(0, 65535), help="Either port.")
+@click.option("--port", "ports", multiple=True, type=click.IntRange(0, 65535), metavar="PORT", help="Either port.")
 @click.option("--state", "states", multiple=True, type=Words(STATES), metavar="STATE",
               help="Only sockets in this state, by the RFC's name or by ss's.")  # fmt: skip
 @click.option("-c", "--connection", "connections", multiple=True, type=int, metavar="N", help="Only this connection.")

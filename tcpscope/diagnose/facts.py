@@ -127,7 +127,7 @@ def called(group: Sequence[Facts]) -> str:
     """What these connections' service is called: `example.com (192.0.2.1:443, tls)`, `192.0.2.1:22 (ssh)`."""
     end = group[0].server_name
     words = [told(f.common["service"], f.common["server_name"]) for f in group]
-    names = list(dict.fromkeys(name for name, _ in words if name))
+    names = list(dict.fromkeys(name for name, _ in words if name and name != host(end).strip("[]")))
     services = list(dict.fromkeys(service for _, service in words if service))
     if len(names) == 1:
         return f"{names[0]} ({', '.join([end, *services])})"

@@ -28,10 +28,10 @@ def rate(bytes_per_second: float) -> str:
 
 
 def bytes_of(count: float) -> str:
-    """`64 KB`, `1.2 MB`, `800 bytes`: powers of 1000."""
+    """`64 kB`, `1.2 MB`, `800 bytes`: powers of 1000."""
     if count >= 1e6:
         return f"{count / 1e6:.3g} MB"
-    return f"{count / 1e3:.3g} KB" if count >= 1e3 else f"{count:.0f} bytes"
+    return f"{count / 1e3:.3g} kB" if count >= 1e3 else f"{count:.0f} bytes"
 
 
 def both(f: Facts, name: str) -> int:

@@ -267,7 +267,8 @@ def _unread(server: str, side: str, group: list[Facts], more: int) -> list[Findi
     if shut:
         text += f" with data unread: its window was closed in {shut:,}"
     else:
-        text += f" while data was under way ({lost:,})" if lost else f" with the {peer}'s last request unanswered"
+        of_them = f" in {lost:,} of them" if lost < len(group) else ""
+        text += f" while data was under way{of_them}" if lost else f" with the {peer}'s last request unanswered"
     finding = _finding(
         group, "reset_unread", "warning", side, text,
         f"the program on the {side} closed without reading what had come, or was killed: see its log",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import defaultdict
 from io import StringIO
 from typing import IO, Any
@@ -14,7 +13,7 @@ from rich.text import Text
 
 from tcpscope.diagnose.facts import times
 from tcpscope.report.terminal import console
-from tcpscope.report.text import safe
+from tcpscope.report.text import named, safe
 
 Document = dict[str, Any]
 
@@ -48,7 +47,7 @@ def print_agreement(found: Document, stream: IO[str]) -> None:
 
 
 def _print_counts(out: Console, found: Document) -> None:
-    names = [safe(os.path.basename(name) or name) for name in found["files"]]
+    names = [safe(named(name)) for name in found["files"]]
     out.print(Text(names[0] if len(names) == 1 else f"{len(names)} captures, {names[0]} … {names[-1]}", style="bold"))
     wireshark, packets, streams = found["wireshark"], found["packets"], found["streams"]
     out.print(f"Wireshark {wireshark['version']} (tshark); the column `wireshark` follows {wireshark['rules']}'s rules")

@@ -19,11 +19,10 @@ def lines(connection: Mapping[str, Any], rows: Iterable[Row]) -> Iterator[str]:
     count, waits, servers = 0, [], []
     for it in rows:
         count += 1
-        frames = [it["request_frame"], it["response_frame"], it["last_frame"]]
         yield line(
             (
                 str(it["exchange"]), f"+{it['time'] - connection['start']:.6f}",
-                "–".join(str(frame) for frame in dict.fromkeys(frames) if frame is not None),
+                frames(it),
                 size(it["request_bytes"]) if it["request_frame"] else "-",
                 span(it["request_time"]) if it["request_frame"] else "-",
                 span(it["wait"]), span(it["network"]) if it["wait"] is not None else "-", span(it["server_time"]),
@@ -45,6 +44,13 @@ def lines(connection: Mapping[str, Any], rows: Iterable[Row]) -> Iterator[str]:
     if servers:
         text += f"; the server's part {span(sum(servers) / len(servers))}, {span(max(servers))} at most"
     yield text
+
+
+def frames(it: Row) -> str:
+    """`7, 9–12`: the request's first, and the response's first and last; `4–35` where there is no response."""
+    first, answer, last = it["request_frame"], it["response_frame"], it["last_frame"]
+    parts = [[first], [answer, last]] if first and answer else [[first or answer, last]]
+    return ", ".join("–".join(map(str, dict.fromkeys(part))) for part in parts)
 
 
 def heading(connection: Mapping[str, Any]) -> str:

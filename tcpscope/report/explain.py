@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 import textwrap
 from importlib import resources
 from typing import Any
 
 from tcpscope.diagnose.catalogue import FAMILIES, Entry
 
-WIDTH = 100
+WIDTH, LEAST = 100, 40  # columns; a narrower terminal has its own
 
 
 def ladder(entry: Entry) -> str:
@@ -43,4 +44,5 @@ def told(entry: Entry) -> str:
 
 
 def _filled(text: str, head: str = "") -> str:
-    return textwrap.fill(text, WIDTH, initial_indent=head, subsequent_indent=" " * len(head))
+    width = max(min(WIDTH, shutil.get_terminal_size((WIDTH, 24)).columns), LEAST)
+    return textwrap.fill(text, width, initial_indent=head, subsequent_indent=" " * len(head))

@@ -8,6 +8,14 @@ from typing import IO, Any
 from tcpscope.report.text import clock, safe
 from tcpscope.tables.rows import Raw, columns
 
+GAP = 2  # between columns
+# What a narrow terminal can do without, the most useful first; packets and events are all needed, and wrap.
+OPTIONAL = {
+    "connections": ("client_port", "duration", "close", "service", "server_unique_bytes", "client_unique_bytes",
+                    "server_name", "closed_by", "server_retransmissions", "client_retransmissions", "conn_state",
+                    "history"),
+}  # fmt: skip
+
 
 def short(value: Any) -> str:
     """A value as a cell: nothing for None, lists with commas, control characters made harmless."""
@@ -20,6 +28,18 @@ def short(value: Any) -> str:
     return safe(str(value))
 
 
+def fitted(table: str, widths: dict[str, int], room: int) -> dict[str, int]:
+    """Of these columns those for which a terminal so wide has room: OPTIONAL ones as far as they fit."""
+    optional = OPTIONAL.get(table, ())
+    kept = set(widths) - set(optional)
+    left = room + GAP - sum(abs(widths[name]) + GAP for name in kept)
+    for name in optional:
+        if name in widths and abs(widths[name]) + GAP <= left:
+            left -= abs(widths[name]) + GAP
+            kept.add(name)
+    return {name: width for name, width in widths.items() if name in kept}
+
+
 def print_lines(table: str, chunks: Iterable[Raw], widths: dict[str, int], utc: bool, stream: IO[str]) -> None:
     """The columns that `widths` names, so wide (negative: to the right); longer values push the others on."""
     cells = [str.ljust if width > 0 else str.rjust for width in widths.values()]
@@ -27,7 +47,9 @@ def print_lines(table: str, chunks: Iterable[Raw], widths: dict[str, int], utc: 
     shown = [(_clock(utc) if name == "time" else short) for name in widths]
 
     def line(texts: Iterable[str]) -> str:
-        return "  ".join(pad(it, width) for pad, it, width in zip(cells, texts, room, strict=True)).rstrip() + "\n"
+        return (" " * GAP).join(
+            pad(it, width) for pad, it, width in zip(cells, texts, room, strict=True)
+        ).rstrip() + "\n"
 
     zone = "time (UTC)" if utc else "time (local)"
     stream.write(line(zone if name == "time" else name for name in widths))

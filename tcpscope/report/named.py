@@ -12,6 +12,18 @@ def endpoint_of(connection: Mapping[str, Any], role: str) -> str:
     return f"[{ip}]:{port}" if ":" in ip else f"{ip}:{port}"
 
 
+def ender(close: str, closed_by: str | None, reset_by: str | None) -> str | None:
+    """Who ended a connection so: closed_by tells whose FIN came first, also where the other side then sent RST."""
+    return reset_by or closed_by if close == "reset" else closed_by
+
+
+def ending(close: str, closed_by: str | None, reset_by: str | None) -> str:
+    """`fin by client`, `reset by server`, `open`: how a connection ended, and who did that."""
+    who = ender(close, closed_by, reset_by)
+    words = close.replace("_", " ")
+    return words + (f" by {who}" if who and close not in ("open", "unanswered", "refused") else "")
+
+
 def service_of(connection: Mapping[str, Any]) -> str:
     """`tls example.com`, `ssh`; nothing where nothing is known."""
     return " ".join(it for it in (connection.get("service"), connection.get("server_name")) if it)

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from tcpscope.diagnose.facts import endpoint, told
 from tcpscope.replay import layout
+from tcpscope.report.named import ending
 from tcpscope.report.spent import of_record
 from tcpscope.report.text import size, span
 
@@ -16,7 +17,7 @@ SLOW_NS = 200_000_000  # a connection over which a person may wonder where the t
 _FIELDS = ("connection", "client_addr", "client_port", "server_addr", "server_port", "ip_version", "client_state",
            "server_state", "start_ns", "end_ns", "client_unique_bytes", "server_unique_bytes", "initial_rtt_ns",
            "syn_rtt_ns", "close_kind", "closed_by", "client_retransmissions", "server_retransmissions",
-           "service", "server_name")  # fmt: skip
+           "reset_by", "service", "server_name")  # fmt: skip
 
 
 _TIMES = ("connection", "odd", "start_ns", "end_ns", *(f"time_{name}_ns" for name in layout.TIMES))
@@ -77,8 +78,6 @@ def lines_of(raw: bytes) -> list[Line]:
 
 def _line(c: dict[str, Any]) -> Line:
     rtt = c["initial_rtt_ns"] if c["initial_rtt_ns"] > 0 else c["syn_rtt_ns"]
-    close = layout.CLOSE_KINDS[c["close_kind"]].replace("_", " ")
-    who = layout.CLOSED_BY.get(c["closed_by"])
     return Line(
         str(c["connection"]),
         endpoint(c["client_addr"], c["ip_version"], c["client_port"]),
@@ -88,6 +87,6 @@ def _line(c: dict[str, Any]) -> Line:
         (size(c["client_unique_bytes"]), size(c["server_unique_bytes"])),
         span(rtt / 1e9 if rtt > 0 else None),
         c["client_retransmissions"] + c["server_retransmissions"],
-        close + (f" by {who}" if who and close not in ("open", "unanswered", "refused") else ""),
+        ending(layout.CLOSE_KINDS[c["close_kind"]], *(layout.CLOSED_BY.get(c[it]) for it in ("closed_by", "reset_by"))),
         *reversed(told(c["service"], c["server_name"])),
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator
 from typing import IO, Any
 
@@ -11,7 +10,7 @@ from rich.text import Text
 
 from tcpscope.diagnose.facts import times
 from tcpscope.report.terminal import STATE_COLOURS
-from tcpscope.report.text import clock, safe
+from tcpscope.report.text import clock, named, safe
 from tcpscope.tables.analysis import Analysis
 from tcpscope.tables.moments import Moment
 from tcpscope.tables.rows import Row
@@ -106,13 +105,13 @@ def when(moment: Moment, start_ns: int, names: list[str], utc: bool) -> str:
     if moment.frame:
         text += f", after frame {moment.frame}"
         if len(names) > 1:
-            text += f" of {safe(os.path.basename(names[moment.file]))}"
+            text += f" of {safe(named(names[moment.file]))}"
     return text + (", the end of the capture" if moment.end else "")
 
 
 def heading(moment: Moment, start_ns: int, result: Analysis, utc: bool) -> list[Text]:
     """Which capture, and when."""
-    names = [safe(os.path.basename(name) or name) for name in result.names]
+    names = [safe(named(name)) for name in result.names]
     title = names[0] if len(names) == 1 else f"{len(names)} captures"
     out = [Text(title, style="bold").append(f"  {when(moment, start_ns, result.names, utc)}", style="not bold")]
     if result.counters.get("clock_steps"):
@@ -140,6 +139,8 @@ def lines(rows: list[Row], parts: dict[str, tuple[int, int, bool]], room: list[i
     if len(without) > FEW:
         yield Text(f"{times(len(without) - FEW, 'host')} more without one", style="dim")
     said = "".join("".join(cells(row)[1:3]) + cells(row)[5] for row in rows)
+    if not rows and not parts:
+        yield Text("no sockets: the capture has no TCP connection", style="dim")
     signs = [meaning for sign, meaning in SIGNS.items() if sign in said]
     if signs:
         yield Text()

@@ -18,12 +18,14 @@ from rich.text import Text
 from tcpscope.diagnose.facts import times
 from tcpscope.diagnose.finding import Finding
 from tcpscope.report.oddest import SHOWN, Line, Oddest
-from tcpscope.report.text import clock, safe, span
+from tcpscope.report.text import clock, named, safe, span
 from tcpscope.tables.analysis import Analysis
 from tcpscope.tables.overview import overview
 
 PIPE_WIDTH = 132
-NARROW = 116  # below this width a connection takes two lines; long addresses need more
+HEADS = ("#", "client", "server", "client state", "server state", "time", "sent →", "← sent", "RTT", "again", "close")
+RIGHT = ("#", "time", "sent →", "← sent", "RTT", "again")
+GAP = 2  # between columns
 SERVICE = 8  # columns that a server's name needs at least
 LONGEST = 40
 COLOURS = {"error": "bold red", "warning": "yellow", "note": "cyan"}
@@ -48,9 +50,9 @@ def state(word: str) -> Text:
 
 
 def print_overview(out: Console, facts: dict[str, Any], utc: bool) -> None:
-    names = [safe(os.path.basename(name) or name) for name in facts["files"]]
+    names = [safe(named(name)) for name in facts["files"]]
     title = names[0] if len(names) == 1 else f"{len(names)} captures, {names[0]} … {names[-1]}"
-    kind = f" ({', '.join(facts['formats'])})" if facts["formats"] else ""
+    kind = f" ({', '.join(map(_format, facts['formats']))})" if facts["formats"] else ""
     out.print(Text(title, style="bold") + Text(kind))
     if facts["first"] is None:
         out.print("no packets")
@@ -79,24 +81,29 @@ def print_overview(out: Console, facts: dict[str, Any], utc: bool) -> None:
         out.print("; ".join(notes))
 
 
+def _format(name: str) -> str:
+    """`pcap (nanoseconds)` without brackets of its own."""
+    return "nanosecond pcap" if name == "pcap (nanoseconds)" else name
+
+
 # ---------------------------------------------------------------- connections
 
 
 def print_connections(out: Console, found: Oddest) -> None:
-    """A line for each connection where the width allows it, else two; of very many the worst."""
+    """A line for each connection where the width allows it, else two; of very many the worst.  Names alone are cut."""
     if found.total == 0:
         return
     lines = found.lines()
     out.print()
-    ends = max(len(line.client) + len(line.server) for line in lines)
-    room = out.width - NARROW - max(0, ends - 30)
+    needed = _width(lines)
     longest = min(max(len(it.name or it.service) for it in lines), LONGEST)
-    if 0 <= room < longest + 2 and not out.is_terminal and not os.environ.get("COLUMNS", ""):
-        width, out.width = out.width, out.width + longest + 2  # a pipe is as wide as it needs to be
+    service = longest + GAP if longest else 0
+    if needed <= out.width < needed + service and not out.is_terminal and not os.environ.get("COLUMNS", ""):
+        width, out.width = out.width, needed + service  # a pipe is as wide as it needs to be
         _print_wide(out, lines, longest)
         out.width = width
-    elif room >= 0:
-        _print_wide(out, lines, min(longest, room - 10))
+    elif needed <= out.width:
+        _print_wide(out, lines, min(longest, out.width - needed - GAP))
     else:
         _print_narrow(out, lines)
     if found.total > SHOWN:
@@ -115,35 +122,32 @@ def print_spent(out: Console, found: Oddest) -> None:
     out.print(Text(f"Where the time of connection {slowest[0]} went: ", style="bold") + Text(slowest[1], style=""))
 
 
+def _cells(it: Line) -> list[str]:
+    """A connection's cells, as HEADS names them."""
+    again = str(it.again) if it.again else ""
+    return [it.number, it.client, it.server, *it.states, it.duration, *it.sent, it.rtt, again, it.close]
+
+
+def _width(lines: list[Line]) -> int:
+    """Columns that the table takes without what connections are for."""
+    columns = zip(HEADS, *map(_cells, lines), strict=True)
+    return sum(max(map(len, column)) for column in columns) + GAP * (len(HEADS) - 1)
+
+
 def _print_wide(out: Console, lines: list[Line], longest: int) -> None:
     """longest: columns for what a connection is for; too few, and it is not said."""
     services = [it.name or it.service for it in lines]
-    shown = longest >= min(max(map(len, services)), SERVICE) > 0
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    right = ("#", "time", "sent →", "← sent", "RTT", "again")
-    heads = [
-        "#",
-        "client",
-        "server",
-        "client state",
-        "server state",
-        "time",
-        "sent →",
-        "← sent",
-        "RTT",
-        "again",
-        "close",
-    ]
-    if any(services) and shown:
-        heads.insert(3, "service")
-    for head in heads:
-        table.add_column(head, justify="right" if head in right else "left", no_wrap=True)
+    shown = any(services) and longest >= min(max(map(len, services)), SERVICE)
+    table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0))
+    for head in [*HEADS[:3], "service", *HEADS[3:]] if shown else HEADS:
+        table.add_column(head, justify="right" if head in RIGHT else "left", no_wrap=True)
     for it, service in zip(lines, services, strict=True):
-        cells = [it.number, it.client, it.server]
+        cells: list[Text | str] = list(_cells(it))
+        cells[3:5] = map(state, it.states)
+        cells[9] = Text(str(cells[9]), style="yellow")
         if shown:
-            cells.append(service if len(service) <= longest else service[: longest - 1] + "…")
-        again = Text(str(it.again) if it.again else "", style="yellow")
-        table.add_row(*cells, *map(state, it.states), it.duration, *it.sent, it.rtt, again, it.close)
+            cells.insert(3, service if len(service) <= longest else service[: longest - 1] + "…")
+        table.add_row(*cells)
     out.print(table)
 
 
@@ -184,7 +188,8 @@ def print_findings(out: Console, findings: list[Finding], most: int = 20) -> Non
         where = f.id
         if f.connections:
             frames = "frame" if len(f.frames) == 1 else "frames"
-            where += f", connection {some(f.connections, f.count)}, {frames} {some(f.frames, len(f.frames))}"
+            noun = "connection" if f.count == 1 else "connections"
+            where += f", {noun} {some(f.connections, f.count)}, {frames} {some(f.frames, len(f.frames))}"
         if f.confidence != "certain":
             where += f" ({f.confidence}: {safe('; '.join(f.doubts))})"
         table.add_row("", Text(f"{where}: {safe(f.advice)}", style="dim"))
@@ -201,9 +206,13 @@ def print_analysis(
     stream = stream or sys.stdout
     page = stream if stream.isatty() else StringIO()
     out = console(page)
-    print_overview(out, overview(result), utc)
+    facts = overview(result)
+    print_overview(out, facts, utc)
     print_connections(out, found)
     print_spent(out, found)
-    print_findings(out, findings)
+    if findings or found.total:
+        print_findings(out, findings)
+    elif facts["first"] is not None:
+        out.print(Text("\nno TCP connection: nothing to look at", style="yellow"))
     if isinstance(page, StringIO):
         stream.writelines(line.rstrip() + "\n" for line in page.getvalue().splitlines())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import unicodedata
 from datetime import UTC, datetime
 
@@ -18,6 +19,11 @@ def safe(text: str) -> str:
             code = ord(char)
             out.append(f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}")
     return "".join(out)
+
+
+def named(path: str) -> str:
+    """A capture by its file's name; not made harmless."""
+    return "standard input" if path == "-" else os.path.basename(path) or path
 
 
 def size(count: float) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 from tcpscope.capture.frames import FrameReader, FrameSet
 from tcpscope.capture.sources import Sources, open_stream
 from tcpscope.capture.writer import Packet
-from tcpscope.errors import UsageError
+from tcpscope.errors import no_connection
 from tcpscope.replay.layout import CONNECTION, PACKET
 from tcpscope.replay.owners import Owners
 from tcpscope.tables.again import called
@@ -104,7 +104,7 @@ def _known(wanted: Wanted, result: Analysis) -> None:
     total = result.counters["connections"]
     for number in wanted.connections:
         if not 0 <= number < total:
-            raise UsageError(f"no connection {number}: the capture has {total}, counted from 0")
+            raise no_connection(number, total)
 
 
 def _with_fragments(found: Sources, result: Analysis, frames: FrameSet) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from tcpscope.capture.sources import Sources
-from tcpscope.errors import UsageError
+from tcpscope.errors import UsageError, no_connection
 from tcpscope.replay.layout import CONNECTION, EVENT, PACKET, Layout
 from tcpscope.tables.analysis import Analysis, Progress, packets, readable_once
 from tcpscope.tables.rows import Raw, Row, by_time, rows
@@ -53,7 +53,7 @@ def connection_row(result: Analysis, number: int) -> Row:
     """The row of this connection; UsageError if there is none."""
     found = belonging(CONNECTION, result.connections, number)
     if number < 0 or not found:
-        raise UsageError(f"no connection {number}: the capture has {result.counters['connections']}, counted from 0")
+        raise no_connection(number, result.counters["connections"])
     return next(rows("connections", found))
 
 

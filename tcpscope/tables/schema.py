@@ -296,7 +296,7 @@ CONNECTIONS = (
     Column("client_state", "str", "", "client's state at the end", Word("client_state", layout.STATES)),
     Column("server_state", "str", "", "server's state at the end", Word("server_state", layout.STATES)),
     Column("close", "str", "", "how it ended: " + ", ".join(layout.CLOSE_KINDS), Word("close_kind", layout.CLOSE_KINDS)),
-    Column("closed_by", "str", "", "client, server, both at once, or null", Word("closed_by", SIDES)),
+    Column("closed_by", "str", "", "who closed first: client, server, both at once, or null", Word("closed_by", SIDES)),
     Column("conn_state", "str", "", "as in Zeek's conn.log", Word("conn_state", layout.CONN_STATES)),
     Column("history", "str", "", "as in Zeek's conn.log", Text("history")),
     Column("completeness", "int", "", "as Wireshark's tcp.completeness: SYN 1, SYN-ACK 2, ACK 4, data 8, FIN 16, RST 32",

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tcpscope.capture.sources import Sources, open_stream
 from tcpscope.capture.window import Window
-from tcpscope.errors import CaptureError, UsageError
+from tcpscope.errors import CaptureError, UsageError, no_connection
 from tcpscope.replay.layout import CONNECTION, ROLES
 from tcpscope.replay.owners import Owners
 from tcpscope.replay.stream import ACKNOWLEDGED, AFTER_RESET, JUMP, KINDS, UNHEARD, Streams
@@ -96,9 +96,7 @@ def one_connection(
             f"the capture has {total} connections: choose one with -c N (tcpscope connections lists them, from 0)"
         )
     if not record:
-        if not total:
-            raise UsageError("the capture has no TCP connection")
-        raise UsageError(f"no connection {number}: the capture has {total}, counted from 0")
+        raise no_connection(number, total)
     return result, record
 
 

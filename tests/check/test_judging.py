@@ -208,3 +208,10 @@ def test_of_very_many_violations_only_some_are_told_singly():
 def test_nothing_of_a_policy_is_run():
     with pytest.raises(UsageError):
         load_policy({"version": 1, "rules": [{"id": "a", "max": {"__import__('os').system('x')": 0}}]})
+
+
+def test_what_was_not_judged_says_why():
+    long = {"where": {"min": {"duration": "1h"}}, "max": {"retransmissions": 0}}
+    assert verdict("normal.pcap", long).rules[0].note == "no connection meets the rule's where"
+    there = verdict("normal.pcap", long | {"select": {"server_port": 9}}).rules[0].note
+    assert there.endswith(" was there to judge") and "9" in there

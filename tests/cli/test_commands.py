@@ -4,6 +4,7 @@ import gzip
 import json
 import os
 import signal
+import struct
 import subprocess
 import sys
 import time
@@ -115,6 +116,22 @@ def test_a_cut_capture_is_used_up_to_the_cut(tmp_path):
 )
 def test_errors_are_one_line_that_helps(arguments, says):
     assert says in error_of(run(*arguments, data=b""))
+
+
+def test_a_capture_without_tcp(tmp_path):
+    datagram = bytes(12) + b"\x08\0" + bytes.fromhex("4500001c000000004011000001010101020202020035003500080000")
+    capture = (SAMPLES / "normal.pcap").read_bytes()[:24] + struct.pack("<IIII", 1, 0, len(datagram), len(datagram))
+    done = run("analyze", "-", data=capture + datagram)
+    said = done.stdout.decode()
+    assert done.returncode == 0 and said.startswith("standard input ("), said
+    assert "not TCP: 1 udp" in said and "no TCP connection" in said and "nothing odd" not in said
+    path = tmp_path / "udp.pcap"
+    path.write_bytes(capture + datagram)
+    assert "no TCP connection" in run("sockets", path).stdout.decode()
+    for arguments in (["diagram"], ["exchanges"], ["follow"], ["report", "-c", "0"], ["extract", "-c", "0"]):
+        assert "the capture has no TCP connection" in error_of(run(*arguments, path)), arguments
+    for kind in ("sequence", "states"):
+        assert "the capture has no TCP connection" in error_of(run("plot", path, kind)), kind
 
 
 def test_an_empty_file_is_an_error(tmp_path):

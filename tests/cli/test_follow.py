@@ -336,6 +336,8 @@ def test_exchanges_in_every_format(tmp_path: Path) -> None:
     lines = run("exchanges", path, "--format", "csv")[0].decode().splitlines()
     assert lines[0].split(",") == list(found[0]) and len(lines) == 3
     assert "2 exchanges; wait for the answer 1 s on average" in run("exchanges", path)[0].decode()
+    heads = [line.split() for line in run("exchanges", path)[0].decode().splitlines()[2:4]]
+    assert [line[2:4] for line in heads] == [["4,", "5"], ["6,", "7"]], "the request's and the response's frames"
     assert "no connection 7" in error("exchanges", path, "-c", "7")
 
 

@@ -8,6 +8,7 @@ import pytest
 from tcpscope.diagnose.catalogue import ENTRIES
 from tcpscope.diagnose.doubts import doubt
 from tcpscope.diagnose.finding import Finding
+from tcpscope.report.explain import told
 from tests import findings
 
 ROOT = Path(__file__).parents[2]
@@ -47,3 +48,11 @@ def test_doubts_follow_the_capture():
     assert reset.confidence == "likely"
     doubt([loss, other, refused, Finding("dropped", "warning", "", "", "capture")])
     assert [f.confidence for f in (loss, other, refused)] == ["likely", "likely", "certain"] and len(loss.doubts) == 2
+
+
+@pytest.mark.parametrize("columns", [20, 60, 250])
+def test_it_is_told_as_wide_as_there_is_room(columns, monkeypatch):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    for entry in ENTRIES.values():
+        lines = told(entry).partition("For example, ")[0].splitlines()[1:]
+        assert max(map(len, lines)) <= min(max(columns, 40), 100)

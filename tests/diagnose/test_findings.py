@@ -1,16 +1,36 @@
 """Each finding has a capture that provokes it, and captures in which nothing is odd have none."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 import tcpscope
 from tcpscope.diagnose import diagnose
+from tcpscope.diagnose.facts import called
 from tcpscope.replay.engine import Engine
 from tcpscope.wire.batch import SegmentBatch
+from tcpscope.wire.layout import SERVICES
 from tests.replay.segments import ACK, FIN, SYN, segment
 
 SAMPLES = Path(__file__).parents[2] / "sample_pcaps"
+
+TLS, HTTP = (SERVICES.index(name) for name in ("tls", "http"))
+
+
+@pytest.mark.parametrize(
+    ("end", "service", "name", "said"),
+    [
+        ("192.0.2.1:443", TLS, b"example.com", "example.com (192.0.2.1:443, tls)"),
+        ("192.0.2.1:80", HTTP, b"192.0.2.1", "192.0.2.1:80 (http)"),
+        ("[2001:db8::1]:80", HTTP, b"2001:db8::1", "[2001:db8::1]:80 (http)"),
+        ("192.0.2.1:80", len(SERVICES), b"", "192.0.2.1:80"),
+    ],
+)
+def test_services_are_called_by_what_is_known(end, service, name, said):
+    one = SimpleNamespace(server_name=end, common={"service": service, "server_name": name.ljust(100, b"\0")})
+    assert called([one, one]) == said
+
 
 PROVOKED = {
     "refused.pcap": "refused",

@@ -1,6 +1,7 @@
 """Ladders as Mermaid, SVG and HTML: well-formed, harmless, nothing above anything else."""
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from math import cos, radians, sin
 from xml.etree import ElementTree
@@ -94,6 +95,25 @@ def test_svg_is_well_formed_and_no_text_touches_another(name):
     for said, left, right, y0, y1 in boxes(root):
         assert left >= 0 and right <= box[2] + 1 and min(y0, y1) > 0 and max(y0, y1) <= box[3], said
     assert root.find(f"{SVG}title").text.startswith("TCP connection 0")
+
+
+@pytest.mark.parametrize("form", ["text", "mermaid", "svg", "html"])
+def test_the_service_stands_at_the_server(form):
+    drawing = replace(sample("fin_lost.pcap", handshake=True), about="tls www.example.com")
+    said = render(drawing, form)
+    assert "tls www.example.com" in re.sub("<desc.*?</desc>|<title.*?</title>", "", said)
+    assert "tls" not in render(replace(drawing, about=""), form)
+
+
+def test_long_and_hostile_services_do_no_harm():
+    drawing = replace(sample("fin_lost.pcap"), about=HOSTILE * 4)
+    root = ElementTree.fromstring(render(drawing, "svg"))
+    assert list(touching(root)) == []
+    wide = float(root.get("width"))
+    assert all(left >= 0 and right <= wide for _, left, right, _, _ in boxes(root))
+    for line in render(drawing, "mermaid").splitlines():
+        assert LINE.fullmatch(line), line
+    assert "<script>alert" not in render(drawing, "html")
 
 
 def test_svg_shows_which_end_is_measured():

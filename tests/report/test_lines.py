@@ -1,11 +1,22 @@
 """The table format: aligned, in the time zone asked for, longer values push the others on."""
 
+import fcntl
 import io
+import os
+import pty
+import struct
+import subprocess
+import sys
+import termios
+from pathlib import Path
 
 import pytest
 
-from tcpscope.report.lines import print_lines, short
+from tcpscope.cli.connections import WIDTHS as CONNECTIONS
+from tcpscope.report.lines import OPTIONAL, fitted, print_lines, short
 from tests.tables.records import V4, record
+
+ROOT = Path(__file__).parents[2]
 
 
 def lines(widths, *records, utc=True):
@@ -20,6 +31,32 @@ def test_columns_are_aligned():
         "  frame  ip          port",
         "      7  10.0.0.1      80",
     ]
+
+
+def test_narrow_terminals_do_without_some_columns():
+    assert fitted("connections", CONNECTIONS, 300) == CONNECTIONS
+    narrow = fitted("connections", CONNECTIONS, 120)
+    assert [name for name in CONNECTIONS if name in narrow] == list(narrow), "in their order"
+    assert {"connection", "client_ip", "server_ip", "server_port", "client_state", "server_state"} <= set(narrow)
+    assert sum(abs(width) + 2 for width in narrow.values()) - 2 <= 120
+    assert set(fitted("connections", CONNECTIONS, 40)) == set(CONNECTIONS) - set(OPTIONAL["connections"])
+    assert fitted("packets", {"frame": -7, "time": 26}, 10) == {"frame": -7, "time": 26}
+
+
+@pytest.mark.parametrize(("columns", "whole"), [(100, False), (320, True)])
+def test_a_terminal_is_told_what_is_left_out(columns, whole):
+    master, terminal = pty.openpty()
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
+    command = [sys.executable, "-m", "tcpscope", "connections", "sample_pcaps/normal.pcap"]
+    environment = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
+    subprocess.run(command, stdout=terminal, cwd=ROOT, env=environment, check=True)
+    os.close(terminal)
+    said = os.read(master, 65536).decode().splitlines()
+    os.close(master)
+    assert len(said) == (2 if whole else 3)
+    assert ("history" in said[0]) == whole
+    assert whole or said[2].startswith("no room here for: duration, client_unique_bytes, ")
+    assert all(len(line) <= columns for line in said[:2])
 
 
 def test_times_are_shown_in_a_zone(monkeypatch):

@@ -5,15 +5,18 @@ import hashlib
 import json
 import re
 
+import dpkt
 import pytest
 
 import tcpscope
 from tcpscope.diagnose import Finding
+from tcpscope.diagnose.catalogue import ENTRIES
 from tcpscope.errors import UsageError
 from tcpscope.report.page.choose import concerned, examples
 from tcpscope.report.page.document import sentence, share
 from tcpscope.report.page.inline import Plots
-from tests.report.pages import HOSTILE, SAMPLES, Parsed, hostile_capture, many, page_of
+from tcpscope.report.page.measured import UNITS, measured
+from tests.report.pages import HOSTILE, SAMPLES, Parsed, conversation, hostile_capture, many, page_of
 
 CAPTURES = sorted(it for it in SAMPLES.iterdir() if ".pcap" in it.name)
 
@@ -56,6 +59,41 @@ def test_only_the_pages_own_script_and_style_may_run():
     assert "unsafe" not in policy
     assert not re.search(r'(?:src|href)="(?!#|data:,")', page)
     assert "url(http" not in page and "@import" not in page
+
+
+def test_each_kind_of_finding_is_explained_once():
+    found = Parsed(page_of(SAMPLES))
+    kinds = {it.id for it in tcpscope.read(SAMPLES).findings}
+    assert sorted(it for it in found.ids if it.startswith("means-")) == sorted(f"means-{it}" for it in kinds)
+    text = "".join(found.text).replace("`", "")
+    for kind in kinds:
+        entry = ENTRIES[kind]
+        assert text.count(entry.mechanism.replace("`", "")[1:]) == 1
+        for part in (entry.title, entry.rule[1:], entry.unlike[1:], entry.hint[1:], "; ".join(entry.rfc)):
+            assert part.replace("`", "") in text
+
+
+def test_numbers_have_units():
+    said = measured({"seconds": 2.9, "longest": 2.90076, "gap_1": 1.003, "share": 0.1111, "queue": 3.8e5, "probes": 3,
+                     "network": 41.474, "bytes_per_second": 406926.98})  # fmt: skip
+    assert said == ["2.9 s", "longest: 2.9 s", "gap 1: 1 s", "share: 11.1 %", "queue: 380 kB", "probes: 3",
+                    "network: 41.5 ms", "rate: 407 kB/s"]  # fmt: skip
+    for path in CAPTURES:
+        for finding in tcpscope.read(path).findings:
+            bare = {it for it in finding.numbers if it not in UNITS and not it.startswith("gap_")}
+            assert all(finding.numbers[it] == int(finding.numbers[it]) for it in bare), (finding.id, bare)
+
+
+def test_doubts_are_told(tmp_path):
+    path = tmp_path / "client.pcap"
+    from_client = [it for it in conversation(80, b"a" * 100) if it[26:30] == bytes((10, 9, 0, 1))]
+    with path.open("wb") as stream:
+        dpkt.pcap.Writer(stream).writepkts((1_700_000_000 + n, it) for n, it in enumerate(from_client))
+    doubtful = [it for it in tcpscope.read(path).findings if it.confidence != "certain"]
+    assert doubtful
+    text = "".join(Parsed(page_of(path)).text)
+    for it in doubtful:
+        assert f"{it.confidence.capitalize()}, not certain: {'; '.join(it.doubts)}." in text
 
 
 def test_the_table_is_that_of_the_capture():

@@ -242,6 +242,21 @@ def test_it_is_built_for_the_keyboard_and_for_readers(opened, everything):
     assert unnamed == 0
 
 
+def test_what_a_finding_means_unfolds_by_keyboard(opened, everything):
+    page = opened(everything)
+    first = page.locator("details.means").first
+    assert not first.locator("dl").is_visible()
+    first.locator("summary").focus()
+    page.keyboard.press("Enter")
+    assert first.locator("dl").is_visible()
+    another = page.locator("p.means a").first  # a further finding of a kind leads to where that is explained
+    target = another.get_attribute("href")[1:]
+    another.focus()
+    page.keyboard.press("Enter")
+    until(page, f"document.getElementById('{target}').open")
+    until(page, f"document.activeElement.closest('details')?.id === '{target}'")
+
+
 @pytest.mark.parametrize("width", [1280, 400])
 def test_nothing_sticks_out(opened, everything, width):
     page = opened(everything, viewport={"width": width, "height": 800})

@@ -46,6 +46,16 @@ def test_it_fits_and_breaks_no_word(width, six):
             assert any(word in line for line in text.splitlines()), word
 
 
+@pytest.mark.parametrize("width", range(100, 150, 7))
+def test_only_names_are_cut(width, monkeypatch):
+    monkeypatch.setenv("COLUMNS", str(width))  # else a pipe is as wide as names need
+    long = {"end_ns": 278_000_000_000, "syn_rtt_ns": 1_932_000_000, "client_unique_bytes": 10**12}
+    text = printed(connection(0, close="half_closed", **long) + connection(1, service=0, server_name=b"a" * 60), width)
+    assert "4 min 38 s" in text and "half closed by client" in text and "SYN_RECEIVED" in text
+    assert all(it.split("…")[0].endswith("a") for it in text.splitlines() if "…" in it)
+    assert max(len(line.rstrip()) for line in text.splitlines()) <= width
+
+
 def test_few_stand_in_order():
     text = printed(connection(1) + connection(0, close="refused"), 120)
     assert [line[0] for line in text.splitlines()[1:]] == ["#", "0", "1"]
@@ -71,7 +81,7 @@ def test_findings_name_their_frames_and_hide_no_escape():
     finding = Finding("x", "error", "it \x1b[2J broke", "do so", "client", [4], 9, [11, 12])
     text = printed([finding] * 30, 80, print_findings)
     assert "\x1b" not in text and "\\x1b[2J" in text
-    assert "connection 4 …, frames 11, 12: " in text
+    assert "connections 4 …, frames 11, 12: " in text
     assert "10 findings more" in text
     assert "nothing odd" in printed([], 80, print_findings)
 

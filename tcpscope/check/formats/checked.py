@@ -10,7 +10,7 @@ from urllib.parse import quote
 from tcpscope.check.ladders import Ladders, safe_lines
 from tcpscope.check.observed import Observed
 from tcpscope.check.verdict import FAIL, INCONCLUSIVE, PASS, SEVERITIES, Verdict, Violation
-from tcpscope.report.text import safe
+from tcpscope.report.text import named, safe
 
 WIDTH = 100  # columns of a ladder in a file
 
@@ -46,7 +46,7 @@ class Checked:
     @property
     def name(self) -> str:
         """What the capture is called: its name without the folder, or the first and the last of several."""
-        names = [safe(os.path.basename(it) or it) for it in self.verdict.files]
+        names = [safe(named(it)) for it in self.verdict.files]
         return names[0] if len(names) == 1 else f"{names[0]} … {names[-1]}"
 
 

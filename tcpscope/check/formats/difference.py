@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from io import StringIO
 from typing import IO
 
@@ -13,7 +12,7 @@ from rich.text import Text
 from tcpscope.check.difference import Change, Difference
 from tcpscope.diagnose.facts import times
 from tcpscope.report.terminal import console
-from tcpscope.report.text import safe
+from tcpscope.report.text import named, safe
 
 SHOWN = 60  # differences
 NUMBERS = 8  # connections named
@@ -28,7 +27,7 @@ def print_difference(it: Difference, stream: IO[str]) -> None:
 
 
 def _name(names: list[str]) -> str:
-    first = safe(os.path.basename(names[0]) or names[0])
+    first = safe(named(names[0]))
     return first if len(names) == 1 else f"{first} … ({len(names)} files)"
 
 

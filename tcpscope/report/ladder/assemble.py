@@ -73,6 +73,7 @@ def ladder(connection: Row, packets: Iterable[Row], events: Iterable[Row], optio
         duration=connection["duration"],
         close=connection.get("close"),
         closed_by=connection.get("closed_by"),
+        reset_by=connection.get("reset_by"),
         about=service_of(connection),
         notes=[f"{shown:,} of {story.segments:,} segments are drawn."] if shown < story.segments else [],
     )

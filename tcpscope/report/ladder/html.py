@@ -84,9 +84,7 @@ for (const row of all) {
 def html(ladder: Ladder, raw: bool = False, title: str | None = None) -> str:
     """The page.  title: what was read, for instance a file's name; raw: numbers as in the header."""
     drawing = Drawing(ladder, raw, live=True)
-    name = f"Connection {ladder.connection}: {ladder.client} to {ladder.server}"
-    if ladder.about:
-        name += f" ({ladder.about})"
+    name = f"Connection {ladder.connection}: {words.ends(ladder)}"
     return PAGE.format(
         title=markup(f"{name}, {title}" if title else name),
         lead=markup(words.summary(ladder)),

@@ -30,6 +30,11 @@ LOOK_BACK = 64  # rows
 NAMES_APART = 13.0
 
 
+def head(ladder: Ladder) -> float:
+    """Height above the first row: a line more where the service is known."""
+    return HEAD + (LINE if ladder.about else 0)
+
+
 def slant(delay: float | None) -> float:
     """How much lower an arrow ends after this delay: more for more, by its order of magnitude."""
     if not delay or delay <= 0:
@@ -85,7 +90,7 @@ class Layout:
 def lay_out(ladder: Ladder, raw: bool = False) -> Layout:
     """Places for all rows, from the top down."""
     places = _Rows(ladder, raw).places
-    bottom = max((place.bottom for place in places), default=HEAD) + 14
+    bottom = max((place.bottom for place in places), default=head(ladder)) + 14
     names = [name for end in ENDS for name in _names(ladder, places, end, bottom)]
     times = max((len(f"{row.time - ladder.start:.6f}") for row in ladder.rows), default=8)
     frames = max((len(str(row.frame)) for row in ladder.rows if isinstance(row, Segment)), default=1)
@@ -95,7 +100,7 @@ def lay_out(ladder: Ladder, raw: bool = False) -> Layout:
     client_x = frame_x + 12 + left * CHAR + GUTTER
     server_x = client_x + BETWEEN
     width = server_x + GUTTER + right * CHAR + 12 + 7 * CHAR + MARGIN
-    return Layout(places, names, time_x, frame_x, client_x, server_x, width, HEAD - 16, bottom)
+    return Layout(places, names, time_x, frame_x, client_x, server_x, width, head(ladder) - 16, bottom)
 
 
 class _Rows:
@@ -105,8 +110,7 @@ class _Rows:
         self.ladder, self.raw = ladder, raw
         self.slants = {end: slant(ladder.timing.delay(end)) for end in ENDS}
         self.places: list[Place] = []
-        self.floor = HEAD  # nothing of the next row may be above
-        self.lowest = HEAD  # of all that is drawn
+        self.floor = self.lowest = head(ladder)  # nothing of the next row may be above; of all that is drawn
         for at in range(len(ladder.rows)):
             self.places.append(self._place(at))
             self.lowest = max(self.lowest, self.places[-1].bottom)
@@ -179,7 +183,7 @@ def _names(ladder: Ladder, places: list[Place], endpoint: str, bottom: float) ->
     for span in ladder.spans:
         if span.endpoint != endpoint or not span.state:
             continue
-        top = HEAD - 16 if span.first_row is None else places[span.first_row].end(endpoint)
+        top = head(ladder) - 16 if span.first_row is None else places[span.first_row].end(endpoint)
         if found:
             top = max(top, found[-1].top + 2)
             found[-1].bottom = top

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from tcpscope.report.ladder import words
 from tcpscope.report.ladder.model import CLIENT, SERVER, Bar, Happening, Ladder, Row, Segment
 from tcpscope.report.ladder.text import short, wrapped
+from tcpscope.report.text import safe
 
 LONGEST = 48_000  # characters; GitHub draws nothing of more than 50,000 (maxTextSize)
 NOTE_WIDTH, SIDE_WIDTH = 60, 24  # characters of a line in a note over both, beside one
@@ -35,7 +36,8 @@ def mermaid(ladder: Ladder, raw: bool = False) -> str:
 def _lines(ladder: Ladder, raw: bool) -> Iterator[str]:
     yield "sequenceDiagram"
     for end, address in ((CLIENT, ladder.client), (SERVER, ladder.server)):
-        yield f"    participant {NAMES[end]} as {end}<br/>{escaped(str(address)).replace(':', '#58;')}"
+        said = [str(address), *([safe(ladder.about)] if ladder.about and end == SERVER else [])]
+        yield f"    participant {NAMES[end]} as {end}<br/>{'<br/>'.join(map(escaped, said)).replace(':', '#58;')}"
     yield from _states(("", ""), ladder.before)
     for at, row in enumerate(ladder.rows):
         yield from _row(ladder, row, raw)

@@ -219,6 +219,7 @@ class Ladder:
     close: str | None
     closed_by: str | None
     notes: list[str]  # what to know before trusting the drawing, a line each
+    reset_by: str | None = None
     about: str = ""  # the service and the server's name, as the first bytes tell them
 
     def states(self, at: int) -> tuple[str, str]:

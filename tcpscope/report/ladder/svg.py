@@ -86,7 +86,7 @@ class Drawing:
     def piece(self, top: float, bottom: float) -> str:
         """The drawing from one y to another, as an element of its own."""
         lad = self.ladder
-        title = f"TCP connection {lad.connection}: {lad.client} to {lad.server}"
+        title = f"TCP connection {lad.connection}: {words.ends(lad)}"
         told = " ".join([words.summary(lad), words.footer(lad.timing), *lad.notes])
         inside = "".join(part for start, end, part in self.parts if start < bottom and end > top)
         ids = f"{self.name}-{top:.0f}"
@@ -111,13 +111,22 @@ class Drawing:
             here = lad.timing.measured(end)
             yield 0, 30, text(x, 16, end + (" (captured here)" if here else ""), "tl-end", "middle")
             yield 0, 40, text(x, 31, str(address), "tl-addr", "middle")
+        if lad.about:
+            yield 0, 46, text(at.server_x, 44, self._about(), "tl-small", "middle")
         if self.tap is not None:
             x = self.tap
             yield at.top, at.bottom, f'<path class="tl-tap" d="M{x:.1f} {at.top:.1f}V{at.bottom:.1f}"/>'
             yield 0, 44, text(x, 42, "captured here", "tl-small", "middle")
-        yield 0, 54, text(at.time_x, 50, "time", "tl-small", "end")
-        yield 0, 54, text(at.frame_x, 50, "#", "tl-small", "end")
-        yield 0, 54, text(self.width - MARGIN, 50, "Δ", "tl-small", "end")
+        y = at.top + 4
+        yield 0, y + 4, text(at.time_x, y, "time", "tl-small", "end")
+        yield 0, y + 4, text(at.frame_x, y, "#", "tl-small", "end")
+        yield 0, y + 4, text(self.width - MARGIN, y, "Δ", "tl-small", "end")
+
+    def _about(self) -> str:
+        """The service and its name, as far as there is room below the server's address."""
+        said = safe(self.ladder.about)
+        most = int(2 * (self.width - MARGIN - self.at.server_x) / SMALL_CHAR)
+        return said if len(said) <= most else said[: most - 1] + "…"
 
     # ------------------------------------------------------------ what lasts
 

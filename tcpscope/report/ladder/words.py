@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tcpscope.report.ladder.model import Fold, Happening, Idle, Ladder, Segment, Timing
+from tcpscope.report.named import ending
 from tcpscope.report.text import clock, size, span
 
 UNTOLD = frozenset({"piggybacked_ack", "offloaded", "offload_checksum", "duplicate_ack"})  # no line of their own
@@ -281,9 +282,14 @@ FATES = {
 }
 
 
+def ends(ladder: Ladder) -> str:
+    """Who with whom, and for what: `10.0.0.1:40000 to 10.0.0.2:443 (tls example.com)`."""
+    return f"{ladder.client} to {ladder.server}" + (f" ({ladder.about})" if ladder.about else "")
+
+
 def summary(ladder: Ladder) -> str:
     """`39 segments in 3.05 s, closed: fin by server.`"""
     text = f"{plural(ladder.segments, 'segment')} in {span(ladder.duration)}"
     if ladder.close:
-        text += f"; {ladder.close.replace('_', ' ')}" + (f" by {ladder.closed_by}" if ladder.closed_by else "")
+        text += f"; {ending(ladder.close, ladder.closed_by, ladder.reset_by)}"
     return text + "."

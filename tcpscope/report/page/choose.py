@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import chain, zip_longest
 
 from tcpscope.diagnose import Finding
-from tcpscope.errors import UsageError
+from tcpscope.errors import no_connection
 from tcpscope.report.page.gathered import FIRST, Gathered
 
 
@@ -18,7 +18,7 @@ def chosen(gathered: Gathered) -> list[int]:
     wanted = gathered.wanted
     for number in wanted.connections:
         if number not in gathered.records:
-            raise UsageError(f"no connection {number}: the capture has {gathered.listed.total}, counted from 0")
+            raise no_connection(number, gathered.listed.total)
     if wanted.connections:
         return list(dict.fromkeys(wanted.connections))
     worst = [row["connection"] for row in gathered.listed.rows()[: wanted.limit] if row["odd"]]

@@ -14,6 +14,7 @@ from tcpscope.replay.layout import TIMES
 from tcpscope.report.ladder import COLUMNS, Options, ladder, words
 from tcpscope.report.ladder.model import Ladder
 from tcpscope.report.ladder.svg import Drawing, markup
+from tcpscope.report.named import ending
 from tcpscope.report.page.gathered import Gathered
 from tcpscope.report.page.inline import Plots
 from tcpscope.report.page.packets import MOST_PACKETS, Packets
@@ -144,9 +145,7 @@ def detail(gathered: Gathered, packets: Packets, number: int, findings: list[int
 
 def ended(row: Row) -> str:
     """`fin by client`, `reset by server`, `open`."""
-    close = str(row["close"]).replace("_", " ")
-    by = row["closed_by"]
-    return close + (f" by {by}" if by and close not in ("open", "unanswered", "refused") else "")
+    return ending(str(row["close"]), row["closed_by"], row["reset_by"])
 
 
 def _endpoint(row: Row, role: str) -> str:

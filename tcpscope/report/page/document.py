@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from tcpscope import __version__
 from tcpscope.diagnose import Finding
+from tcpscope.diagnose.catalogue import ENTRIES, Entry
 from tcpscope.diagnose.finding import SEVERITIES
 from tcpscope.report.ladder.style import DARK, LIGHT, STYLE, variables
 from tcpscope.report.page.choose import chosen, concerned
@@ -22,8 +22,9 @@ from tcpscope.report.page.detail import Detail, Drawn, count, detail
 from tcpscope.report.page.gathered import AllOf, Gathered, endings, payload, repeated, unseen
 from tcpscope.report.page.inline import Plots
 from tcpscope.report.page.listed import columns
+from tcpscope.report.page.measured import measured
 from tcpscope.report.page.packets import Packets, read_again
-from tcpscope.report.text import clock, safe, size, span
+from tcpscope.report.text import clock, named, safe, size, span
 from tcpscope.tables.analysis import Progress
 from tcpscope.tables.overview import overview
 
@@ -34,10 +35,6 @@ BUDGET = 3_000_000  # characters of connections in detail; the page says which d
 OVERVIEW = {"states": "Endpoints by state", "waterfall": "Connections over time", "retransmissions": "Sent again"}
 SIZES = {"states": (1000, 420), "retransmissions": (1000, 380)}
 SEVERAL, MANY = 2, 40  # connections, from which on a bar for each is worth its room, and is too high to stand open
-UNITS: dict[str, Callable[[float], str]] = {
-    "milliseconds": lambda value: span(value / 1000), "seconds": span, "bytes": size,
-    "share": lambda value: f"{value:.2%} of the data packets",
-}  # fmt: skip
 
 
 def render(gathered: Gathered, progress: Progress | None = None) -> str:
@@ -118,7 +115,8 @@ def _page(
         endings=endings(gathered),
         findings=gathered.findings,
         severities={it: sum(f.severity == it for f in gathered.findings) for it in SEVERITIES},
-        numbers=_numbers,
+        measured=measured,
+        meanings=_meanings(gathered.findings),
         whole=whole,
         events_left_out=gathered.every_event is None,
         details=details,
@@ -143,7 +141,7 @@ def _environment(utc: bool) -> Environment:
     )  # fmt: skip
     found.filters |= {
         "shown": lambda text: safe(str(text)), "sentence": sentence,
-        "base": lambda name: safe(base_of(name)), "size": size, "span": span,
+        "base": lambda name: safe(named(name)), "size": size, "span": span,
         "count": count, "moment": lambda seconds: clock(seconds, utc), "times": times, "share": share, "drawn": _drawn,
     }  # fmt: skip
     return found
@@ -167,10 +165,6 @@ def _drawn(it: Drawn) -> Any:
     return Markup(it.markup)
 
 
-def base_of(name: str) -> str:
-    return "standard input" if name == "-" else os.path.basename(name) or name
-
-
 def _start(gathered: Gathered) -> int:
     """The capture's first packet, ns."""
     return min((it["first_ns"] for it in gathered.result.files if it.get("first_ns") is not None), default=0)
@@ -178,7 +172,7 @@ def _start(gathered: Gathered) -> int:
 
 def name_of(names: list[str]) -> str:
     """What was read, in few words."""
-    first = safe(base_of(names[0])) if names else "nothing"
+    first = safe(named(names[0])) if names else "nothing"
     first = first if len(first) <= 60 else first[:59] + "…"
     return first if len(names) < 2 else f"{first} and {len(names) - 1} more"
 
@@ -202,12 +196,12 @@ def _tiles(gathered: Gathered, facts: dict[str, Any]) -> Iterator[tuple[str, str
     yield "sent again", times(repeated(gathered), "packet")
 
 
-def _numbers(finding: Finding) -> list[str]:
-    """A finding's numbers in words."""
-    return [
-        UNITS[name](value) if name in UNITS else f"{name.replace('_', ' ')}: {value:,.6g}"
-        for name, value in finding.numbers.items()
-    ]
+def _meanings(findings: list[Finding]) -> dict[str, tuple[Entry, int]]:
+    """What the catalogue says of each kind, and the place of the first finding of that kind: there it stands."""
+    first: dict[str, int] = {}
+    for place, it in enumerate(findings):
+        first.setdefault(it.id, place)
+    return {id: (ENTRIES[id], place) for id, place in first.items() if id in ENTRIES}
 
 
 def _source(environment: Environment, name: str) -> str:

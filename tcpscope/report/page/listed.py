@@ -8,12 +8,13 @@ from typing import Any
 
 from tcpscope.diagnose.facts import told
 from tcpscope.replay import layout
+from tcpscope.report.named import ender
 from tcpscope.tables.address import address
 
 _FIELDS = ("odd", "connection", "client_addr", "client_port", "server_addr", "server_port", "ip_version",
            "client_state", "server_state", "start_ns", "end_ns", "client_unique_bytes", "server_unique_bytes",
            "initial_rtt_ns", "syn_rtt_ns", "client_retransmissions", "server_retransmissions", "close_kind",
-           "closed_by", "service", "server_name")  # fmt: skip
+           "closed_by", "reset_by", "service", "server_name")  # fmt: skip
 ENDED_BY = ("", "client", "server", "both")
 
 
@@ -65,7 +66,7 @@ def columns(rows: Sequence[Mapping[str, Any]], start_ns: int, concerned: Mapping
         "again": [r["client_retransmissions"] + r["server_retransmissions"] for r in rows],
         "close": [r["close_kind"] for r in rows],
         "service": [" ".join(filter(None, reversed(told(r["service"], r["server_name"])))) for r in rows],
-        "by": [ENDED_BY.index(layout.CLOSED_BY.get(r["closed_by"], "")) for r in rows],
+        "by": [ENDED_BY.index(_by(r)) for r in rows],
     }
     listed = set(found["number"])
     return found | {
@@ -75,3 +76,8 @@ def columns(rows: Sequence[Mapping[str, Any]], start_ns: int, concerned: Mapping
         "closes": [word.replace("_", " ") for word in layout.CLOSE_KINDS],
         "ends": ENDED_BY,
     }
+
+
+def _by(row: Mapping[str, Any]) -> str:
+    closed, reset = (layout.CLOSED_BY.get(row[name]) for name in ("closed_by", "reset_by"))
+    return ender(layout.CLOSE_KINDS[row["close_kind"]], closed, reset) or ""

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from tcpscope.errors import UsageError
+from tcpscope.errors import UsageError, no_connection
 
 if TYPE_CHECKING:
     from tcpscope.report.plots.model import Figure
@@ -81,7 +81,7 @@ def of_connection(
     known(kind, CONNECTION_KINDS)
     records = trace.records(connections)
     if not 0 <= number < len(records):
-        raise UsageError(f"no connection {number}: the capture has {len(records)}, counted from 0")
+        raise no_connection(number, len(records))
     which = trace.choose_side(records[number], side)
     found = trace.Trace(
         packets,

@@ -14,6 +14,7 @@ from tcpscope.diagnose.facts import endpoint, told
 from tcpscope.diagnose.finding import Finding
 from tcpscope.diagnose.watch import Watch
 from tcpscope.replay.layout import CLOSE_KINDS, CLOSED_BY, CONNECTION, EVENT, STATES
+from tcpscope.report.named import ending
 from tcpscope.report.oddest import Oddest
 from tcpscope.tables.address import address
 from tcpscope.tables.rows import Row
@@ -45,8 +46,8 @@ MARKS = {
 _ROLES = ("client", "server")
 _SIDE = tuple(dict.fromkeys((*MARKS, "packets", "bytes", "unique_bytes", "max_window", "srtt_ns")))
 _COMMON = ("connection", "start_ns", "end_ns", "first_frame", "last_frame", "client_state", "server_state",
-           "close_kind", "closed_by", "initial_rtt_ns", "syn_rtt_ns", "client_addr", "client_port", "server_addr",
-           "server_port", "ip_version", "service", "server_name")  # fmt: skip
+           "close_kind", "closed_by", "reset_by", "initial_rtt_ns", "syn_rtt_ns", "client_addr", "client_port",
+           "server_addr", "server_port", "ip_version", "service", "server_name")  # fmt: skip
 _FIELDS = (*_COMMON, *(f"{role}_{name}" for role in _ROLES for name in _SIDE))
 _AT = {name: at for at, name in enumerate(_FIELDS)}
 _MARKS_AT = tuple((MARKS[name], _AT[f"client_{name}"], _AT[f"server_{name}"]) for name in MARKS)
@@ -137,9 +138,8 @@ class Seen:
     @property
     def close(self) -> str:
         """How it ended, and by whom."""
-        kind = CLOSE_KINDS[self.facts[_AT["close_kind"]]].replace("_", " ")
-        who = CLOSED_BY.get(self.facts[_AT["closed_by"]])
-        return kind + (f" by {who}" if who and kind not in ("open", "unanswered", "refused") else "")
+        closed, reset = (CLOSED_BY.get(self.facts[_AT[name]]) for name in ("closed_by", "reset_by"))
+        return ending(CLOSE_KINDS[self.facts[_AT["close_kind"]]], closed, reset)
 
     def row(self) -> Row:
         """Of its row of the connections table what tells it from others."""

@@ -21,7 +21,7 @@
   $("open-all")?.addEventListener("click", () => parts.forEach((it) => { it.open = true; }));
   $("close-all")?.addEventListener("click", () => parts.forEach((it) => { it.open = false; }));
   function follow() {
-    const target = /^#c\d+$/.test(location.hash) && $(location.hash.slice(1));
+    const target = /^#(c\d+|means-\w+)$/.test(location.hash) && $(location.hash.slice(1));
     if (!target) return;
     target.open = true;
     target.scrollIntoView();
@@ -29,7 +29,7 @@
   }
   addEventListener("hashchange", follow);
   document.addEventListener("click", (event) => {
-    const link = event.target.closest?.("a[href^='#c']");
+    const link = event.target.closest?.("a[href^='#']");
     if (link && link.getAttribute("href") === location.hash) follow();
   });
 
