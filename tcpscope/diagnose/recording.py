@@ -18,12 +18,7 @@ def _damaged(side: dict[str, Any]) -> bool:
 
 
 def _copies(f: Facts) -> int:
-    """Packets captured twice; a host without a socket answers each segment by the same RST, which is no copy."""
-    count = f.client["duplicate_captures"] + f.server["duplicate_captures"]
-    by = f.reset_by
-    if by is not None:
-        count -= sum(it.frame > f.common["reset_frame"] for it in f.seen("duplicate_capture", by))
-    return int(count)
+    return int(f.client["duplicate_captures"] + f.server["duplicate_captures"])
 
 
 def one_sided(f: Facts) -> bool:

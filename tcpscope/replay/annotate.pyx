@@ -61,7 +61,7 @@ cdef uint64_t annotate(Connection *c, const Segment *s, int d, bint copy, const 
         own |= answer(c, s, d, shown)
     elif s.flags & RST:
         own |= reset(c, s, d)
-    elif s.length and mine.held_ns:
+    elif s.length and mine.held_ns and not own & bit(A_RETRANSMISSION):
         own |= held(c, s, d)
     if own & bit(A_RETRANSMISSION) and s.flags & FIN:
         mine.last_kind = SAID_FIN_AGAIN

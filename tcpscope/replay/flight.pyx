@@ -351,7 +351,7 @@ cdef bint flight_copy(Flight *f, const Segment *s, bint expected, Finding *out) 
     """Whether this very packet was captured before; if not, it is remembered.
 
     expected: the connection has shown copies already.  Without an IP ID, two equal pure
-    acknowledgments are taken for copies of one only then: a host may well send the same twice.
+    acknowledgments or RSTs are taken for copies of one only then: a host may well send the same twice.
     """
     cdef Glimpse *g
     cdef uint32_t key = glimpse_key(s)
@@ -363,7 +363,7 @@ cdef bint flight_copy(Flight *f, const Segment *s, bint expected, Finding *out) 
             continue
         if s.time_ns - g.time_ns > (COPY_WITHIN_NS if identified(s) else MS):
             continue
-        if not identified(s) and not expected and s.length == 0 and not s.flags & (SYN | FIN | RST):
+        if not identified(s) and not expected and s.length == 0 and not s.flags & (SYN | FIN):
             continue
         here = s.time_ns - g.time_ns < SAME_CAPTURE_NS or s.ttl != g.id_and_ttl & 0xFF
         out.annotations |= bit(A_DUPLICATE_CAPTURE if here else A_NETWORK_DUPLICATE)
