@@ -384,15 +384,15 @@ cdef void tidy(int64_t *values, int count) noexcept nogil:
 
 cdef void spending_row(const Spending *l, const Flight *flight, ConnectionRow *row) noexcept nogil:
     cdef int x
-    cdef int64_t pending = l.pending_ns
-    for x in range(2):
-        side_row(&l.side[x], &flight[x], &flight[1 - x], &row.side[x])
-        row.side[x].limited_application_ns += min(l.spent[T_OPENING], 0)    # which cannot be taken from the opening
-        tidy(&row.side[x].limited_application_ns, REASONS)
     row.time_opening_ns = l.spent[T_OPENING]
     row.time_client_ns, row.time_server_ns = l.spent[T_CLIENT], l.spent[T_SERVER]
     row.time_network_ns, row.time_congestion_ns = l.spent[T_NETWORK], l.spent[T_CONGESTION]
     row.time_receiver_ns, row.time_loss_ns = l.spent[T_RECEIVER], l.spent[T_LOSS]
-    row.time_timeout_ns, row.time_idle_ns = l.spent[T_TIMEOUT], l.spent[T_IDLE] + pending
+    row.time_timeout_ns, row.time_idle_ns = l.spent[T_TIMEOUT], l.spent[T_IDLE] + l.pending_ns
     row.time_closing_ns = l.spent[T_CLOSING]
     tidy(&row.time_opening_ns, WAYS)
+    for x in range(2):
+        side_row(&l.side[x], &flight[x], &flight[1 - x], &row.side[x])
+        # what the opening paid, or owes, where the clock went back
+        row.side[x].limited_application_ns += l.spent[T_OPENING] - max(row.time_opening_ns, 0)
+        tidy(&row.side[x].limited_application_ns, REASONS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tcpscope.replay.layout import ROLES, TIMES
@@ -34,6 +34,8 @@ def test_the_shares_add_up(path):
         assert set(whole(c)) == {c["end_ns"] - c["start_ns"]}
 
 
+@example([(0, 0, SYN, 0, 0, 0, 0), (1, 0, SYN, 0, 0, 0, 0), (0, 0, ACK, 0, 0, 0, 0), (-1, 0, ACK, 1, 0, 1, 0),
+          (1, 0, SYN, 0, 0, 0, 0)])  # fmt: skip
 @given(st.lists(st.tuples(st.integers(-5, 40), st.integers(0, 1), st.sampled_from([SYN, SYN | ACK, ACK, PSH | ACK,
        FIN | ACK, RST]), st.integers(0, 9), st.integers(0, 9), st.integers(0, 1400), st.integers(0, 70_000)),
        max_size=40))  # fmt: skip
