@@ -7,7 +7,7 @@ import os
 import pytest
 from hypothesis import settings
 
-# HYPOTHESIS_PROFILE=brief: fewer examples and always the same, where a run must be short and its outcome no matter of luck;
+# HYPOTHESIS_PROFILE=brief: fewer examples, the same each time, where a run must be short and no matter of luck;
 # by default a hundred, and others each time.
 settings.register_profile("brief", max_examples=30, deadline=None, derandomize=True)
 if os.environ.get("HYPOTHESIS_PROFILE"):
