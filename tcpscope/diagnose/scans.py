@@ -84,12 +84,12 @@ def _over_ports(found: list[Facts]) -> tuple[list[Finding], list[Facts]]:
     for (source, target), group in by_pair(found).items():
         vain = [f for f in group if _vain(f)]
         ports = {_target_port(f) for f in vain}
-        if len(ports) < PORTS and sum(map(_crafted, vain)) < CRAFTED:
-            rest += group
-            continue
-        if len(ports) < PORTS:
+        if len(ports) < PORTS:  # or crafted packets, and what else the same host tried in passing
             vain = [f for f in group if _small(f)]
             ports = {_target_port(f) for f in vain}
+            if sum(map(_crafted, vain)) < CRAFTED:
+                rest += group
+                continue
         members = {id(f) for f in vain}
         rest += [f for f in group if id(f) not in members]
         opened = sorted({_target_port(f) for f in vain if f.common["syn_ack_ns"] > 0})
