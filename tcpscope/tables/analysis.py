@@ -22,7 +22,7 @@ from tcpscope.wire.reader import SegmentReader
 
 DEFAULT_MSL = 30.0  # seconds; Linux keeps TIME_WAIT for 60 s (RFC 9293 says 2 min for the MSL)
 KEEP_ROWS = 1_000_000  # packet records held while standard input is read, before states are settled early
-MANY_OPEN = 4_000_000  # connections open at once, each of 400 bytes to some kilobytes: more are a flood
+MANY_OPEN = 2_000_000  # connections open at once, each of 400 bytes to some kilobytes: more are a flood
 
 Paths = Iterable[str | os.PathLike[str]]
 Progress = Callable[[int], None]  # segments replayed so far
