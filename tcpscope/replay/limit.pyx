@@ -15,7 +15,7 @@ from tcpscope.replay.run cimport CLOSED_ONES, HALF_OPEN, IDLE, KINDS, Replay
 from tcpscope.replay.store cimport Store, drop, more
 
 cdef enum:
-    SHARE = 8                    # of all that may be open, that is retired at a time
+    SHARE = 32                   # of all that may be open, that is retired at a time: their records wait in memory
     BUCKETS = 256
 
 cdef struct Silent:

@@ -27,7 +27,7 @@ def test_a_flood_is_bounded_without_being_asked(flooded: Path, threads: int, mon
     found = sum(len(it.connections) for it in ended) // CONNECTION.size
     assert found == HALF_OPEN
     assert result.retired == result.counters["retired_half_open"]
-    assert HALF_OPEN - 1000 <= result.retired <= HALF_OPEN - 1000 + 1000 // 8 * 2  # each thread's share ends a portion
+    assert abs(result.retired - (HALF_OPEN - 1000)) <= 100  # each thread's shares end a portion at a time
     assert "more than 1,000 were open at once (--max-connections)" in result.warnings[0]
 
 
