@@ -46,6 +46,11 @@ def choose(several: bool, wanted: str | None = None) -> str:
     for program in order:
         if may_capture(program):
             return program
+    if order == ["dumpcap"] and not several and not wanted and path_of("tcpdump"):
+        raise CaptureError(
+            "tcpdump cannot run as root of a user namespace: unshare with --map-current-user --keep-caps "
+            "instead of -r, or sudo apt install wireshark-common (no right to capture)"
+        )
     raise CaptureError(missing(order[-1] if path_of(order[-1]) or len(order) == 1 else order[0]))
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import pytest
 
 from tcpscope.errors import CaptureError, UsageError
-from tcpscope.testing.recording import Recording, capturing_program, record, suffix
+from tcpscope.testing.recording import Recording, record, suffix
 
 if TYPE_CHECKING:
     from tcpscope.api import Capture
@@ -76,8 +76,10 @@ class TcpCapture:
             shutil.rmtree(self._scratch, ignore_errors=True)
 
     def _allowed(self, several: bool, program: str | None) -> str:
+        from tcpscope.capture.rights import choose
+
         try:
-            return capturing_program(several, program)
+            return choose(several, program)
         except CaptureError as error:
             self._refused(error)
 

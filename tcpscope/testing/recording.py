@@ -95,34 +95,6 @@ def words(interface: str | Iterable[str], filter: str, port: int | Iterable[int]
     return whole, f"{names}, {whole}" if whole else names
 
 
-def capturing_program(several: bool, wanted: str | None = None) -> str:
-    """The program to capture with.  CaptureError, with what helps, where none may.
-
-    As root of a user namespace that knows no other user, tcpdump cannot become the user it wants to be, and ends.
-    """
-    from tcpscope.capture.rights import choose, may_capture, path_of
-
-    if wanted is None and not several and _only_root() and path_of("tcpdump"):
-        if may_capture("dumpcap"):
-            return "dumpcap"
-        raise CaptureError(
-            "tcpdump cannot run as root of a user namespace: unshare with --map-current-user --keep-caps "
-            "instead of -r, or sudo apt install wireshark-common (no right to capture)"
-        )
-    return choose(several, wanted)
-
-
-def _only_root() -> bool:
-    """Root of a namespace in which there is no other user."""
-    if os.geteuid() != 0:
-        return False
-    try:
-        with open("/proc/self/uid_map", encoding="ascii") as file:
-            return sum(int(line.split()[2]) for line in file) == 1
-    except (OSError, ValueError, IndexError):
-        return False
-
-
 @contextlib.contextmanager
 def record(
     interface: str | Iterable[str] = "lo",
@@ -148,9 +120,11 @@ def record(
     Raises CaptureError where it may not capture, where the interface or the filter is wrong, where the capturer ended
     before the block did, and where packets were dropped.
     """
+    from tcpscope.capture.rights import choose
+
     interfaces = [interface] if isinstance(interface, str) else list(interface)
     whole, label = words(interfaces, filter, port)
-    chosen = capturing_program(len(interfaces) > 1, program)
+    chosen = choose(len(interfaces) > 1, program)
     path = _place(file, chosen)
     recording = Recording(path, label, options)
     gone = None

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from tcpscope.capture.rights import choose
 from tcpscope.errors import CaptureError, UsageError
-from tcpscope.testing.recording import capturing_program, words
+from tcpscope.testing.recording import words
 
 pytest_plugins = ["pytester"]
 
@@ -48,7 +49,7 @@ def suite(pytester, monkeypatch):
 @pytest.fixture
 def allowed():
     try:
-        capturing_program(False)
+        choose(False)
     except CaptureError as error:
         pytest.skip(str(error))
 

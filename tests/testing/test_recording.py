@@ -11,10 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tcpscope.capture.rights import may_capture
+from tcpscope.capture.rights import choose, may_capture
 from tcpscope.errors import CaptureError, UsageError
 from tcpscope.testing import assert_tcp, record
-from tcpscope.testing.recording import capturing_program
 
 ROOT = Path(__file__).parents[2]
 
@@ -22,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture(autouse=True)
 def _right():
     try:
-        capturing_program(False)
+        choose(False)
     except CaptureError as error:
         pytest.skip(str(error))
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tcpscope.capture.rights import choose
 from tcpscope.errors import CaptureError
-from tcpscope.testing.recording import capturing_program
 
 ROOT = Path(__file__).parents[2]
 CAUGHT = {
@@ -23,7 +23,7 @@ CAUGHT = {
 @pytest.mark.parametrize("careless", [False, True], ids=["careful", "careless"])
 def test_it_catches_the_faults_of_the_service(careless, tmp_path):
     try:
-        capturing_program(False)
+        choose(False)
     except CaptureError as error:
         pytest.skip(str(error))
     project = shutil.copytree(ROOT / "docs/testing", tmp_path / "project", ignore=shutil.ignore_patterns("__pycache__"))
