@@ -110,7 +110,15 @@ def test_standard_input_past_the_cap_is_settled_early(monkeypatch):
 
 def small_batches(monkeypatch):
     """So small that every sample goes through the pool of threads."""
-    for name, value in {"SMALL": 1, "SHARED_BATCH": 40, "BATCH": 32, "STRETCH": 2, "FEW": 1, "ENDED": 3}.items():
+    for name, value in {
+        "SMALL": 1,
+        "SHARED_BATCH": 40,
+        "BATCH": 32,
+        "STRETCH": 2,
+        "SHARED_STRETCH": 2,
+        "FEW": 1,
+        "ENDED": 3,
+    }.items():
         monkeypatch.setattr(pipeline, name, value)
 
 

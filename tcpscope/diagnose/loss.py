@@ -181,29 +181,27 @@ def _tails(f: Facts, role: str) -> int:
 
 def _opening(f: Facts) -> int:
     """SYNs and SYN-ACKs repeated in vain: the handshake's affair; a server that defers accept() does it on purpose."""
-    opening, needless = (
-        {it.frame for role in ("client", "server") for name in names for it in f.seen(name, role)}
-        for names in (("syn_retransmission", "syn_ack_retransmission"), ("spurious_retransmission",))
-    )
-    return len(opening & needless)
+    opening = {it.frame for it in f.proofs if it.annotation in ("syn_retransmission", "syn_ack_retransmission")}
+    return len(opening & {it.frame for it in f.proofs if it.annotation == "spurious_retransmission"})
 
 
 def _needless(f: Facts) -> dict[str, int]:
     """Segments with data or FIN sent again in vain, by why, and in all."""
     counts = {why: both(f, f"spurious_by_{why}") for why in WHY}
-    left = _opening(f)
+    opening = left = _opening(f)
     for why in ("acks", "delay"):
         taken = min(left, counts[why])
         counts[why] -= taken
         left -= taken
-    return counts | {"all": both(f, "spurious_retransmissions") - _opening(f)}
+    return counts | {"all": both(f, "spurious_retransmissions") - opening}
 
 
 def _spurious(server: str, group: list[Facts]) -> list[Finding]:
-    needless = [f for f in group if _needless(f)["all"] > 0]
+    by_one = {f.number: _needless(f) for f in group if both(f, "spurious_retransmissions")}
+    needless = [f for f in group if f.number in by_one and by_one[f.number]["all"] > 0]
     if not needless:
         return []
-    counts = {why: sum(_needless(f)[why] for f in needless) for why in (*WHY, "all")}
+    counts = {why: sum(by_one[f.number][why] for f in needless) for why in (*WHY, "all")}
     count = counts.pop("all")
     told = sorted((why for why in WHY if counts[why]), key=lambda why: -counts[why])
     reason = "; ".join(WHY[why] + (f" ({counts[why]:,})" if len(told) > 1 else "") for why in told)

@@ -19,15 +19,16 @@ from tcpscope.wire.batch import SegmentBatch
 from tcpscope.wire.merge import MergedReader
 
 BATCH = 4096  # segments; what one thread decodes and replays stays near it
-SHARED_BATCH = 8192  # what several threads share is worth a task each
+SHARED_BATCH = 16384  # what several threads share is worth a task each: waking a thread costs as much as 50 segments
 SMALL = 2  # shared batches; a capture that has no more is not worth a thread
 AHEAD = 3  # batches that the decoder may be ahead
 FEW = 8  # chunks of packet records made before a thread is started for the rest
 STRETCH = 8  # batches between two looks at what has ended
+SHARED_STRETCH = 3  # the same, of shared batches
 STRETCHES = 2  # that may wait for the caller
 ENDED = 128  # connections each engine ends at a time when the capture is over
 PATIENCE = 0.2  # seconds
-SHARES = 4  # engines for each thread
+SHARES = 2  # engines for each thread
 MOST_THREADS = 16
 
 
@@ -186,7 +187,7 @@ class Pool:
 
     def _may_go(self, at: int, behind: int) -> bool:
         """There is a batch for this share, or an end; and the caller is not too far behind."""
-        if self._next[at] // STRETCH >= self._taken + STRETCHES or len(self._found[at]) >= STRETCHES:
+        if self._next[at] // SHARED_STRETCH >= self._taken + STRETCHES or len(self._found[at]) >= STRETCHES:
             return False
         return self._next[at] < behind or self._decoded
 
@@ -210,7 +211,7 @@ class Pool:
     def _replay(self, at: int, batch: SegmentBatch) -> None:
         engine = self.engines[at]
         engine.replay(batch)
-        found = self._take(at, True) if (self._next[at] + 1) % STRETCH == 0 else None
+        found = self._take(at, True) if (self._next[at] + 1) % SHARED_STRETCH == 0 else None
         with self._change:
             if found is not None:
                 self._found[at].append(found)
