@@ -36,7 +36,8 @@ _TRANSFER = (
     "small_segments", "silly_segments", "lost_before_capture", "lost_after_capture", "lost_again",
     "timer_ns", "back_off_longest", "back_off_ns", "back_off_open", "stuck_segment", "stuck_times", "stuck_heard",
     "acked_segment", "spurious_by_delay", "spurious_by_order", "spurious_by_acks", "overtaken", "reordering_bytes",
-    "reordering_ns", "zero_window_open_ns", "zero_window_probe_acks", "reach_samples", "reach_min_ns",
+    "reordering_ns", "zero_window_open_ns", "zero_window_probe_acks", "lost_window_updates",
+    "probe_openings", "reach_samples", "reach_min_ns",
     "reach_mean_ns",
 )  # fmt: skip
 _COMMON = ("connection", "first_frame", "last_frame", "start_ns", "end_ns", "client_addr", "client_port",
@@ -263,7 +264,9 @@ def about(
     frames of the connections, or the last ones.
     """
     frames = [
-        proof.frame for f in group for proof in f.proofs if proof.annotation in shown and by in (None, proof.side)
+        frame
+        for f in group
+        for frame in sorted(it.frame for it in f.proofs if it.annotation in shown and by in (None, it.side))
     ][:MANY] or [f.last_frame if last else f.frame for f in group[:MANY]]
     frames = list(dict.fromkeys(frames))
     if len({f.server_name for f in group}) == 1:  # the rules know the service by its address

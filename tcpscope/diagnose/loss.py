@@ -38,8 +38,9 @@ def loss(server: str, group: list[Facts]) -> list[Finding]:
     """What was sent again to and from one service, and what only came in another order."""
     holes = [f for f in group if any(_stuck(f, role) for role in ("client", "server"))]
     rest = [f for f in group if f not in holes]
-    return [*_path_mtu(server, holes), *_again(server, rest), *_timeouts(server, rest), *_tail(server, rest),
-            *_spurious(server, group), *_reordering(server, group)]  # fmt: skip
+    late = [f for f in rest if _late(f)]
+    return [*_path_mtu(server, holes), *_again(server, rest), *_timeouts(server, late), *_tail(server, rest),
+            *_spurious(server, group, late), *_reordering(server, group)]  # fmt: skip
 
 
 # ---------------------------------------------------------------- sent again
@@ -118,8 +119,22 @@ def _again(server: str, group: list[Facts]) -> list[Finding]:
     ), numbers=side)]  # fmt: skip
 
 
-def _timeouts(server: str, group: list[Facts]) -> list[Finding]:
-    late = [f for f in group if both(f, "timeout_retransmissions") and both(f, "timer_ns") >= FELT_NS and not _hasty(f)]
+def _late(f: Facts) -> bool:
+    """Timers stopped a sender, for long enough to be felt."""
+    return bool(both(f, "timeout_retransmissions")) and both(f, "timer_ns") >= FELT_NS and not _hasty(f)
+
+
+def _in_vain(f: Facts) -> dict[str, int]:
+    """Time-outs that repeated what had arrived, by why."""
+    left = both(f, "timeout_retransmissions")
+    counts = {}
+    for why in ("delay", "acks"):
+        counts[why] = min(left, both(f, f"spurious_by_{why}"))
+        left -= counts[why]
+    return counts
+
+
+def _timeouts(server: str, late: list[Facts]) -> list[Finding]:
     if not late:
         return []
     side = {name: sum(both(f, name) for f in late) for name in _NUMBERS}
@@ -129,11 +144,19 @@ def _timeouts(server: str, group: list[Facts]) -> list[Finding]:
     text += f" stopped the sender for {seconds(sum(both(f, 'timer_ns') for f in late))}"
     if chain > 1:
         text += f"; the longest chain: {chain} in a row" + (f" over {seconds(took)}" if took > 0 else "") + f", {after}"
+    vain = {why: sum(_in_vain(f)[why] for f in late) for why in ("delay", "acks")}
+    needless = sum(vain.values())
+    where = _same(_where(side)) if needless < count else ""
+    if needless:
+        which = "" if needless == count else f"{needless:,} of them " if count > 1 else ""
+        where += f"; {which}though the data had arrived: " + "; ".join(WHY[why] for why in vain if vain[why])
     return [proved(about(
-        late, "timeouts", "warning", "path", text + _same(_where(side)),
-        "losses that duplicate ACKs could not tell: whole windows, last segments, or a dead path",
+        late, "timeouts", "warning", "path", text + where,
+        "losses that duplicate ACKs could not tell: whole windows, last segments, or a dead path" if needless < count
+        else "nothing was lost but time: look for what holds packets back for so long (a full queue, a radio link, a "
+        "paused machine)",
         shown=["timeout_retransmission"], timeouts=count, seconds=sum(both(f, "timer_ns") for f in late) / 1e9,
-        chain=chain,
+        chain=chain, needless=needless,
     ), numbers=side)]  # fmt: skip
 
 
@@ -196,8 +219,13 @@ def _needless(f: Facts) -> dict[str, int]:
     return counts | {"all": both(f, "spurious_retransmissions") - opening}
 
 
-def _spurious(server: str, group: list[Facts]) -> list[Finding]:
+def _spurious(server: str, group: list[Facts], late: list[Facts]) -> list[Finding]:
     by_one = {f.number: _needless(f) for f in group if both(f, "spurious_retransmissions")}
+    for f in late:  # what `timeouts` tells
+        if f.number in by_one:
+            for why, count in _in_vain(f).items():
+                by_one[f.number][why] -= count
+                by_one[f.number]["all"] -= count
     needless = [f for f in group if f.number in by_one and by_one[f.number]["all"] > 0]
     if not needless:
         return []

@@ -68,13 +68,23 @@ def _shut(server: str, role: str, shut: list[Facts]) -> list[Finding]:
     probes, numbers = _probes(shut, role)
     often = f"{spells:,} times, at longest {seconds(longest)}" if spells > 1 else "once"
     waited = f"; the {other(role)} waited {seconds(cost)} for room" if cost > 1.2 * total else ""
-    return [proved(about(
+    unheard = sides(shut, "lost_window_updates")[role]
+    if unheard:
+        waited += f": {times(unheard, 'window update')} that opened it never got there"
+    finding = proved(about(
         shut, "zero_window", "warning", role,
         f"the {role}'s receive window was closed for {total / 1e9:.2f} s ({often}) in {times(len(shut))} "
         f"with {server}{probes}{waited}",
-        f"the program on the {role} reads too slowly: look at what it does, not at the network",
+        f"the program on the {role} reads too slowly: look at what it does"
+        + (", and for loss on the path from it" if unheard else ", not at the network"),
         shown=["zero_window"], by=role, seconds=total / 1e9, spells=spells, longest=longest / 1e9, waited=cost / 1e9,
-    ), numbers=numbers)]  # fmt: skip
+        unheard=unheard,
+    ), numbers=numbers)  # fmt: skip
+    if any(f.side(role)["probe_openings"] for f in shut) and not unheard:
+        finding.doubt(
+            "a probe found the window open: it may have been open for longer, and the update that said so been lost"
+        )
+    return [finding]
 
 
 def _limits(server: str, role: str, group: list[Facts]) -> list[Finding]:

@@ -52,6 +52,8 @@ cdef struct Flight:
     int64_t srtt_ns              # RFC 6298; 0: no sample
     int64_t rttvar_ns
     int64_t rtt_min_ns           # 0: no sample
+    int64_t opened_ns            # when the peer opened its window after a probe of this side; 0: not since
+    int64_t probed_ns            # this side's latest window probe
     int64_t held_ns              # last data before a delayed acknowledgment that came just now; 0: none
     uint32_t length_last         # payload of the latest new segment, and of the one before it
     uint32_t length_before
@@ -62,6 +64,8 @@ cdef struct Flight:
     uint32_t acked_most          # longest segment acknowledged
     uint32_t entry_bytes         # in flight when it entered RECOVERY
     uint32_t needless[3]         # copies that were not needed: late answer, reordering, answer lost or late on its way
+    uint32_t unheard             # openings of the peer's window after which this side still probed
+    uint32_t found_open          # times that a probe found it open
     uint32_t n_late              # segments that were overtaken
     uint32_t late_bytes          # furthest that a segment was overtaken
     uint32_t n_delayed

@@ -41,6 +41,10 @@ cdef enum:                       # Chunk.bits
     BY_TIMER = 32                # its last copy was sent after silence
     PROBE = 8                    # a byte that probes a closed window: sent, perhaps not taken
 
+cdef enum:                       # Flight.last_kind
+    KEPT_ALIVE = 1
+    PROBED = 2
+
 cdef enum:
     ROOM_LEAST = 2               # chunks; most connections are short
     ROOM_KEPT = 8                # below this the ring grows before anything acknowledged is forgotten
@@ -263,6 +267,7 @@ cdef int flight_acked(Flight *f, const Segment *s, uint32_t window, int64_t reac
     """The peer of f's sender sent s: what it tells about f's data.  reach: to that peer and back."""
     cdef Chunk *c
     cdef bint news = False, moved = False, repeated = False, needless = False
+    cdef uint32_t oldest
     cdef int64_t delay
     if s.options & OPT_SACK_PERMITTED:
         f.sack_ok = True
@@ -271,6 +276,11 @@ cdef int flight_acked(Flight *f, const Segment *s, uint32_t window, int64_t reac
     if s.options & OPT_SACK and s.n_sack and f.started:
         news = take_sacks(f, s, out)
     if not s.flags & SYN or f.started:
+        if window == 0:
+            f.opened_ns = 0
+        elif f.zero_window and f.last_kind == PROBED:
+            f.opened_ns = s.time_ns
+            f.found_open += s.time_ns - f.probed_ns <= f.rtt_min_ns + f.rtt_min_ns // 2
         f.zero_window = window == 0
         f.peer_window = window
     if not f.started:
@@ -281,15 +291,18 @@ cdef int flight_acked(Flight *f, const Segment *s, uint32_t window, int64_t reac
     f.una_told = True
     if after(s.ack, f.una):
         moved = True
+        oldest = f.una
         while f.live:
             c = chunk(f, f.old)
             if after(c.end, s.ack):
                 break
             if c.times > 1:
                 repeated = True
+                # Eifel, RFC 3522: the answer is to the first copy; of several segments it echoes the oldest (RFC 7323, 4.3)
                 if (not c.bits & IN_PART and s.options & OPT_TIMESTAMPS and c.last_ts != c.first_ts
-                        and before(s.ts_ecr, c.last_ts) and not before(s.ts_ecr, c.first_ts)):
-                    told_spurious(f, c, out)        # Eifel, RFC 3522: the answer is to the first copy
+                        and before(s.ts_ecr, c.last_ts) and not before(s.ts_ecr, c.first_ts)
+                        and not after(c.seq, oldest)):
+                    told_spurious(f, c, out)
             elif not c.bits & SACKED:
                 out.rtt_ns = s.time_ns - c.first_ns
                 if f.phase == LOSS and not after(c.end, f.high_seq):
@@ -482,6 +495,22 @@ cdef bint known_syn(Flight *f, uint32_t seq) noexcept nogil:
     return (i < f.old + f.live and chunk(f, i).seq == seq) or seq == f.una - 1
 
 
+cdef bint all_told(Flight *f, uint32_t i, uint32_t seq, uint32_t end) noexcept nogil:
+    """The peer has told by SACK that it has all from seq, which lies within chunk i or in front of it, to end."""
+    cdef Chunk *c
+    cdef uint32_t looked = 0
+    while i < f.old + f.live and looked < LEAST_SPARE:
+        c = chunk(f, i)
+        if i >= f.old and (before(seq, c.seq) or not c.bits & SACKED):
+            return False
+        if not before(c.end, end):
+            return True
+        seq = c.end
+        i += 1
+        looked += 1
+    return False
+
+
 cdef inline void start(Flight *f, uint32_t seq) noexcept nogil:
     """The first number seen; the peer may have told an older one that is still outstanding."""
     f.started = True
@@ -490,21 +519,34 @@ cdef inline void start(Flight *f, uint32_t seq) noexcept nogil:
         f.una = seq
 
 
+cdef inline void probed(Flight *f, const Segment *s, int64_t reach) noexcept nogil:
+    """f's side probes the peer's window; if it has been opened long ago, the side has not heard of that."""
+    f.last_kind, f.probed_ns = PROBED, s.time_ns
+    if f.opened_ns and s.time_ns - f.opened_ns > reach + max(reach, 10 * MS):
+        f.unheard += 1
+        f.opened_ns = 0
+
+
 cdef int flight_sent(Flight *f, const Segment *s, uint64_t order, int64_t reach, Finding *out) noexcept nogil:
     """f's side sent s.  reach: from the capture point to that side and back."""
     cdef uint32_t end = s.seq + s.length + ((s.flags & SYN) >> 1) + (s.flags & FIN)
     cdef uint32_t i, hole, free_ones
     cdef bint crossed
+    cdef int64_t told_ns
     cdef Chunk *c = NULL
     cdef int order_told
     cdef int result = 0
     cdef uint8_t probe = 0
+    cdef bint probing = f.zero_window or f.last_kind == PROBED  # a probe and no data since: it waits for the window still
     f.last_kind = 0
     if f.started and s.flags & (SYN | FIN | RST) == 0 and s.length <= 1 and s.seq == f.una - 1 and (
             s.length == 0 or not f.live) and f.una == f.max or (
             f.started and s.length == 0 and s.flags & (SYN | FIN | RST) == 0 and s.seq == f.una - 1 and f.zero_window):
-        out.annotations |= bit(A_ZERO_WINDOW_PROBE if f.zero_window else A_KEEP_ALIVE)
-        f.last_kind = 2 if f.zero_window else 1
+        out.annotations |= bit(A_ZERO_WINDOW_PROBE if probing else A_KEEP_ALIVE)
+        if probing:
+            probed(f, s, reach)
+        else:
+            f.last_kind = KEPT_ALIVE
         return 0
     if end == s.seq or s.flags & RST:
         if s.flags & RST or not s.flags & ACK:
@@ -529,7 +571,7 @@ cdef int flight_sent(Flight *f, const Segment *s, uint64_t order, int64_t reach,
     if not before(s.seq, f.max):
         if f.zero_window and s.length == 1 and s.seq == f.max and not s.flags & (SYN | FIN):
             out.annotations |= bit(A_ZERO_WINDOW_PROBE)
-            f.last_kind = 2
+            probed(f, s, reach)
             probe = PROBE
         if s.seq != f.max:
             out.annotations |= bit(A_LOST_SEGMENT)
@@ -563,7 +605,7 @@ cdef int flight_sent(Flight *f, const Segment *s, uint64_t order, int64_t reach,
     if c != NULL and c.bits & PROBE and c.seq == s.seq and not s.flags & (SYN | FIN):
         if end == c.end and f.zero_window:
             out.annotations |= bit(A_ZERO_WINDOW_PROBE)
-            f.last_kind = 2
+            probed(f, s, reach)
             return 0
         if after(end, c.end) and not after(f.max, c.end):
             fill(c, s, end, order)                  # the probe's byte, and at last what comes behind it
@@ -587,12 +629,13 @@ cdef int flight_sent(Flight *f, const Segment *s, uint64_t order, int64_t reach,
     if c != NULL:
         out.retransmission_of = c.last_frame
         out.first_ns, out.copies = c.first_ns, c.times
-    if (f.una_told and not after(end, f.una)) or (c != NULL and c.bits & SACKED):
+    if (f.una_told and not after(end, f.una)) or (c != NULL and all_told(f, i, s.seq, end)):
         out.annotations |= bit(A_SPURIOUS_RETRANSMISSION)
     out.annotations |= cause(f, s, c, end, reach)
     out.since_ns = s.time_ns - f.sent_ns
     if out.annotations & bit(A_SPURIOUS_RETRANSMISSION):
-        crossed = s.time_ns - f.una_ns <= reach + reach // 2    # the acknowledgment was still on its way
+        told_ns = f.news_ns if after(end, f.una) else f.una_ns
+        crossed = s.time_ns - told_ns <= reach + reach // 2     # the acknowledgment was still on its way
         f.needless[2 if not crossed else 0 if out.annotations & BY_SILENCE else 1] += 1
     if c == NULL:
         if after(end, f.una):
@@ -612,6 +655,8 @@ cdef int flight_sent(Flight *f, const Segment *s, uint64_t order, int64_t reach,
             c.last_ts, c.ip_id, c.checksum = s.ts_val, s.ip_id, s.checksum
             c.times = <uint8_t>min(c.times + 1, 255)
             c.bits &= ~(SPURIOUS | BY_TIMER)
+            if out.annotations & bit(A_SPURIOUS_RETRANSMISSION):
+                c.bits |= SPURIOUS           # counted: a D-SACK that says so again adds nothing
             if out.annotations & BY_SILENCE:
                 c.bits |= BY_TIMER
             if after(s.seq, c.seq) or before(end, c.end):

@@ -184,6 +184,8 @@ cdef struct SideRow:              # one direction: what that side sent
     int64_t delayed_ack_max_ns
     int64_t zero_window_open_ns  # spell that never ended
     int64_t zero_window_probe_acks
+    int64_t lost_window_updates  # the peer probed on after them
+    int64_t probe_openings  # a probe found the window open
     int64_t reach_samples  # round trips to this side by time stamps, while it sent
     int64_t reach_min_ns
     int64_t reach_mean_ns

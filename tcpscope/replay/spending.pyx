@@ -357,6 +357,7 @@ cdef void side_row(const Pace *p, const Flight *f, const Flight *other, SideRow 
     row.stuck_times, row.stuck_heard, row.acked_segment = p.stuck_times, p.stuck_heard, f.acked_most
     row.spurious_by_delay, row.spurious_by_order, row.spurious_by_acks = f.needless[0], f.needless[1], f.needless[2]
     row.overtaken, row.reordering_bytes, row.reordering_ns = f.n_late, f.late_bytes, f.late_ns
+    row.lost_window_updates, row.probe_openings = other.unheard, other.found_open
     row.delayed_ack_mean_ns = row.delayed_ack_max_ns = NONE
     if other.n_delayed:
         row.delayed_ack_mean_ns, row.delayed_ack_max_ns = other.delayed_ns // other.n_delayed, other.delayed_most_ns

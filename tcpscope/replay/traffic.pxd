@@ -32,6 +32,7 @@ cdef enum:                          # Traffic.marks: what has been seen
     DATA_ANSWERED = 0x400           # ... beyond the SYN: the initial window is over
     DATA_SEEN = 0x800
     BARE_SYN = 0x1000               # the latest SYN had no ACK
+    PROBING = 0x2000                # it probed the peer's window, and has sent no data since
 
 cdef struct Traffic:
     int64_t nxt                     # SND.NXT as far as the capture shows

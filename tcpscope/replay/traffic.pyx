@@ -146,8 +146,9 @@ cdef void read_reminder(Traffic *me, const Traffic *peer, const Segment *s) noex
     Keep-alive (RFC 9293, 3.8.4) with everything acknowledged; where the peer's window is closed it is how
     Linux probes (RFC 9293, 3.8.6.1): no payload.
     """
-    if peer.marks & WINDOW_SEEN and peer.window == 0:
+    if peer.marks & WINDOW_SEEN and peer.window == 0 or me.marks & PROBING:
         me.zero_window_probes += s.length == 0
+        me.marks |= PROBING
     elif me.una == me.nxt and me.marks & ANSWERED:
         me.keep_alives += 1
 
@@ -261,6 +262,8 @@ cdef int traffic_observe(Traffic *me, Traffic *peer, const Segment *s) noexcept 
         read_data(me, peer, s)
     if s.length <= 1 and start == me.una - 1 and not flags & (SYN | FIN | RST):
         read_reminder(me, peer, s)
+    if end > me.una:
+        me.marks &= ~PROBING
     if end != start and read_sequence(me, peer, s, start, end, &repeats) < 0:
         return -1
     if flags & ACK and read_ack(me, peer, s, window) < 0:

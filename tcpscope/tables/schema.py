@@ -221,6 +221,11 @@ _SIDE_MEANINGS: dict[str, tuple[str, str]] = {
     "delayed_ack_max": ("s", "longest"),
     "zero_window_open": ("s", "of the spell that had not ended at the end"),
     "zero_window_probe_acks": ("", "answers to probes of this side's closed window"),
+    "lost_window_updates": (
+        "",
+        "openings of this side's closed window after which the peer went on probing: it had not heard",
+    ),
+    "probe_openings": ("", "times that a probe of the peer found this side's closed window open"),
     "reach_samples": ("", "round trips from the capture point to this side, by time stamps, while it was sending"),
     "reach_min": ("s", "smallest"),
     "reach_mean": ("s", "mean"),
