@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from tcpscope.diagnose.finding import Finding
 from tcpscope.replay import layout
 from tcpscope.replay.census import Census
+from tcpscope.replay.oddness import odd_ones
 from tcpscope.tables.address import address
 from tcpscope.wire.layout import SERVICES
 
@@ -140,12 +141,6 @@ def called(group: Sequence[Facts]) -> str:
 def host(name: str) -> str:
     """The address of an endpoint's name."""
     return name.rpartition(":")[0]
-
-
-def odd_ones(raw: bytes | bytearray) -> list[int]:
-    """Of packed connection records the places of those in which anything is odd."""
-    flags = memoryview(raw)[layout.CONNECTION.offset("odd") :: layout.CONNECTION.size]
-    return [at for at, odd in enumerate(flags) if odd]
 
 
 def facts(raw: bytes | bytearray) -> Iterator[Facts]:

@@ -298,7 +298,7 @@ cdef int flight_acked(Flight *f, const Segment *s, uint32_t window, int64_t reac
                 break
             if c.times > 1:
                 repeated = True
-                # Eifel, RFC 3522: the answer is to the first copy; of several segments it echoes the oldest (RFC 7323, 4.3)
+                # Eifel, RFC 3522: the answer is to the first copy; of several it echoes the oldest (RFC 7323, 4.3)
                 if (not c.bits & IN_PART and s.options & OPT_TIMESTAMPS and c.last_ts != c.first_ts
                         and before(s.ts_ecr, c.last_ts) and not before(s.ts_ecr, c.first_ts)
                         and not after(c.seq, oldest)):
@@ -537,7 +537,7 @@ cdef int flight_sent(Flight *f, const Segment *s, uint64_t order, int64_t reach,
     cdef int order_told
     cdef int result = 0
     cdef uint8_t probe = 0
-    cdef bint probing = f.zero_window or f.last_kind == PROBED  # a probe and no data since: it waits for the window still
+    cdef bint probing = f.zero_window or f.last_kind == PROBED      # a probe and no data since: it waits still
     f.last_kind = 0
     if f.started and s.flags & (SYN | FIN | RST) == 0 and s.length <= 1 and s.seq == f.una - 1 and (
             s.length == 0 or not f.live) and f.una == f.max or (

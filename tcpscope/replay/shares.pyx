@@ -1,9 +1,9 @@
 # cython: wraparound=False, freethreading_compatible=True
 """Several engines' records as if one had made them: connections numbered in the order of their first segments."""
-from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_Resize
+from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_FromStringAndSize, PyByteArray_Resize
 from cpython.bytes cimport PyBytes_AS_STRING
 from libc.stdint cimport int64_t, uint32_t, uint64_t
-from libc.stdlib cimport free, malloc, qsort
+from libc.stdlib cimport qsort
 from libc.string cimport memcpy, memset
 
 from tcpscope.replay.engine cimport Engine
@@ -16,7 +16,7 @@ from tcpscope.wire.batch cimport MOST_SHARES, SegmentBatch
 
 cdef struct Place:
     uint32_t number
-    uint32_t at
+    const ConnectionRow *row
 
 
 cdef int by_number(const void *a, const void *b) noexcept nogil:
@@ -29,21 +29,17 @@ cdef inline uint32_t common(bytearray numbers, uint32_t own):
     return (<uint32_t *>PyByteArray_AS_STRING(numbers))[own] if own < <size_t>len(numbers) // 4 else own
 
 
-cdef bytearray in_order(bytearray connections):
-    """The records sorted by number."""
-    cdef Py_ssize_t i, count = len(connections) // <Py_ssize_t>sizeof(ConnectionRow)
-    cdef bytearray ordered = bytearray(len(connections))
-    cdef ConnectionRow *old = <ConnectionRow *>PyByteArray_AS_STRING(connections)
-    cdef ConnectionRow *new = <ConnectionRow *>PyByteArray_AS_STRING(ordered)
-    cdef Place *places = <Place *>malloc((count + 1) * sizeof(Place))
-    if places == NULL:
-        raise MemoryError()
-    for i in range(count):
-        places[i].number, places[i].at = old[i].connection, <uint32_t>i
-    qsort(places, count, sizeof(Place), by_number)
-    for i in range(count):
-        new[i] = old[places[i].at]
-    free(places)
+cdef bytearray in_order(bytearray places):
+    """The records in these places under their common numbers, sorted by them."""
+    cdef Py_ssize_t i, count = len(places) // <Py_ssize_t>sizeof(Place)
+    cdef bytearray ordered = PyByteArray_FromStringAndSize(NULL, count * <Py_ssize_t>sizeof(ConnectionRow))
+    cdef ConnectionRow *row = <ConnectionRow *>PyByteArray_AS_STRING(ordered)
+    cdef Place *place = <Place *>PyByteArray_AS_STRING(places)
+    with nogil:
+        qsort(place, count, sizeof(Place), by_number)
+        for i in range(count):
+            row[i] = place[i].row[0]
+            row[i].connection = place[i].number
     return ordered
 
 
@@ -118,18 +114,22 @@ cdef class Numbering:
         Connections stand in their order.  ended: share → what its engine's `take_connections`, `take_events`
         and `take_evidence` gave.
         """
-        cdef bytearray connections = bytearray(), events = bytearray(), evidence = bytearray(), numbers
-        cdef Py_ssize_t i, at
-        cdef ConnectionRow *c
+        cdef bytearray events = bytearray(), evidence = bytearray(), places = bytearray(), numbers
+        cdef Py_ssize_t i, at, count
+        cdef const ConnectionRow *c
         cdef EventRow *e
         cdef EvidenceRow *v
-        for share, (some, changes, proofs) in ended.items():
+        cdef Place *place
+        cdef bytes rows
+        for share, (rows, changes, proofs) in ended.items():
             numbers = self.numbers[share]
-            at = len(connections)
-            connections += some
-            c = <ConnectionRow *>(PyByteArray_AS_STRING(connections) + at)
-            for i in range(len(some) // <Py_ssize_t>sizeof(ConnectionRow)):
-                c[i].connection = common(numbers, c[i].connection)
+            at = len(places)
+            count = len(rows) // <Py_ssize_t>sizeof(ConnectionRow)
+            PyByteArray_Resize(places, at + count * <Py_ssize_t>sizeof(Place))
+            place = <Place *>(PyByteArray_AS_STRING(places) + at)
+            c = <const ConnectionRow *>PyBytes_AS_STRING(rows)
+            for i in range(count):
+                place[i].number, place[i].row = common(numbers, c[i].connection), &c[i]
             at = len(events)
             events += changes
             e = <EventRow *>(PyByteArray_AS_STRING(events) + at)
@@ -140,7 +140,7 @@ cdef class Numbering:
             v = <EvidenceRow *>(PyByteArray_AS_STRING(evidence) + at)
             for i in range(len(proofs) // <Py_ssize_t>sizeof(EvidenceRow)):
                 v[i].connection = common(numbers, v[i].connection)
-        return in_order(connections), events, evidence
+        return in_order(places), events, evidence
 
     def join_pasts(self, list engines not None):
         """Hand what the engines remember for `settle` to the first of them, under the common numbers."""

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from tcpscope.diagnose.facts import endpoint, told
 from tcpscope.replay import layout
+from tcpscope.replay.oddness import oddest
 from tcpscope.report.named import ending
 from tcpscope.report.spent import of_record
 from tcpscope.report.text import size, span
@@ -50,9 +51,8 @@ class Oddest:
         """More packed connection records, in any order."""
         length = layout.CONNECTION.size
         self.total += len(raw) // length
-        ranks = enumerate(layout.CONNECTION.select(raw, ("odd", "connection")))
-        worst = nsmallest(SHOWN, ((-odd, number, at * length) for at, (odd, number) in ranks))
-        fresh = [(rank, number, bytes(raw[at : at + length])) for rank, number, at in worst]
+        worst = oddest(raw, SHOWN)
+        fresh = [(-odd, number, bytes(raw[at * length : (at + 1) * length])) for odd, number, at in worst]
         self._kept = nsmallest(SHOWN, self._kept + fresh)
 
     def lines(self) -> list[Line]:

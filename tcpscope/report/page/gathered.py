@@ -11,8 +11,9 @@ import numpy
 
 from tcpscope.capture.sources import Sources
 from tcpscope.diagnose import Collected, Finding, findings
-from tcpscope.diagnose.facts import MOST, Facts, odd_ones
+from tcpscope.diagnose.facts import MOST, Facts
 from tcpscope.replay.layout import CLOSE_KINDS, CONNECTION, EVENT
+from tcpscope.replay.oddness import odd_ones
 from tcpscope.report.page.listed import Listed
 from tcpscope.report.plots.whole import Whole
 from tcpscope.tables.analysis import DEFAULT_MSL, Analysis, Progress, check_usable, readable_once, stream
