@@ -102,5 +102,4 @@ cdef struct Finding:             # what `flight_*` say of one packet
 
 cdef int flight_acked(Flight *f, const Segment *s, uint32_t window, int64_t reach, Finding *out) noexcept nogil
 cdef int flight_sent(Flight *f, const Segment *s, uint64_t order, int64_t reach, Finding *out) noexcept nogil
-cdef bint flight_copy(Flight *f, const Segment *s, bint expected, Finding *out) noexcept nogil
 cdef void flight_free(Flight *f) noexcept nogil

@@ -28,6 +28,7 @@ from tcpscope.replay.annotations cimport (
     A_SIMULTANEOUS_OPEN, A_SPURIOUS_RETRANSMISSION, A_SYN_ACK_RETRANSMISSION, A_SYN_RETRANSMISSION, A_TAIL_LOSS_PROBE,
     A_TIMEOUT_RETRANSMISSION, A_ZERO_WINDOW_PROBE, bit,
 )
+from tcpscope.replay.copies cimport COPY_WITHIN_NS, SAME_CAPTURE_NS, identified
 from tcpscope.replay.seq cimport after, before
 from tcpscope.wire.segment cimport (
     ACK, FIN, OPT_SACK, OPT_SACK_PERMITTED, OPT_TIMESTAMPS, RST, SYN, Segment,
@@ -50,11 +51,8 @@ cdef enum:
     ROOM_KEPT = 8                # below this the ring grows before anything acknowledged is forgotten
     ROOM_MOST = 16384
     MS = 1_000_000
-    SAME_CAPTURE_NS = 200_000    # two copies of one packet this close were captured twice, not sent twice
-    COPY_WITHIN_NS = 1_000_000_000
     RTO_LEAST = 200_000_000      # Linux: 200 ms on top of the smoothed round trip
     DELAYED_LEAST = 35_000_000   # Linux delays acknowledgments by 40 ms and more
-    NO_ID = 0x10000
     SPARE = 256                  # chunks; a loss in a window of thousands is repaired at far less a packet
     LEAST_SPARE = 64             # that any packet may look at
 
@@ -347,45 +345,6 @@ cdef int flight_acked(Flight *f, const Segment *s, uint32_t window, int64_t reac
 
 
 # ---------------------------------------------------------------- the side sends
-
-cdef inline bint identified(const Segment *s) noexcept nogil:
-    return s.ip_id != NO_ID and s.ip_id != 0
-
-
-cdef inline uint32_t glimpse_key(const Segment *s) noexcept nogil:
-    cdef uint64_t key = (<uint64_t>s.seq << 32 | s.ack) * <uint64_t>0x9E3779B97F4A7C15
-    key ^= (<uint64_t>s.ts_val << 32) ^ (<uint64_t>s.checksum << 16) ^ s.window
-    key = (key ^ key >> 29) * <uint64_t>0xBF58476D1CE4E5B9
-    key += <uint64_t>s.length << 20 ^ <uint64_t>s.flags << 8
-    return <uint32_t>(key * <uint64_t>0x94D049BB133111EB >> 32)
-
-
-cdef bint flight_copy(Flight *f, const Segment *s, bint expected, Finding *out) noexcept nogil:
-    """Whether this very packet was captured before; if not, it is remembered.
-
-    expected: the connection has shown copies already.  Without an IP ID, two equal pure
-    acknowledgments or RSTs are taken for copies of one only then: a host may well send the same twice.
-    """
-    cdef Glimpse *g
-    cdef uint32_t key = glimpse_key(s)
-    cdef int i
-    cdef bint here
-    for i in range(4):
-        g = &f.seen[i]
-        if g.key != key or g.time_ns == 0 or g.id_and_ttl >> 8 != s.ip_id:
-            continue
-        if s.time_ns - g.time_ns > (COPY_WITHIN_NS if identified(s) else MS):
-            continue
-        if not identified(s) and not expected and s.length == 0 and not s.flags & (SYN | FIN):
-            continue
-        here = s.time_ns - g.time_ns < SAME_CAPTURE_NS or s.ttl != g.id_and_ttl & 0xFF
-        out.annotations |= bit(A_DUPLICATE_CAPTURE if here else A_NETWORK_DUPLICATE)
-        return True
-    g = &f.seen[f.seen_at & 3]
-    f.seen_at += 1
-    g.time_ns, g.key, g.id_and_ttl = s.time_ns, key, s.ip_id << 8 | s.ttl
-    return False
-
 
 cdef inline void watch_order(Flight *f, const Segment *s) noexcept nogil:
     """Newest IP ID and timestamp of the data; whether the IDs grow with every packet."""

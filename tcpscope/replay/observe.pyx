@@ -13,6 +13,7 @@ from tcpscope.replay.annotations cimport (
     A_DUPLICATE_CAPTURE, A_KEEP_ALIVE, A_NETWORK_DUPLICATE, A_OUT_OF_ORDER, A_RETRANSMISSION, A_ZERO_WINDOW_PROBE, bit,
 )
 from tcpscope.replay.connection cimport N_SPURIOUS, Connection
+from tcpscope.replay.copies cimport copy_seen
 from tcpscope.replay.course cimport (
     BEAT_NS, Course, ECHOED_FIRST, ECHOED_LATER, FAST_OPEN_ACCEPTED, FAST_OPEN_ASKED, FAST_OPEN_GIVEN,
     FAST_OPEN_REFUSED, FAST_OPEN_USED, PAUSE_NS, RESET_ACK, RESET_EXACT, RESET_IN_FLIGHT, RESET_NO_SOCKET,
@@ -22,7 +23,7 @@ from tcpscope.replay.course cimport (
 )
 from tcpscope.replay.ending cimport end, linger
 from tcpscope.replay.evidence cimport NOTEWORTHY, evidence_keep
-from tcpscope.replay.flight cimport Finding, Flight, flight_acked, flight_copy, flight_sent
+from tcpscope.replay.flight cimport Finding, Flight, flight_acked, flight_sent
 from tcpscope.replay.marks cimport MARK_BAD_SUM, MARK_EXACT, MARK_UNREACHABLE, marks_keep, marks_want
 from tcpscope.replay.roles cimport role_of_first
 from tcpscope.replay.rows cimport PacketRow
@@ -230,7 +231,7 @@ cdef int observe(Replay *r, Connection *c, const Segment *s, int d, uint64_t ord
         shown.marks |= WS_REUSED_PORTS
     if s.checksum_state == SUM_GOOD:
         c.side[d].good_sum = True
-    copy = flight_copy(&c.flight[d], s, c.copies > 0, &f)
+    copy = copy_seen(&c.flight[d], s, c.copies > 0, &f)
     handshake(c, s, d)
     if not copy:
         reach = c.flight[1 - d].rtt_min_ns

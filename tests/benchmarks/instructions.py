@@ -26,6 +26,8 @@ from .measure import ROOT
 
 RECORDED = Path(__file__).with_name("instructions.json")
 TOLERANCE = 0.10
+# callgrind counts `rep movsb` byte by byte, and the C library uses it on some processors only
+COPIES = "glibc.cpu.x86_rep_movsb_threshold=1000000000:glibc.cpu.x86_rep_stosb_threshold=1000000000"
 TOTALS = re.compile(r"^totals: (\d+)", re.M)
 
 Figures = dict[str, float]
@@ -63,7 +65,7 @@ def count() -> Figures:
             (folder / it).write_bytes(capture)
         words = ["valgrind", "--tool=callgrind", "--dump-before=getppid", f"--callgrind-out-file={folder / 'out'}",
                  sys.executable, "-m", "tests.benchmarks.core", *(str(folder / it) for it in captures)]  # fmt: skip
-        environment = os.environ | {"PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"}
+        environment = os.environ | {"PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1", "GLIBC_TUNABLES": COPIES}
         done = subprocess.run(words, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
         if done.returncode:
             raise NotCountedError(f"callgrind failed: {(done.stderr.strip().splitlines() or ['no word'])[-1]}")
