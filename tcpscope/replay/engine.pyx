@@ -169,19 +169,25 @@ cdef int take_quote(Replay *r, const Segment *s, uint64_t order) noexcept nogil:
     return -1 if quote(f.body, s, d, order) < 0 or r.live and touch(r, f) < 0 else 0
 
 
+cdef inline bint other(const Segment *items, const uint32_t *index, int at) noexcept nogil:
+    """The segment there is of another flow than the two before it, whose memory has been fetched."""
+    cdef uint32_t flow = items[index[at]].flow
+    return flow != items[index[at - 1]].flow and flow != items[index[at - 2]].flow
+
+
 cdef inline void fetch(Replay *r, const Segment *items, const uint32_t *index, uint32_t left) noexcept nogil:
     """Bring near what segments further on will need: with many flows, most of the time goes into waiting for memory."""
     cdef Flow *f
     cdef const char *body
     cdef int line
-    if left > FETCH_SLOT:
+    if left > FETCH_SLOT and other(items, index, FETCH_SLOT):
         prefetch(&r.flows.slots[slot_of(&r.flows, &items[index[FETCH_SLOT]])])
-    if left > FETCH_FLOW:
+    if left > FETCH_FLOW and other(items, index, FETCH_FLOW):
         f = r.flows.slots[slot_of(&r.flows, &items[index[FETCH_FLOW]])]
         if f != NULL:
             prefetch(f)
             prefetch(<char *>f + LINE)
-    if left > FETCH_BODY:
+    if left > FETCH_BODY and other(items, index, FETCH_BODY):
         f = r.flows.slots[slot_of(&r.flows, &items[index[FETCH_BODY]])]
         if f != NULL and f.body != NULL:
             body = <const char *>f.body
@@ -190,7 +196,7 @@ cdef inline void fetch(Replay *r, const Segment *items, const uint32_t *index, u
         elif f != NULL and f.n_saved < f.saved_room:
             prefetch(&f.saved[f.n_saved])
             prefetch(<const char *>&f.saved[f.n_saved] + LINE)
-    if left > FETCH_RINGS:
+    if left > FETCH_RINGS and other(items, index, FETCH_RINGS):
         f = r.flows.slots[slot_of(&r.flows, &items[index[FETCH_RINGS]])]
         if f != NULL and f.body != NULL:
             for line in range(2):
