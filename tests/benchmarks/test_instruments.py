@@ -22,7 +22,7 @@ def test_a_cost_is_that_of_the_program():
     assert idle.wall >= 0.3 > idle.cpu
     assert busy.wall > 0.29 and busy.cpu > 0.29
     assert 100_000_000 < large.memory < 150_000_000
-    assert measure.floor() <= idle.memory < 40_000_000
+    assert 0.9 * measure.floor() <= idle.memory < 40_000_000  # pages come and go by the hundred kilobytes
 
 
 def test_programs_take_turns_and_say_why_not(tmp_path, capfd):
