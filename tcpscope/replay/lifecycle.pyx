@@ -113,6 +113,18 @@ cdef int find(const Marks *m, int start, int sender, int mask, int want) noexcep
     return -1
 
 
+cdef inline bint heard(const Marks *m, int side) noexcept nogil:
+    """The capture holds a segment of that side."""
+    return find(m, 0, side, 0, 0) >= 0
+
+
+cdef bint is_connected(const Marks *m, const Mark *k) noexcept nogil:
+    """k shows that its sender's SYN-ACK was acknowledged: it sends data or a FIN, or has taken in more than a SYN."""
+    cdef int syn = find(m, 0, k.sender, SYN | ACK | RST, SYN | ACK)
+    return (syn >= 0 and is_plain(k) and k.flags & ACK
+            and (k.length or k.flags & FIN or after(k.ack, m.items[syn].ack)))
+
+
 cdef bint contradicted(const Marks *m, const Surroundings *w, int copy, int answer, int e, uint32_t end) noexcept nogil:
     """e acknowledged less than `end`, or still asked for the SYN, when the copy would have reached it."""
     cdef const Mark *c = &m.items[copy]
@@ -205,7 +217,7 @@ cdef int acknowledged(const Marks *m, const Surroundings *w, int start, int e, u
 
 
 cdef bint goes_on(const Marks *m, const Surroundings *w, int rst, int side, int64_t patience) noexcept nogil:
-    """`side` still talks as a connection does after the RST at this index."""
+    """`side` still talks as a connection does after the RST, or ICMP error, at this index."""
     cdef const Mark *r = &m.items[rst]
     cdef const Mark *k
     cdef int i
@@ -358,7 +370,7 @@ cdef void endpoint(const Marks *m, const Surroundings *w, int e, Life *life) noe
     for i in range(m.count):
         k = &m.items[i]
         if k.bits & MARK_UNREACHABLE:
-            if k.sender != e:
+            if k.sender != e and not goes_on(m, w, i, e, 0):      # else it took it for a soft error (RFC 1122, 4.2.3.9)
                 by(life, UNREACHABLE, k)
             continue
         if k.bits & MARK_REUSE:
@@ -407,9 +419,10 @@ cdef void own(const Marks *m, const Surroundings *w, int e, int i, const Plan *p
         happened(life, SEEN_OPEN, k.time_ns, k.order, k.frame, True)
     if life.state == SYN_SENT and is_plain(k) and k.flags & ACK and p.got_syn < 0:
         happened(life, GOT_SYN_ACK, k.time_ns, k.order, k.frame, True)    # the SYN-ACK was not captured
+    if life.state == SYN_RECEIVED and p.syn_acked < 0 and (i == p.fin and k.flags & ACK or not heard(m, 1 - e)
+                                                           and is_connected(m, k)):
+        happened(life, GOT_ACK_OF_SYN, k.time_ns, k.order, k.frame, True)
     if i == p.fin:
-        if life.state == SYN_RECEIVED and p.syn_acked < 0 and k.flags & ACK:
-            happened(life, GOT_ACK_OF_SYN, k.time_ns, k.order, k.frame, True)
         by(life, SENT_FIN, k)
 
 
@@ -426,6 +439,8 @@ cdef void got(const Marks *m, const Surroundings *w, int e, int i, const Plan *p
         happened(life, SEEN_OPEN, k.time_ns, k.order, k.frame, True)      # its peer is in the middle of a connection
     if life.state == UNKNOWN and is_syn_ack(k):
         happened(life, SENT_SYN, k.time_ns, k.order, k.frame, True)
+    elif life.state == SYN_SENT and not heard(m, e) and is_connected(m, k):
+        happened(life, GOT_SYN_ACK, k.time_ns, k.order, k.frame, True)
 
 
 cdef void take_syn(const Marks *m, int e, const Plan *p, Life *life) noexcept nogil:

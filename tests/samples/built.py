@@ -297,3 +297,19 @@ def port_reuse_risky() -> bytes:
     for gap in (2, 1, 2):
         flow.say("client", SYN, after=gap * SECOND, seq=500, options=MSS_1460)
     return pcap(flow.frames)
+
+
+@built()
+def unreachable() -> bytes:
+    """A router on the path says that the host is unreachable (ICMP type 3, code 1); the client tries again, in vain."""
+    script = Script()
+    for after in (0, SECOND, 2 * SECOND):
+        script.say("client", SYN, after=after, seq=1000, options=MSS_1460)
+        syn = dpkt.ethernet.Ethernet(script.frames[-1][1]).data
+        quoted = dpkt.icmp.ICMP(type=3, code=1, data=b"\0\0\0\0" + bytes(syn)[:28])
+        told = dpkt.ip.IP(src=bytes((10, 2, 0, 254)), dst=script.address["client"], p=1, data=quoted)
+        told.len = len(told)
+        frame = dpkt.ethernet.Ethernet(src=MACS["server"], dst=MACS["client"], data=told)
+        script.now += 3000
+        script.frames.append((script.now, bytes(frame)))
+    return pcap(script.frames)

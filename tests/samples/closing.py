@@ -196,3 +196,19 @@ def reset_at_close(lab: Lab) -> None:
     client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     client.close()
     time.sleep(0.05)
+
+
+@kernel()
+def close_wait_leak(lab: Lab) -> None:
+    """The server's program has answered, and forgets the connection; it serves another three seconds later."""
+    listener = lab.listen()
+    client = lab.connect()
+    leaked, _ = listener.accept()
+    ask(client, leaked)
+    client.close()
+    time.sleep(3.0)
+    client = lab.connect(80, 40001)
+    server, _ = listener.accept()
+    exchange(client, server)
+    lab.rule = lose_all()
+    leaked.close()

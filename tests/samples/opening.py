@@ -6,8 +6,8 @@ import contextlib
 import socket
 import time
 
-from .network import Lab, crash, drain, receive
-from .rules import hold, lose, pure_ack, syn
+from .network import SYN, Lab, crash, drain, receive
+from .rules import hold, lose, lose_all, pure_ack, syn
 from .scenario import kernel
 
 REQUEST, ANSWER = b"GET / HTTP/1.0\r\n\r\n", b"HTTP/1.0 200 OK\r\n\r\n" + b"x" * 600
@@ -194,3 +194,20 @@ def service_down(lab: Lab) -> None:
     for number in range(20):
         with contextlib.suppress(ConnectionRefusedError):
             lab.connect(80, 40000 + number)
+
+
+@kernel(at="server")
+def half_open(lab: Lab) -> None:
+    """The client's machine is gone after its SYN: the server repeats its SYN-ACK to nobody."""
+    lab.rule = lose("client", lambda packet: not packet.flags & SYN, *range(50))
+    with lab.listen():
+        client = lab.connect()
+        time.sleep(3.2)
+        lab.rule = lose_all()
+        client.close()
+
+
+@kernel(only="tcp and src host 10.1.0.2")
+def one_direction(lab: Lab) -> None:
+    """A mirror port that copies one direction only: what the server sent."""
+    exchange(*lab.pair())

@@ -10,6 +10,7 @@ import time
 from .flow import send_in_thread
 from .loss import MSS, download
 from .network import Lab, Packet, drain, receive, set_options
+from .opening import ANSWER, REQUEST
 from .rules import bottleneck, data, hold
 from .scenario import kernel
 
@@ -140,3 +141,59 @@ def path_mtu(lab: Lab) -> None:
     sender.join()
     client.close()
     time.sleep(0.1)
+
+
+def answer(client: socket.socket, server: socket.socket, before: float, meanwhile: float) -> None:
+    """A request `before` seconds after the handshake, and its answer after `meanwhile` more."""
+    time.sleep(before)
+    client.sendall(REQUEST)
+    receive(server, len(REQUEST))
+    time.sleep(meanwhile)
+    server.sendall(ANSWER)
+    receive(client, len(ANSWER))
+    client.close()
+    drain(server)
+    time.sleep(0.06)
+    server.close()
+    time.sleep(0.05)
+
+
+@kernel()
+def slow_server(lab: Lab) -> None:
+    """The server's TCP acknowledges the request at once; its program takes 1.2 s to answer."""
+    answer(*lab.pair(), 0, 1.2)
+
+
+@kernel()
+def slow_client(lab: Lab) -> None:
+    """The client connects, and asks only 1.2 s later."""
+    answer(*lab.pair(), 1.2, 0)
+
+
+@kernel(delay=0.2)
+def slow_handshake(lab: Lab) -> None:
+    """A path of 400 ms: nobody's program is slow."""
+    answer(*lab.pair(), 0, 0)
+
+
+@kernel(snaplen=SHORT, delay=0.01)
+def reader_behind(lab: Lab) -> None:
+    """The client reads little and often: its window is never closed, and never wide open."""
+    client, server = lab.pair(SO_RCVBUF=60_000)
+    sender = threading.Thread(target=server.sendall, args=(b"d" * 600_000,))
+    sender.start()
+    got = 0
+    while got < 600_000:
+        time.sleep(0.004)
+        got += len(client.recv(2 * MSS))
+    sender.join()
+    server.close()
+    drain(client)
+    client.close()
+    time.sleep(0.1)
+
+
+@kernel(at="server", snaplen=SHORT, delay=0.1)
+def limited_by_path(lab: Lab) -> None:
+    """600 kB over 200 ms of path: round trip after round trip, the congestion window is the limit."""
+    download(*lab.pair(), 600_000)

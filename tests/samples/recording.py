@@ -14,17 +14,18 @@ from .network import Host
 SETTLE = 0.25  # seconds in which the last packets reach the file
 
 
-def command(path: Path, snaplen: int, nano: bool) -> list[str]:
+def command(path: Path, snaplen: int, nano: bool, only: str) -> list[str]:
     if path.suffix == ".pcapng":
-        return ["dumpcap", "-q", "-i", "eth0", "-s", str(snaplen), "-f", "tcp", "-w", str(path)]
+        return ["dumpcap", "-q", "-i", "eth0", "-s", str(snaplen), "-f", only, "-w", str(path)]
     precision = "nano" if nano else "micro"
     return ["tcpdump", "-i", "eth0", "-Z", "root", "-U", "--immediate-mode", f"--time-stamp-precision={precision}",
-            "-s", str(snaplen), "-w", str(path), "tcp"]  # fmt: skip
+            "-s", str(snaplen), "-w", str(path), *only.split()]  # fmt: skip
 
 
 @contextmanager
-def recording(host: Host, path: Path, snaplen: int, nano: bool) -> Iterator[None]:
-    words = ["ip", "netns", "exec", host.namespace, *command(path, snaplen, nano)]
+def recording(host: Host, path: Path, snaplen: int, nano: bool, only: str = "tcp") -> Iterator[None]:
+    """only: what is captured, in pcap-filter's language."""
+    words = ["ip", "netns", "exec", host.namespace, *command(path, snaplen, nano, only)]
     with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         said = process.stderr.readline()

@@ -30,12 +30,12 @@ def add(file: str, make: Callable[[Path], None]) -> None:
 
 def kernel(
     *, at: str = "client", delay: float = 0.005, suffix: str = "pcap", snaplen: int = 262144, nano: bool = False,
-    late: bool = False, sysctls: dict[str, object] | None = None,
+    late: bool = False, only: str = "tcp", sysctls: dict[str, object] | None = None,
 ) -> Callable[[Scenario], Scenario]:  # fmt: skip
     """The sample is named as the scenario.
 
     at: the host whose interface is captured.  delay: one way, in seconds.  nano: nanosecond time stamps.
-    late: the scenario starts the capture itself with `lab.capture`.  sysctls: of both hosts.
+    late: the scenario starts the capture itself with `lab.capture`.  only: pcap-filter.  sysctls: of both hosts.
     """
 
     def register(scenario: Scenario) -> Scenario:
@@ -47,7 +47,7 @@ def kernel(
                 for key, value in (sysctls or {}).items():
                     lab.client.sysctl(key, value)
                     lab.server.sysctl(key, value)
-                lab.capture = lambda: recording(getattr(lab, at), path, snaplen, nano)
+                lab.capture = lambda: recording(getattr(lab, at), path, snaplen, nano, only)
                 if late:
                     scenario(lab)
                 else:
