@@ -7,6 +7,7 @@ from typing import Any
 
 from tcpscope.diagnose.facts import Collected, Facts, about, times
 from tcpscope.diagnose.finding import Finding
+from tcpscope.diagnose.measure import both
 
 ENOUGH = 3  # packets of one side; fewer may be the end of something, or due no answer
 CUT_IN_HEADER = "cut_in_tcp"  # what the decoder calls a frame that ends inside the TCP header
@@ -99,9 +100,13 @@ def recording(
     missed = [f for f in found if f.client["missed_bytes"] > 0 or f.server["missed_bytes"] > 0]
     if missed:
         size = sum(max(f.client["missed_bytes"], 0) + max(f.server["missed_bytes"], 0) for f in missed)
+        filtered = len(missed) == len(found) and not any(both(f, "data_packets") for f in missed)
         findings.append(about(
             missed, "missed", "note", "capture",
-            f"{size:,} bytes in {times(len(missed))} were transferred but are not in the capture",
+            f"{size:,} bytes in {times(len(missed))} were transferred but are not in the capture"
+            + (", which holds no data at all" if filtered else ""),
+            "a filter let SYN, FIN and RST through and little else: sizes and durations are right, but losses, round "
+            "trips, windows and waiting cannot be told" if filtered else
             "the capture lost packets, or began or ended in the middle",
             bytes=size,
         ))  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tcpscope.diagnose.facts import Facts, about, by_server, times, told
 from tcpscope.diagnose.finding import CONFIDENCES, Finding
+from tcpscope.diagnose.measure import proved
 
 SLOW_HANDSHAKE_NS = 300_000_000  # a round trip beyond this is felt by everyone
 SLOW_PROGRAM_NS = 500_000_000  # a pause of a program that people notice
@@ -120,9 +121,9 @@ def _client(server: str, group: list[Facts]) -> list[Finding]:
     if not slow:
         return []
     worst = max(map(_pause, slow))
-    return [about(
+    return [proved(about(
         slow, "slow_client", "note", "client",
         f"the client opened {times(len(slow))} to {server} and then waited up to {span(worst)} before it sent anything",
         "the program on the client was busy, or opens connections in advance: neither network nor server delayed it",
         milliseconds=worst / 1e6,
-    )]  # fmt: skip
+    ), [frame for f in slow for frame in (f.frame, f.client["first_data_frame"])])]  # fmt: skip

@@ -105,7 +105,7 @@ SIDE_COLUMNS = (
     "overtaken", "reordering_bytes", "reordering_ns", "delayed_ack_mean_ns", "delayed_ack_max_ns", "zero_window_open_ns",
     "zero_window_probe_acks", "lost_window_updates", "probe_openings", "reach_samples", "reach_min_ns", "reach_mean_ns", "reach_max_ns",
     "challenge_acks", "urgent_packets", "bad_checksums",
-    "offload_checksums", "offloaded_segments", "ecn_ce", "ecn_echo", "cwr", "first_data_ns", "last_data_ns",
+    "offload_checksums", "offloaded_segments", "ecn_ce", "ecn_echo", "cwr", "first_data_ns", "first_data_frame", "last_data_ns",
     "isn", "ttl", "last_ns", "syn_options", "after_fin_bytes", "keep_alive_rounds", "keep_alive_lost", "keep_alive_idle_ns",
     "keep_alive_interval_ns", "heartbeats", "heartbeat_ns", *(f"dwell_{state.lower()}_ns" for state in STATES),
 )  # fmt: skip

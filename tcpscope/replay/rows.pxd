@@ -199,6 +199,7 @@ cdef struct SideRow:              # one direction: what that side sent
     int64_t ecn_echo
     int64_t cwr
     int64_t first_data_ns         # NONE: no data
+    int64_t first_data_frame
     int64_t last_data_ns
     int64_t isn                   # NONE: not seen
     int64_t ttl

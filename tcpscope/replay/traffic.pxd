@@ -59,6 +59,7 @@ cdef struct Traffic:
     RoundTrips rtt
     int64_t first_ns                # from here on, what few packets touch
     int64_t first_data_ns
+    uint64_t first_data_frame
     int64_t syn_at
     int64_t fin_at
     int64_t probe_start             # of the newest zero-window probe with data

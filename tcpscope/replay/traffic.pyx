@@ -67,7 +67,7 @@ cdef inline void read_data(Traffic *me, const Traffic *peer, const Segment *s) n
     """Sizes and flags of a segment with payload."""
     if not me.marks & DATA_SEEN:
         me.marks |= DATA_SEEN
-        me.first_data_ns = s.time_ns
+        me.first_data_ns, me.first_data_frame = s.time_ns, s.frame
         me.min_segment = s.length
     me.last_data_ns = s.time_ns
     me.data_packets += 1
@@ -326,6 +326,7 @@ cdef void put_times(const Traffic *me, const Traffic *peer, SideRow *out) noexce
     last = me.last_data_ns - me.first_data_ns
     out.goodput = me.unique_bytes * 1e9 / last if last > 0 else NONE
     out.first_data_ns = known(me.marks & DATA_SEEN, me.first_data_ns)
+    out.first_data_frame = known(me.marks & DATA_SEEN, <int64_t>me.first_data_frame)
     out.last_data_ns = known(me.marks & DATA_SEEN, me.last_data_ns)
     out.idle_max_ns = known(me.marks & STARTED, me.idle_max_ns)
     out.rtt_samples = me.rtt.count

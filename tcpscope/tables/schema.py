@@ -238,6 +238,7 @@ _SIDE_MEANINGS: dict[str, tuple[str, str]] = {
     "ecn_ce": ("", "packets marked CE by the network (RFC 3168)"),
     "ecn_echo": ("", "packets with ECE, SYNs not counted"),
     "cwr": ("", "packets with CWR, SYNs not counted"),
+    "first_data_frame": ("", "frame of the first payload"),
     "first_data": ("s", "time of the first payload, since the epoch"),
     "last_data": ("s", "time of the last payload"),
     "isn": ("", "initial sequence number"),

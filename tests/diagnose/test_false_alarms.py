@@ -49,6 +49,23 @@ def test_a_side_that_may_have_closed_before_the_capture():
     assert "close_wait" in found(spoke + later)
 
 
+def closed(*between):
+    """A connection of 100 bytes of the client's, of which only these segments were captured between SYN and FIN."""
+    return [
+        segment(1, 0, SYN, 100, time_ns=DAWN), segment(2, 1, SYN | ACK, 200, 101, time_ns=DAWN + MS), *between,
+        segment(8, 0, FIN | ACK, 201, 201, time_ns=DAWN + 30 * MS),
+        segment(9, 1, FIN | ACK, 201, 202, time_ns=DAWN + 40 * MS),
+    ]  # fmt: skip
+
+
+def test_a_capture_of_syns_and_fins_alone_is_a_filtered_one():
+    told = found(closed())["missed"]
+    assert told.numbers["bytes"] == 100 and "holds no data at all" in told.text and "a filter" in told.advice
+    part = segment(5, 0, ACK, 101, 201, length=40, time_ns=DAWN + 10 * MS)
+    told = found(closed(part))["missed"]
+    assert told.numbers["bytes"] == 60 and "no data" not in told.text and "filter" not in told.advice
+
+
 @pytest.mark.parametrize(("packets", "told"), [(1, set()), (2, set()), (3, {"one_direction"})])
 def test_a_lone_packet_is_no_half_of_a_talk(packets, told):
     steps = [segment(n, 0, ACK, 100 * n, 200 * n, length=100, time_ns=DAWN + n) for n in range(1, packets + 1)]

@@ -213,7 +213,7 @@ def conversation(handshake=0.02, pause=0.0, answer=0.03):
     [
         ({}, None, None, None),
         ({"handshake": 0.9}, "slow_handshake", "path", [1]),
-        ({"pause": 1.3}, "slow_client", "client", [1]),
+        ({"pause": 1.3}, "slow_client", "client", [1, 4]),
         ({"answer": 1.0}, "slow_server", "server", [6]),
     ],
 )
