@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -106,6 +106,15 @@ class Connection:
             raise UsageError(f"no way {gaps!r} with gaps; there are: {', '.join(GAPS)}")
         return b"".join(raw(self._followed(side, merge=True), gaps))
 
+    def exchanges(self) -> pandas.DataFrame:
+        """Its requests and responses, a row each, with network and server time in seconds (docs/services.md)."""
+        import pandas
+
+        from tcpscope.tables.exchanges import COLUMNS, FIELDS, exchanges
+
+        packets = self._capture._packet_rows(self.row["connection"], COLUMNS)
+        return pandas.DataFrame.from_records(list(exchanges(packets, self.row)), columns=list(FIELDS))
+
     def _followed(self, side: str | None, merge: bool = False) -> Followed:
         from tcpscope.tables.streams import Followed
 
@@ -120,10 +129,10 @@ class Connection:
         )  # fmt: skip
 
     def _ladder(self, options: Options) -> Ladder:
-        from tcpscope.report.ladder import ladder
+        from tcpscope.report.ladder import COLUMNS, ladder
 
         events = self._capture._event_rows(self.row["connection"])
-        return ladder(self.row, self._capture._packet_rows(self.row["connection"]), events, options)
+        return ladder(self.row, self._capture._packet_rows(self.row["connection"], COLUMNS), events, options)
 
     def _own(self, table: pandas.DataFrame) -> pandas.DataFrame:
         found: pandas.DataFrame = table.loc[table["connection"] == self.row["connection"]]
@@ -263,13 +272,12 @@ class Capture:
         result = self._result
         return _saved(of_capture(kind, result.connections, result.events, repeated, result.names), path)
 
-    def _packet_rows(self, number: int) -> Iterator[dict[str, Any]]:
-        """One connection's rows of the packets table, with the columns that a ladder is made of."""
-        from tcpscope.report.ladder import COLUMNS
+    def _packet_rows(self, number: int, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
+        """One connection's rows of the packets table."""
         from tcpscope.tables.one import belonging, packet_rows
 
         own = (belonging(PACKET, chunk, number) for chunk in self._packet_records())
-        yield from packet_rows(own, COLUMNS)
+        yield from packet_rows(own, columns)
 
     def _event_rows(self, number: int) -> list[dict[str, Any]]:
         from tcpscope.tables.one import belonging

@@ -206,3 +206,10 @@ def test_a_connection_gives_its_streams():
     for wrong in ({"side": "peer"}, {"side": "client", "gaps": "fill"}):
         with pytest.raises(tcpscope.UsageError, match="there are"):
             connection.stream(**wrong)
+
+
+def test_exchanges_are_those_of_the_command():
+    table = tcpscope.read(SAMPLES / "slow_server.pcap").connection(0).exchanges()
+    assert len(table) == 1 and table.request_bytes[0] == 18 and table.response_bytes[0] == 619
+    assert 1.19 < table.server_time[0] < 1.25 and table.network[0] < 0.02
+    assert tcpscope.read(SAMPLES / "refused.pcap").connection(0).exchanges().empty

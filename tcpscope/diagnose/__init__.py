@@ -35,7 +35,15 @@ def findings(odd: Collected, files: list[dict[str, Any]], names: list[str], step
              *resets(rest), *closing(rest), *recording(odd, files, names, steps, probes)]  # fmt: skip
     found = episodes(found)
     doubt(found, {f.number for f in odd.facts if f.begun_before}, {f.number for f in odd.facts if one_sided(f)})
+    if len(names) > 1:
+        _name_files(found, odd, names)
     return worst_first(found)
+
+
+def _name_files(found: list[Finding], odd: Collected, names: list[str]) -> None:
+    of = {f.number: f.common["file"] for f in odd.facts}
+    for it in found:
+        it.files = [names[at] for at in sorted({of[number] for number in it.connections if number in of})]
 
 
 def diagnose(

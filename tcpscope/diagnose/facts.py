@@ -18,8 +18,8 @@ from tcpscope.wire.layout import SERVICES
 MANY = 20  # connections and frames named in a finding; the rest is counted
 MOST = 5_000  # odd connections looked at one by one; of more only the ends are counted, by service
 
-_PLAIN = ("packets", "data_packets", "bytes", "dwell_close_wait_ns", "rtt_min_ns", "first_data_ns", "first_data_frame", "reply_max_ns",
-          "reply_max_frame")  # fmt: skip
+_PLAIN = ("packets", "data_packets", "bytes", "dwell_close_wait_ns", "rtt_min_ns", "first_data_ns", "first_data_frame",
+          "reply_max_ns", "reply_max_frame")  # fmt: skip
 _ODD = ("timeout_retransmissions", "fast_retransmissions", "tail_loss_probes", "recovery_retransmissions",
         "spurious_retransmissions", "syn_retransmissions", "zero_window_ns", "zero_window_spells",
         "duplicate_captures", "missed_bytes", "bad_checksums", "nagle_stalls", "nagle_ns")  # fmt: skip
@@ -41,7 +41,7 @@ _TRANSFER = (
     "probe_openings", "reach_samples", "reach_min_ns",
     "reach_mean_ns",
 )  # fmt: skip
-_COMMON = ("connection", "first_frame", "last_frame", "start_ns", "end_ns", "client_addr", "client_port",
+_COMMON = ("connection", "file", "first_frame", "last_frame", "start_ns", "end_ns", "client_addr", "client_port",
            "server_addr", "server_port", "ip_version", "client_state", "server_state", "close_kind", "closed_by",
            "one_direction", "refused_ns", "syn_rtt_ns", "ack_rtt_ns", "initial_rtt_ns", "service",
            "server_name", *_COURSE, *(f"time_{name}_ns" for name in layout.TIMES))  # fmt: skip

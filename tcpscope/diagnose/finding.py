@@ -17,6 +17,8 @@ class Finding:
     side: which end to look at ("client", "server", "path", "capture").  numbers: the measure, by name.
     confidence: "certain": the packets leave no other reading; "likely": another is possible, and rarer;
     "possible": others are as good.  doubts: what makes it less than certain, a clause each.
+    files: where there are several captures, those in which its connections begin, so far as is known: frames are
+    counted anew in each.
     """
 
     id: str
@@ -30,6 +32,7 @@ class Finding:
     numbers: dict[str, float] = field(default_factory=dict)
     confidence: str = "certain"
     doubts: list[str] = field(default_factory=list)
+    files: list[str] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)

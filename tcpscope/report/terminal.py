@@ -174,6 +174,12 @@ def some(numbers: list[int], count: int) -> str:
     return ", ".join(map(str, numbers[:5])) + (" …" if count > 5 else "")
 
 
+def files_of(finding: Finding) -> str:
+    """` of a.pcap`, ` of a.pcap, b.pcap …`; empty with one capture."""
+    names = [safe(named(it)) for it in finding.files]
+    return f" of {', '.join(names[:3])}{' …' if len(names) > 3 else ''}" if names else ""
+
+
 def print_findings(out: Console, findings: list[Finding], most: int = 20) -> None:
     out.print()
     if not findings:
@@ -189,7 +195,7 @@ def print_findings(out: Console, findings: list[Finding], most: int = 20) -> Non
         if f.connections:
             frames = "frame" if len(f.frames) == 1 else "frames"
             noun = "connection" if f.count == 1 else "connections"
-            where += f", {noun} {some(f.connections, f.count)}, {frames} {some(f.frames, len(f.frames))}"
+            where += f", {noun} {some(f.connections, f.count)}, {frames} {some(f.frames, len(f.frames))}{files_of(f)}"
         if f.confidence != "certain":
             where += f" ({f.confidence}: {safe('; '.join(f.doubts))})"
         table.add_row("", Text(f"{where}: {safe(f.advice)}", style="dim"))

@@ -236,3 +236,11 @@ def test_a_flood_beyond_what_is_looked_at_is_counted(monkeypatch):
     whole = found["syn_flood"].count
     assert whole >= 50 and f"{whole:,} connections" in found["syn_flood"].text
     assert found["not_looked_at"].count == whole - 10
+
+
+def test_of_several_captures_the_frames_are_of_one_that_is_named():
+    names = ["refused.pcap", "normal.pcap", "zero_window.pcap"]
+    capture = tcpscope.read([SAMPLES / name for name in names])
+    told = {f.id: [Path(name).name for name in f.files] for f in capture.findings}
+    assert told == {"refused": ["refused.pcap"], "zero_window": ["zero_window.pcap"]}
+    assert all(f.files == [] for f in tcpscope.read(SAMPLES / "refused.pcap").findings)
