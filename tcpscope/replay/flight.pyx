@@ -379,12 +379,12 @@ cdef int sent_before(const Flight *f, const Segment *s) noexcept nogil:
     return -1
 
 
-cdef inline void overtaken(Flight *f, const Segment *s) noexcept nogil:
-    """How far, and how late; after the newest hole opened, as far as is known."""
+cdef inline void overtaken(Flight *f, const Segment *s, uint32_t i) noexcept nogil:
+    """How far, and how late: after its successor, the chunk at i, passed."""
     f.n_late += 1
     f.late_bytes = max(f.late_bytes, f.max - s.seq)
-    if f.hole_ns:
-        f.late_ns = max(f.late_ns, s.time_ns - f.hole_ns)
+    if i < f.old + f.live and not before(chunk(f, i).seq, s.seq + s.length):
+        f.late_ns = max(f.late_ns, s.time_ns - chunk(f, i).first_ns)
 
 
 cdef inline uint64_t again(const Segment *s) noexcept nogil:
@@ -577,7 +577,7 @@ cdef int flight_sent(Flight *f, const Segment *s, uint64_t order, int64_t reach,
         order_told = 1 if s.time_ns - f.hole_ns < max(f.srtt_ns // 2, 3 * MS) and f.dup_acks < 3 else 0
     if order_told == 1 and not s.flags & SYN:
         out.annotations |= bit(A_OUT_OF_ORDER)
-        overtaken(f, s)
+        overtaken(f, s, i)
         if c == NULL and after(end, f.una):
             result = insert(f, i, s, end, order, out)
         hole = end - s.seq
