@@ -47,7 +47,23 @@ _COMMON = ("connection", "file", "first_frame", "last_frame", "start_ns", "end_n
            "server_name", *_COURSE, *(f"time_{name}_ns" for name in layout.TIMES))  # fmt: skip
 _SIDE = _PLAIN + _ODD + _TRANSFER + _REST
 _NAMES = [*_COMMON, *(f"{role}_{name}" for role in layout.ROLES for name in _SIDE)]
+_PLACES = [
+    {name: at for at, name in enumerate(names, first)}
+    for names, first in ((_COMMON, 0), (_SIDE, len(_COMMON)), (_SIDE, len(_COMMON) + len(_SIDE)))
+]
 HALF_OPEN = layout.CLOSE_KINDS.index("half_open")
+
+
+class Fields:
+    """Some fields of a record by name; of thousands of records few are ever asked for."""
+
+    __slots__ = ("_places", "_values")
+
+    def __init__(self, values: tuple[Any, ...], places: dict[str, int]) -> None:
+        self._values, self._places = values, places
+
+    def __getitem__(self, name: str) -> Any:
+        return self._values[self._places[name]]
 
 
 class Proof(NamedTuple):
@@ -68,9 +84,9 @@ class Facts(NamedTuple):
     close: str
     closed_by: str | None
     states: tuple[str, str]
-    common: dict[str, Any]
-    client: dict[str, Any]
-    server: dict[str, Any]
+    common: Fields
+    client: Fields
+    server: Fields
     proofs: list[Proof]  # in capture order
 
     @property
@@ -81,7 +97,7 @@ class Facts(NamedTuple):
     def last_frame(self) -> int:
         return int(self.common["last_frame"])
 
-    def side(self, role: str) -> dict[str, Any]:
+    def side(self, role: str) -> Fields:
         """What `role` sent."""
         return self.client if role == "client" else self.server
 
@@ -145,9 +161,8 @@ def host(name: str) -> str:
 
 def facts(raw: bytes | bytearray) -> Iterator[Facts]:
     """The facts of packed connection records, in their order."""
-    common, side = len(_COMMON), len(_SIDE)
     for values in layout.CONNECTION.select(raw, _NAMES):
-        c = dict(zip(_COMMON, values[:common], strict=True))
+        c, client, server = (Fields(values, places) for places in _PLACES)
         yield Facts(
             c["connection"],
             endpoint(c["server_addr"], c["ip_version"], c["server_port"]),
@@ -156,8 +171,8 @@ def facts(raw: bytes | bytearray) -> Iterator[Facts]:
             layout.CLOSED_BY.get(c["closed_by"]),
             (layout.STATES[c["client_state"]], layout.STATES[c["server_state"]]),
             c,
-            dict(zip(_SIDE, values[common : common + side], strict=True)),
-            dict(zip(_SIDE, values[common + side :], strict=True)),
+            client,
+            server,
             [],
         )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tcpscope.diagnose.facts import Facts, about, times
+from tcpscope.diagnose.facts import Facts, Fields, about, times
 from tcpscope.diagnose.finding import Finding
 from tcpscope.diagnose.measure import both, other, proved, seconds, sides, worst
 
@@ -29,9 +29,9 @@ WHY = {
 }
 
 
-def again(side: dict[str, int]) -> int:
+def again(side: Fields) -> int:
     """Segments with data or FIN that a side sent again, whatever the cause."""
-    return sum(side[cause] for cause in _COUNTS)
+    return int(sum(side[cause] for cause in _COUNTS))
 
 
 def loss(server: str, group: list[Facts]) -> list[Finding]:
@@ -168,7 +168,7 @@ def _same(where: str) -> str:
 def _chains(f: Facts) -> tuple[int, int, str]:
     """The longest chain of time-outs: how many, how long it took, and what ended it."""
 
-    def ended(side: dict[str, int]) -> str:
+    def ended(side: Fields) -> str:
         if side["spurious_retransmissions"] >= side["back_off_open"]:
             return "though what they repeated had been acknowledged"
         return {"reset": "ended by a reset"}.get(f.close, "never answered")

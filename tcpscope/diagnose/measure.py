@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
 
-from tcpscope.diagnose.facts import MANY, Facts
+from tcpscope.diagnose.facts import MANY, Facts, Fields
 from tcpscope.diagnose.finding import Finding
 
 ROLES = ("client", "server")
@@ -44,7 +43,7 @@ def sides(group: list[Facts], name: str) -> dict[str, int]:
     return {role: sum(f.side(role)[name] for f in group) for role in ROLES}
 
 
-def worst(group: list[Facts], role: str, name: str) -> dict[str, Any]:
+def worst(group: list[Facts], role: str, name: str) -> Fields:
     """The side with the largest value."""
     return max((f.side(role) for f in group), key=lambda side: side[name])
 
