@@ -13,10 +13,12 @@ from .scenario import kernel
 REQUEST, ANSWER = b"GET / HTTP/1.0\r\n\r\n", b"HTTP/1.0 200 OK\r\n\r\n" + b"x" * 600
 
 
-def exchange(client: socket.socket, server: socket.socket) -> None:
-    """A request and its answer; the client closes first."""
+def exchange(client: socket.socket, server: socket.socket, *, before: float = 0, meanwhile: float = 0) -> None:
+    """A request, `before` seconds from now, and its answer, `meanwhile` seconds later; the client closes first."""
+    time.sleep(before)
     client.sendall(REQUEST)
     receive(server, len(REQUEST))
+    time.sleep(meanwhile)
     server.sendall(ANSWER)
     receive(client, len(ANSWER))
     client.close()

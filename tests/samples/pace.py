@@ -10,7 +10,7 @@ import time
 from .flow import send_in_thread
 from .loss import MSS, download
 from .network import Lab, Packet, drain, receive, set_options
-from .opening import ANSWER, REQUEST
+from .opening import exchange
 from .rules import bottleneck, data, hold
 from .scenario import kernel
 
@@ -143,37 +143,22 @@ def path_mtu(lab: Lab) -> None:
     time.sleep(0.1)
 
 
-def answer(client: socket.socket, server: socket.socket, before: float, meanwhile: float) -> None:
-    """A request `before` seconds after the handshake, and its answer after `meanwhile` more."""
-    time.sleep(before)
-    client.sendall(REQUEST)
-    receive(server, len(REQUEST))
-    time.sleep(meanwhile)
-    server.sendall(ANSWER)
-    receive(client, len(ANSWER))
-    client.close()
-    drain(server)
-    time.sleep(0.06)
-    server.close()
-    time.sleep(0.05)
-
-
 @kernel()
 def slow_server(lab: Lab) -> None:
     """The server's TCP acknowledges the request at once; its program takes 1.2 s to answer."""
-    answer(*lab.pair(), 0, 1.2)
+    exchange(*lab.pair(), meanwhile=1.2)
 
 
 @kernel()
 def slow_client(lab: Lab) -> None:
     """The client connects, and asks only 1.2 s later."""
-    answer(*lab.pair(), 1.2, 0)
+    exchange(*lab.pair(), before=1.2)
 
 
 @kernel(delay=0.2)
 def slow_handshake(lab: Lab) -> None:
     """A path of 400 ms: nobody's program is slow."""
-    answer(*lab.pair(), 0, 0)
+    exchange(*lab.pair())
 
 
 @kernel(snaplen=SHORT, delay=0.01)
