@@ -162,6 +162,9 @@ def count_lines(rows: Iterable[Row], start_ns: int, utc: bool) -> Iterator[Text]
     hosts: dict[str | None, list[Row]] = {}
     for row in rows:
         hosts.setdefault(row["host"], []).append(row)
+    if not any(row["total"] for mine in hosts.values() for row in mine):
+        yield Text("no sockets at any time", style="dim")
+        return
     for number, (host, mine) in enumerate(hosts.items()):
         if number:
             yield Text()

@@ -79,6 +79,7 @@ def test_counts():
     assert {row["host"] for row in hosts} == {"10.1.0.1", "10.1.0.2"}
     text = run("sockets", WINDOW, "--count").stdout.decode()
     assert "FIN-WAIT-1" in text and "UNKNOWN" not in text
+    assert run("sockets", WINDOW, "--count", "--host", "192.0.2.9").stdout == b"no sockets at any time\n"
 
 
 def test_watch_in_a_pipe_tells_every_change():
