@@ -7,7 +7,7 @@ from typing import Any
 
 from tcpscope.diagnose.facts import Collected, Facts, Fields, about, times
 from tcpscope.diagnose.finding import Finding
-from tcpscope.diagnose.measure import both
+from tcpscope.replay import layout
 
 ENOUGH = 3  # packets of one side; fewer may be the end of something, or due no answer
 CUT_IN_HEADER = "cut_in_tcp"  # what the decoder calls a frame that ends inside the TCP header
@@ -100,7 +100,9 @@ def recording(
     missed = [f for f in found if f.client["missed_bytes"] > 0 or f.server["missed_bytes"] > 0]
     if missed:
         size = sum(max(f.client["missed_bytes"], 0) + max(f.server["missed_bytes"], 0) for f in missed)
-        filtered = len(missed) == len(found) and not any(both(f, "data_packets") for f in missed)
+        filtered = not collected.census.beyond and not any(
+            size for size, _ in layout.PAIR.select(collected.census.pairs_of(1), ("bytes", "connections"))
+        )
         findings.append(about(
             missed, "missed", "note", "capture",
             f"{size:,} bytes in {times(len(missed))} were transferred but are not in the capture"

@@ -20,8 +20,8 @@ def transfer(found: list[Facts]) -> list[Finding]:
 
 
 def _sent(f: Facts) -> bool:
-    """There was something to transfer; a flood or a scan has thousands of which that is not so."""
+    """There was something to transfer, or a closed window; a flood or a scan has thousands without."""
     return bool(
-        f.client["data_packets"] or f.server["data_packets"] or both(f, "spurious_retransmissions")
+        both(f, "data_packets") or both(f, "spurious_retransmissions") or both(f, "zero_window_spells")
         or again(f.client) or again(f.server)
     )  # fmt: skip

@@ -24,7 +24,9 @@ from tcpscope.replay.connection cimport (
     N_PROBE, N_PROBE_ACKS, N_RECOVERY, N_SPURIOUS, N_SYN, N_TIMEOUT, N_UPDATES, Connection, Side,
 )
 from tcpscope.replay.course cimport course_probe
-from tcpscope.replay.flight cimport Finding, Flight
+from tcpscope.replay.flight cimport (
+    SAID_FIN_AGAIN, SAID_KEEP_ALIVE, SAID_PROBE, SAID_UNACCEPTABLE, Finding, Flight,
+)
 from tcpscope.replay.seq cimport within
 from tcpscope.replay.wireshark cimport (
     WS_DUPLICATE_ACK, WS_REUSED_PORTS, WS_WINDOW_FULL, WS_WINDOW_UPDATE, WS_ZERO_WINDOW,
@@ -35,10 +37,6 @@ from tcpscope.wire.segment cimport (
 )
 
 cdef enum:
-    SAID_KEEP_ALIVE = 1
-    SAID_PROBE = 2
-    SAID_UNACCEPTABLE = 3        # a RST or SYN in the middle of a connection
-    SAID_FIN_AGAIN = 4
     HEELS_NS = 5_000_000         # data this soon after an acknowledgment had waited for it
     MOST_OPTIONS = 40            # of a TCP header; they take room from the MSS
     LEAST_MSS = 536              # RFC 9293, 3.7.1: where no option says otherwise

@@ -8,6 +8,12 @@ cdef enum:                       # Flight.phase
     RECOVERY = 1                 # fast recovery: loss told by the peer's acknowledgments
     LOSS = 2                     # after a retransmission time-out
 
+cdef enum:                       # Flight.last_kind: what this side's latest packet was, where it asks for an answer
+    SAID_KEEP_ALIVE = 1
+    SAID_PROBE = 2               # of a closed window
+    SAID_UNACCEPTABLE = 3        # a RST or SYN in the middle of a connection
+    SAID_FIN_AGAIN = 4
+
 cdef struct Chunk:               # a range of numbers that was sent, once or more
     int64_t first_ns
     int64_t last_ns
@@ -85,7 +91,7 @@ cdef struct Flight:
     uint8_t ids                  # 0 unknown, 1 they grow with every packet, 2 they do not
     uint8_t fin_sent
     uint8_t zero_window          # the peer's latest window was zero
-    uint8_t last_kind            # 1: this side's latest packet was a keep-alive, 2: a window probe
+    uint8_t last_kind            # SAID_
 
 cdef struct Finding:             # what `flight_*` say of one packet
     uint64_t annotations

@@ -42,10 +42,6 @@ cdef enum:                       # Chunk.bits
     BY_TIMER = 32                # its last copy was sent after silence
     PROBE = 8                    # a byte that probes a closed window: sent, perhaps not taken
 
-cdef enum:                       # Flight.last_kind
-    KEPT_ALIVE = 1
-    PROBED = 2
-
 cdef enum:
     ROOM_LEAST = 2               # chunks; most connections are short
     ROOM_KEPT = 8                # below this the ring grows before anything acknowledged is forgotten
@@ -276,7 +272,7 @@ cdef int flight_acked(Flight *f, const Segment *s, uint32_t window, int64_t reac
     if not s.flags & SYN or f.started:
         if window == 0:
             f.opened_ns = 0
-        elif f.zero_window and f.last_kind == PROBED:
+        elif f.zero_window and f.last_kind == SAID_PROBE:
             f.opened_ns = s.time_ns
             f.found_open += s.time_ns - f.probed_ns <= f.rtt_min_ns + f.rtt_min_ns // 2
         f.zero_window = window == 0
@@ -480,8 +476,8 @@ cdef inline void start(Flight *f, uint32_t seq) noexcept nogil:
 
 cdef inline void probed(Flight *f, const Segment *s, int64_t reach) noexcept nogil:
     """f's side probes the peer's window; if it has been opened long ago, the side has not heard of that."""
-    f.last_kind, f.probed_ns = PROBED, s.time_ns
-    if f.opened_ns and s.time_ns - f.opened_ns > reach + max(reach, 10 * MS):
+    f.last_kind, f.probed_ns = SAID_PROBE, s.time_ns
+    if f.opened_ns and reach and s.time_ns - f.opened_ns > reach + max(reach, 10 * MS):
         f.unheard += 1
         f.opened_ns = 0
 
@@ -496,7 +492,7 @@ cdef int flight_sent(Flight *f, const Segment *s, uint64_t order, int64_t reach,
     cdef int order_told
     cdef int result = 0
     cdef uint8_t probe = 0
-    cdef bint probing = f.zero_window or f.last_kind == PROBED      # a probe and no data since: it waits still
+    cdef bint probing = f.zero_window or f.last_kind == SAID_PROBE      # a probe and no data since: it waits still
     f.last_kind = 0
     if f.started and s.flags & (SYN | FIN | RST) == 0 and s.length <= 1 and s.seq == f.una - 1 and (
             s.length == 0 or not f.live) and f.una == f.max or (
@@ -505,7 +501,7 @@ cdef int flight_sent(Flight *f, const Segment *s, uint64_t order, int64_t reach,
         if probing:
             probed(f, s, reach)
         else:
-            f.last_kind = KEPT_ALIVE
+            f.last_kind = SAID_KEEP_ALIVE
         return 0
     if end == s.seq or s.flags & RST:
         if s.flags & RST or not s.flags & ACK:

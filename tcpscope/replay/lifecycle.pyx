@@ -232,6 +232,11 @@ cdef bint goes_on(const Marks *m, const Surroundings *w, int rst, int side, int6
     return False
 
 
+cdef inline int64_t under_way(const Surroundings *w, int e) noexcept nogil:
+    """What e sent before it took something in may pass for so long after that has passed."""
+    return w.reach_ns[e] + w.reach_ns[e] // 5 + (0 if w.point == 1 + e else SLACK_NS)
+
+
 # ---------------------------------------------------------------- one endpoint
 
 cdef struct Plan:                # where in the marks things happen to one endpoint; -1: they do not
@@ -370,8 +375,8 @@ cdef void endpoint(const Marks *m, const Surroundings *w, int e, Life *life) noe
     for i in range(m.count):
         k = &m.items[i]
         if k.bits & MARK_UNREACHABLE:
-            if k.sender != e and not goes_on(m, w, i, e, 0):      # else it took it for a soft error (RFC 1122, 4.2.3.9)
-                by(life, UNREACHABLE, k)
+            if k.sender != e and not goes_on(m, w, i, e, under_way(w, e)):
+                by(life, UNREACHABLE, k)    # else it took it for a soft error (RFC 1122, 4.2.3.9)
             continue
         if k.bits & MARK_REUSE:
             if k.sender == e:               # a socket that asks anew: whatever it had here is gone
@@ -463,9 +468,7 @@ cdef bint reset_counts(const Marks *m, const Surroundings *w, int e, int i, cons
     if life.state == SYN_SENT:
         if not k.flags & ACK or p.syn < 0 or not covers(k, m.items[p.syn].seq + 1):
             return False
-    if goes_on(m, w, i, e, w.reach_ns[e] + w.reach_ns[e] // 5 + (0 if w.point == 1 + e else SLACK_NS)):
-        return False
-    return True
+    return not goes_on(m, w, i, e, under_way(w, e))
 
 
 cdef void after_the_marks(const Marks *m, const Surroundings *w, int e, Life *life) noexcept nogil:

@@ -23,7 +23,7 @@ from tcpscope.replay.course cimport (
 )
 from tcpscope.replay.ending cimport end, linger
 from tcpscope.replay.evidence cimport NOTEWORTHY, evidence_keep
-from tcpscope.replay.flight cimport Finding, Flight, flight_acked, flight_sent
+from tcpscope.replay.flight cimport SAID_KEEP_ALIVE, Finding, Flight, flight_acked, flight_sent
 from tcpscope.replay.marks cimport MARK_BAD_SUM, MARK_EXACT, MARK_UNREACHABLE, marks_keep, marks_want
 from tcpscope.replay.roles cimport role_of_first
 from tcpscope.replay.rows cimport PacketRow
@@ -44,7 +44,6 @@ from tcpscope.wire.segment cimport (
 cdef enum:
     UNKNOWN = 11                     # states.State
     HANDED_DOWN = 8                  # segments of a new incarnation that are looked at for the old one's sake
-    KEEP_ALIVE = 1                   # Flight.last_kind
     NEAR_ID = 1024                   # IP IDs of one counter lie nearer together
 
 cdef uint64_t LATE = bit(A_RETRANSMISSION) | bit(A_OUT_OF_ORDER)
@@ -131,7 +130,7 @@ cdef void note_reset(Connection *c, const Segment *s, int d) noexcept nogil:
         bits |= RESET_OWN_FIN
     if theirs.fin_sent:
         bits |= RESET_PEER_FIN
-    if theirs.last_kind == KEEP_ALIVE:
+    if theirs.last_kind == SAID_KEEP_ALIVE:
         bits |= RESET_PROBED
     if c.side[1 - d].last_ns > c.side[d].last_ns:
         bits |= RESET_PROMPTED

@@ -64,6 +64,12 @@ def test_a_capture_of_syns_and_fins_alone_is_a_filtered_one():
     part = segment(5, 0, ACK, 101, 201, length=40, time_ns=DAWN + 10 * MS)
     told = found(closed(part))["missed"]
     assert told.numbers["bytes"] == 60 and "no data" not in told.text and "filter" not in told.advice
+    whole = [
+        segment(20, 0, SYN, 1, sport=50_000, time_ns=DAWN + SECOND),
+        segment(21, 1, SYN | ACK, 1, 2, dport=50_000, time_ns=DAWN + SECOND + MS),
+        segment(22, 0, ACK, 2, 2, length=10, sport=50_000, time_ns=DAWN + SECOND + 2 * MS),
+    ]
+    assert "no data" not in found(closed() + whole)["missed"].text  # nothing odd about the other, and it has data
 
 
 @pytest.mark.parametrize(("packets", "told"), [(1, set()), (2, set()), (3, {"one_direction"})])

@@ -168,3 +168,14 @@ def test_the_textbooks_answer(name, expected, not_expected):
         pytest.skip("the corpus is not here")
     said = set(ids(path))
     assert expected <= said and not said & not_expected
+
+
+def test_a_reader_that_is_dead_when_the_capture_begins():
+    """Only probes of the closed window were captured, and no data."""
+    steps = []
+    for at in range(0, 6_000, 1_000):
+        steps += [
+            segment(at + 1, 1, ACK, 99, 500, time_ns=at * MS),
+            segment(at + 2, 0, ACK, 500, 100, time_ns=at * MS + MS, window=0),
+        ]
+    assert "dead_reader" in found(steps)
