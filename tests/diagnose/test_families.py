@@ -143,3 +143,18 @@ def test_a_client_that_acknowledges_has_had_an_answer():
 def test_a_syn_at_the_captures_end_is_doubtful():
     told = found([segment(1, 0, SYN, 100)])["unanswered"]
     assert (told.severity, told.confidence) == ("note", "possible")
+
+
+@pytest.mark.parametrize(
+    ("address", "told"),
+    [("224.0.0.1", True), ("255.255.255.255", True), ("203.0.113.9", False), ("198.51.100.255", False)],
+)
+def test_a_syn_to_an_address_of_many(address, told):
+    steps = [segment(1, 0, SYN, 100, dst=bytes(map(int, address.split("."))) + bytes(12), time_ns=DAWN)]
+    assert ("not_unicast" in found(steps)) is told
+
+
+@pytest.mark.parametrize(("dropped", "told"), [(7, {"dropped"}), (0, set()), (None, set())])
+def test_packets_that_the_capture_dropped(dropped, told):
+    file = {"damage": None, "interfaces": [{"dropped": dropped}]}
+    assert set(found(opened(40_000, DAWN), [file])) == told
