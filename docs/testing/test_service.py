@@ -25,7 +25,7 @@ def test_a_large_upload_is_refused_in_peace(tcp_capture, assert_tcp, port, clien
     with tcp_capture("lo", port=port, linger=2) as capture:
         client.upload(b"x" * 5_000_000)
         client.close()
-    assert_tcp(capture).no_resets().no_findings(severity="warning")
+    assert_tcp(capture).no_resets().no_findings(severity="error")
 
 
 def test_as_a_table(tcp_capture, port, client):

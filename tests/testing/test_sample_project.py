@@ -1,6 +1,7 @@
 """The sample project of docs/testing: it passes, and with `--careless` each fault of the service is caught."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -14,10 +15,10 @@ from tcpscope.errors import CaptureError
 ROOT = Path(__file__).parents[2]
 CAUGHT = {
     "test_answers_do_not_wait_for_acks": "no_nagle_stalls: ",
-    "test_idle_connections_are_given_back": "closed_by('server'): half_closed by server",
-    "test_a_large_upload_is_refused_in_peace": "no_resets: 1 RST sent, allowed 0 (reset by server)",
+    "test_idle_connections_are_given_back": r"closed_by\('server'\): half_closed by server",
+    "test_a_large_upload_is_refused_in_peace": r"no_resets: \d+ RSTs? sent, allowed 0 \(reset by server\)",
     "test_keeps_the_policy": "policy 'tcpscope.toml': 1 violation: prompt: ",
-}
+}  # what is said of each; a segment that crosses the first RST is answered by a second
 
 
 @pytest.mark.parametrize("careless", [False, True], ids=["careful", "careless"])
@@ -39,4 +40,4 @@ def test_it_catches_the_faults_of_the_service(careless, tmp_path):
     assert kept == (set(CAUGHT) if careless else set())
     for test, said in CAUGHT.items():
         assert (f"FAILED test_service.py::{test} " in done.stdout) is careless
-        assert (said in done.stdout) is careless, done.stdout
+        assert bool(re.search(said, done.stdout)) is careless, done.stdout
