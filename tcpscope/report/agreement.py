@@ -3,16 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from io import StringIO
 from typing import IO, Any
 
-from rich.console import Console
-from rich.padding import Padding
-from rich.table import Table
-from rich.text import Text
-
 from tcpscope.diagnose.facts import times
-from tcpscope.report.terminal import console
+from tcpscope.report.printer import Printer, Words, words
 from tcpscope.report.text import named, safe
 
 Document = dict[str, Any]
@@ -27,9 +21,8 @@ HEADS = {"annotation": "annotation", "wireshark": "Wireshark", "emulation": "col
 
 
 def print_agreement(found: Document, stream: IO[str]) -> None:
-    """The whole comparison for a person; in a pipe without trailing blanks."""
-    page = stream if stream.isatty() else StringIO()
-    out = console(page)
+    """The whole comparison for a person."""
+    out = Printer(stream)
     _print_counts(out, found)
     rows = defaultdict(list)
     for row in found["differences"]:
@@ -42,43 +35,39 @@ def print_agreement(found: Document, stream: IO[str]) -> None:
         _print_kinds(out, "Errors: these must agree", errors, "bold red", several)
     if own:
         _print_kinds(out, "Where tcpscope judges otherwise than Wireshark, and why", own, "bold", several)
-    if isinstance(page, StringIO):
-        stream.writelines(line.rstrip() + "\n" for line in page.getvalue().splitlines())
 
 
-def _print_counts(out: Console, found: Document) -> None:
+def _print_counts(out: Printer, found: Document) -> None:
     names = [safe(named(name)) for name in found["files"]]
-    out.print(Text(names[0] if len(names) == 1 else f"{len(names)} captures, {names[0]} … {names[-1]}", style="bold"))
+    out.line(names[0] if len(names) == 1 else f"{len(names)} captures, {names[0]} … {names[-1]}", "bold")
     wireshark, packets, streams = found["wireshark"], found["packets"], found["streams"]
-    out.print(f"Wireshark {wireshark['version']} (tshark); the column `wireshark` follows {wireshark['rules']}'s rules")
+    out.line(f"Wireshark {wireshark['version']} (tshark); the column `wireshark` follows {wireshark['rules']}'s rules")
     total, equal = packets["compared"], packets["decoded_equally"]
-    out.print(f"{times(total, 'TCP packet')} compared, all header fields equal in {equal:,}")
-    out.print(f"{times(streams['wireshark'], 'stream')}, {streams['equal']:,} of them exactly one connection")
+    out.line(f"{times(total, 'TCP packet')} compared, all header fields equal in {equal:,}")
+    out.line(f"{times(streams['wireshark'], 'stream')}, {streams['equal']:,} of them exactly one connection")
     for why, count in found["not_compared"].items():
-        out.print(f"not compared: {times(count, 'packet')} ({why})")
+        out.line(f"not compared: {times(count, 'packet')} ({why})")
     if found["annotations"]:
-        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-        for name, head in HEADS.items():
-            table.add_column(head, justify="left" if name == "annotation" else "right", no_wrap=True)
+        table: list[list[Words | str]] = [[words(head, "bold") for head in HEADS.values()]]
         for row in found["annotations"]:
-            table.add_row(*(f"{row[name]:,}" if isinstance(row[name], int) else row[name] for name in HEADS))
-        out.print()
-        out.print(table)
-    out.print()
+            table.append([f"{row[name]:,}" if isinstance(row[name], int) else row[name] for name in HEADS])
+        out.line()
+        out.columns(table, right=[at for at, name in enumerate(HEADS) if name != "annotation"])
+    out.line()
     verdict = ("agrees wholly", "green") if found["agrees"] else ("does not agree", "bold red")
-    out.print(Text(f"what must agree (header fields, streams, column wireshark): {verdict[0]}", style=verdict[1]))
+    out.line(f"what must agree (header fields, streams, column wireshark): {verdict[0]}", verdict[1])
 
 
-def _print_kinds(out: Console, title: str, kinds: list[tuple[Document, list[Document]]], style: str,
+def _print_kinds(out: Printer, title: str, kinds: list[tuple[Document, list[Document]]], style: str,
                  several: bool) -> None:  # fmt: skip
-    out.print()
-    out.print(Text(title, style=style))
+    out.line()
+    out.line(title, style)
     for kind, rows in kinds:
-        out.print(Text(kind["name"], style="yellow") + Text(f", {times(kind['count'], 'packet')}: {kind['reason']}"))
+        out.line(words(kind["name"], "yellow") + words(f", {times(kind['count'], 'packet')}: {kind['reason']}"))
         for row in rows:
-            out.print(Padding(Text(_line(row, several), style="dim"), (0, 0, 0, 2)))
+            out.line(_line(row, several), "dim", indent=2)
         if kind["count"] > len(rows):
-            out.print(Text(f"  … and {kind['count'] - len(rows):,} more (--most 0, --format json: all)", style="dim"))
+            out.line(f"  … and {kind['count'] - len(rows):,} more (--most 0, --format json: all)", "dim")
 
 
 def _line(row: Document, several: bool) -> str:

@@ -1,31 +1,23 @@
 """What `analyze` and the table format print: an overview, the connections, what is odd.
 
-Everything goes through one rich console: colours on a terminal only, plain text in a pipe.
+Everything goes through one printer: colours on a terminal only, plain text in a pipe.
 """
 
 from __future__ import annotations
 
 import os
-import sys
-from io import StringIO
 from typing import IO, Any
-
-from rich.console import Console
-from rich.padding import Padding
-from rich.table import Table
-from rich.text import Text
 
 from tcpscope.diagnose.facts import times
 from tcpscope.diagnose.finding import Finding
 from tcpscope.report.oddest import SHOWN, Line, Oddest
+from tcpscope.report.printer import GAP, Printer, Words, words
 from tcpscope.report.text import clock, named, safe, span
 from tcpscope.tables.analysis import Analysis
 from tcpscope.tables.overview import overview
 
-PIPE_WIDTH = 132
 HEADS = ("#", "client", "server", "client state", "server state", "time", "sent →", "← sent", "RTT", "again", "close")
 RIGHT = ("#", "time", "sent →", "← sent", "RTT", "again")
-GAP = 2  # between columns
 SERVICE = 8  # columns that a server's name needs at least
 LONGEST = 40
 COLOURS = {"error": "bold red", "warning": "yellow", "note": "cyan"}
@@ -33,37 +25,28 @@ STATE_COLOURS = {"ESTABLISHED": "green", "CLOSED": "dim", "TIME_WAIT": "blue", "
                  "SYN_SENT": "magenta", "SYN_RECEIVED": "magenta"}  # fmt: skip
 
 
-def console(stream: IO[str] | None = None) -> Console:
-    """For a terminal as wide as it is; for a pipe plain and PIPE_WIDTH wide (COLUMNS overrides)."""
-    stream = stream or sys.stdout
-    if stream.isatty():
-        return Console(file=stream, highlight=False, soft_wrap=False)
-    width = os.environ.get("COLUMNS", "")
-    return Console(file=stream, highlight=False, width=int(width) if width.isdigit() else PIPE_WIDTH, no_color=True)
-
-
-def state(word: str) -> Text:
-    return Text(word, style=STATE_COLOURS.get(word, ""))
+def state(word: str) -> Words:
+    return words(word, STATE_COLOURS.get(word, ""))
 
 
 # ---------------------------------------------------------------- overview
 
 
-def print_overview(out: Console, facts: dict[str, Any], utc: bool) -> None:
+def print_overview(out: Printer, facts: dict[str, Any], utc: bool) -> None:
     names = [safe(named(name)) for name in facts["files"]]
     title = names[0] if len(names) == 1 else f"{len(names)} captures, {names[0]} … {names[-1]}"
     kind = f" ({', '.join(map(_format, facts['formats']))})" if facts["formats"] else ""
-    out.print(Text(title, style="bold") + Text(kind))
+    out.line(words(title, "bold") + words(kind))
     if facts["first"] is None:
-        out.print("no packets")
+        out.line("no packets")
         return
-    out.print(
+    out.line(
         f"{clock(facts['first'], utc)}, {span(facts['duration'])}: {times(facts['packets'], 'packet')}, "
         f"{times(facts['tcp_packets'], 'TCP packet')}, {times(facts['connections'])}"
     )
     if facts["not_tcp"]:
         listed = [f"{count:,} {safe(kind)}" for kind, count in facts["not_tcp"].items()]
-        out.print(
+        out.line(
             "not TCP: " + ", ".join(listed[:8]) + (f" and {len(listed) - 8} kinds more" if len(listed) > 8 else "")
         )
     notes = []
@@ -78,7 +61,7 @@ def print_overview(out: Console, facts: dict[str, Any], utc: bool) -> None:
     if facts["skipped_files"]:
         notes.append(f"{times(len(facts['skipped_files']), 'file')} skipped: not a capture")
     if notes:
-        out.print("; ".join(notes))
+        out.line("; ".join(notes))
 
 
 def _format(name: str) -> str:
@@ -89,16 +72,16 @@ def _format(name: str) -> str:
 # ---------------------------------------------------------------- connections
 
 
-def print_connections(out: Console, found: Oddest) -> None:
+def print_connections(out: Printer, found: Oddest) -> None:
     """A line for each connection where the width allows it, else two; of very many the worst.  Names alone are cut."""
     if found.total == 0:
         return
     lines = found.lines()
-    out.print()
+    out.line()
     needed = _width(lines)
     longest = min(max(len(it.name or it.service) for it in lines), LONGEST)
     service = longest + GAP if longest else 0
-    if needed <= out.width < needed + service and not out.is_terminal and not os.environ.get("COLUMNS", ""):
+    if needed <= out.width < needed + service and not out.terminal and not os.environ.get("COLUMNS", ""):
         width, out.width = out.width, needed + service  # a pipe is as wide as it needs to be
         _print_wide(out, lines, longest)
         out.width = width
@@ -107,19 +90,19 @@ def print_connections(out: Console, found: Oddest) -> None:
     else:
         _print_narrow(out, lines)
     if found.total > SHOWN:
-        out.print(
+        out.line(
             f"… the {SHOWN} oddest of {found.total:,} connections; "
             "all: tcpscope connections FILE (--format csv, json, …)"
         )
 
 
-def print_spent(out: Console, found: Oddest) -> None:
+def print_spent(out: Printer, found: Oddest) -> None:
     """Where the time of the oddest slow connection went."""
     slowest = found.slowest()
     if slowest is None or not slowest[1]:
         return
-    out.print()
-    out.print(Text(f"Where the time of connection {slowest[0]} went: ", style="bold") + Text(slowest[1], style=""))
+    out.line()
+    out.line(words(f"Where the time of connection {slowest[0]} went: ", "bold") + words(slowest[1]))
 
 
 def _cells(it: Line) -> list[str]:
@@ -134,36 +117,35 @@ def _width(lines: list[Line]) -> int:
     return sum(max(map(len, column)) for column in columns) + GAP * (len(HEADS) - 1)
 
 
-def _print_wide(out: Console, lines: list[Line], longest: int) -> None:
+def _print_wide(out: Printer, lines: list[Line], longest: int) -> None:
     """longest: columns for what a connection is for; too few, and it is not said."""
     services = [it.name or it.service for it in lines]
     shown = any(services) and longest >= min(max(map(len, services)), SERVICE)
-    table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0))
-    for head in [*HEADS[:3], "service", *HEADS[3:]] if shown else HEADS:
-        table.add_column(head, justify="right" if head in RIGHT else "left", no_wrap=True)
+    heads = [*HEADS[:3], "service", *HEADS[3:]] if shown else list(HEADS)
+    rows: list[list[Words | str]] = [[words(head, "bold") for head in heads]]
     for it, service in zip(lines, services, strict=True):
-        cells: list[Text | str] = list(_cells(it))
-        cells[3:5] = map(state, it.states)
-        cells[9] = Text(str(cells[9]), style="yellow")
+        row: list[Words | str] = list(_cells(it))
+        row[3:5] = map(state, it.states)
+        row[9] = words(str(row[9]), "yellow")
         if shown:
-            cells.insert(3, service if len(service) <= longest else service[: longest - 1] + "…")
-        table.add_row(*cells)
-    out.print(table)
+            row.insert(3, service if len(service) <= longest else service[: longest - 1] + "…")
+        rows.append(row)
+    out.columns(rows, right=[at for at, head in enumerate(heads) if head in RIGHT])
 
 
-def _print_narrow(out: Console, lines: list[Line]) -> None:
+def _print_narrow(out: Printer, lines: list[Line]) -> None:
     """Who with whom, then, indented, what became of it; for 80 columns and fewer."""
     indent = max(len(it.number) for it in lines) + 2
     for it in lines:
         about = " ".join(filter(None, ("", it.service, it.name)))
-        out.print(Text(f"{it.number:>{indent - 2}}  {it.client} → {it.server}{about and ' ' + about}"))
+        out.line(f"{it.number:>{indent - 2}}  {it.client} → {it.server}{about and ' ' + about}")
         facts = [it.duration, f"→ {it.sent[0]}", f"← {it.sent[1]}"]
         if it.rtt != "-":
             facts.append(f"RTT {it.rtt}")
         if it.again:
             facts.append(f"{it.again} sent again")
-        states = state(it.states[0]) + Text(" / ") + state(it.states[1])
-        out.print(Padding(states + Text("; " + ", ".join([it.close, *facts])), (0, 0, 0, indent)))
+        states = state(it.states[0]) + words(" / ") + state(it.states[1])
+        out.line(states + words("; " + ", ".join([it.close, *facts])), indent=indent)
 
 
 # ---------------------------------------------------------------- findings
@@ -180,17 +162,15 @@ def files_of(finding: Finding) -> str:
     return f" of {', '.join(names[:3])}{' …' if len(names) > 3 else ''}" if names else ""
 
 
-def print_findings(out: Console, findings: list[Finding], most: int = 20) -> None:
-    out.print()
+def print_findings(out: Printer, findings: list[Finding], most: int = 20) -> None:
+    out.line()
     if not findings:
-        out.print(Text("nothing odd", style="green"))
+        out.line("nothing odd", "green")
         return
-    out.print(Text("What is odd, worst first", style="bold"))
-    table = Table.grid(padding=(0, 2, 0, 0))
-    table.add_column(no_wrap=True)
-    table.add_column()
+    out.line("What is odd, worst first", "bold")
+    rows: list[tuple[Words | str, Words | str]] = []
     for f in findings[:most]:
-        table.add_row(Text(f.severity, style=COLOURS[f.severity]), Text(safe(f.text)))
+        rows.append((words(f.severity, COLOURS[f.severity]), safe(f.text)))
         where = f.id
         if f.connections:
             frames = "frame" if len(f.frames) == 1 else "frames"
@@ -198,20 +178,18 @@ def print_findings(out: Console, findings: list[Finding], most: int = 20) -> Non
             where += f", {noun} {some(f.connections, f.count)}, {frames} {some(f.frames, len(f.frames))}{files_of(f)}"
         if f.confidence != "certain":
             where += f" ({f.confidence}: {safe('; '.join(f.doubts))})"
-        table.add_row("", Text(f"{where}: {safe(f.advice)}", style="dim"))
-    out.print(table)
-    out.print(Text("tcpscope explain ID tells what a finding means", style="dim"))
+        rows.append(("", words(f"{where}: {safe(f.advice)}", "dim")))
+    out.columns(rows, wrapped=1)
+    out.line("tcpscope explain ID tells what a finding means", "dim")
     if len(findings) > most:
-        out.print(f"… and {len(findings) - most} findings more (--format json has all)")
+        out.line(f"… and {len(findings) - most} findings more (--format json has all)")
 
 
 def print_analysis(
     result: Analysis, found: Oddest, findings: list[Finding], utc: bool, stream: IO[str] | None = None
 ) -> None:
-    """The whole of `tcpscope analyze` for a person; in a pipe without trailing blanks."""
-    stream = stream or sys.stdout
-    page = stream if stream.isatty() else StringIO()
-    out = console(page)
+    """The whole of `tcpscope analyze` for a person."""
+    out = Printer(stream)
     facts = overview(result)
     print_overview(out, facts, utc)
     print_connections(out, found)
@@ -219,6 +197,4 @@ def print_analysis(
     if findings or found.total:
         print_findings(out, findings)
     elif facts["first"] is not None:
-        out.print(Text("\nno TCP connection: nothing to look at", style="yellow"))
-    if isinstance(page, StringIO):
-        stream.writelines(line.rstrip() + "\n" for line in page.getvalue().splitlines())
+        out.line("\nno TCP connection: nothing to look at", "yellow")

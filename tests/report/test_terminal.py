@@ -4,11 +4,11 @@ import io
 import time
 
 import pytest
-from rich.console import Console
 
 from tcpscope.diagnose.finding import Finding
 from tcpscope.replay.layout import CLOSE_KINDS, CONNECTION, STATES
 from tcpscope.report.oddest import SHOWN, Oddest
+from tcpscope.report.printer import Printer
 from tcpscope.report.terminal import print_connections, print_findings, some
 from tests.tables.records import V4, record
 
@@ -32,7 +32,7 @@ def printed(raw, width, show=print_connections):
             shown.take(raw[at : at + 30 * CONNECTION.size])
     else:
         shown = raw
-    show(Console(file=page, width=width, highlight=False, no_color=True), shown)
+    show(Printer(page, width), shown)
     return page.getvalue()
 
 
@@ -44,6 +44,12 @@ def test_it_fits_and_breaks_no_word(width, six):
     if width >= 80 or not six:
         for word in ("SYN_RECEIVED", "ESTABLISHED", ":443", ":40000", "by client"):
             assert any(word in line for line in text.splitlines()), word
+
+
+def test_addresses_and_names_are_no_markup():
+    text = printed(connection(0, six=True) + connection(1, service=0, server_name=b"[/bold]"), 200)
+    assert "[2001:db8:1011:1213:1415:1617:1819:1a1b]:443" in text
+    assert "[/bold]" in text
 
 
 @pytest.mark.parametrize("width", range(100, 150, 7))

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
-from io import StringIO
 from typing import IO
-
-from rich.console import Console
-from rich.padding import Padding
-from rich.table import Table
-from rich.text import Text
 
 from tcpscope.check.formats.checked import Checked, frames
 from tcpscope.check.verdict import FAIL, INCONCLUSIVE, PASS, SKIPPED, RuleResult, Verdict, Violation
 from tcpscope.diagnose.facts import times
-from tcpscope.report.terminal import console, print_overview
+from tcpscope.report.printer import Printer, Words, words
+from tcpscope.report.terminal import print_overview
 from tcpscope.report.text import safe
 
 SHOWN = 10  # violations of a rule
@@ -25,53 +19,47 @@ LADDER = 100  # columns in a pipe
 
 
 def print_checks(checks: list[Checked], stream: IO[str], utc: bool = True) -> None:
-    """All of it; in a pipe without trailing blanks."""
-    page = stream if stream.isatty() else StringIO()
-    out = console(page)
+    """All of it."""
+    out = Printer(stream)
     for at, check in enumerate(checks):
         if at:
-            out.print()
+            out.line()
         _print(out, check, utc)
-    if isinstance(page, StringIO):
-        stream.writelines(line.rstrip() + "\n" for line in page.getvalue().splitlines())
 
 
-def _print(out: Console, check: Checked, utc: bool) -> None:
+def _print(out: Printer, check: Checked, utc: bool) -> None:
     verdict = check.verdict
     print_overview(out, verdict.summary, utc)
-    out.print()
+    out.line()
     _rules(out, verdict.rules)
     for rule in verdict.rules:
         if rule.violations and rule.total > rule.known:
             _violations(out, rule)
     for line in _notes(verdict):
-        out.print(line)
+        out.line(line)
     for one in check.drawn:
         _ladder(out, check, one)
-    out.print()
-    out.print(Text(verdict.result, style=COLOURS[verdict.result]) + Text(_summary(verdict)))
+    out.line()
+    out.line(words(verdict.result, COLOURS[verdict.result]) + words(_summary(verdict)))
     if verdict.result == INCONCLUSIVE or (verdict.result == FAIL and verdict.reasons):
         for reason in verdict.reasons:
-            out.print(Padding(Text(f"inconclusive: {safe(reason)}", style="yellow"), (0, 0, 0, 2)))
+            out.line(f"inconclusive: {safe(reason)}", "yellow", indent=2)
     if any(rule.status == FAIL for rule in verdict.rules):
         option = f" --policy {safe(verdict.policy)}" if verdict.policy else ""
-        out.print(Text(f"tcpscope check{option} --explain RULE tells why a rule is there", style="dim"))
+        out.line(f"tcpscope check{option} --explain RULE tells why a rule is there", "dim")
 
 
 def _word(rule: RuleResult) -> str:
     return rule.severity if rule.status == FAIL and rule.severity != "error" else rule.status
 
 
-def _rules(out: Console, rules: list[RuleResult]) -> None:
-    table = Table.grid(padding=(0, 2, 0, 0))
-    table.add_column(no_wrap=True)
-    table.add_column(no_wrap=True)
-    table.add_column()
+def _rules(out: Printer, rules: list[RuleResult]) -> None:
+    rows: list[list[Words | str]] = []
     for rule in rules:
         word = _word(rule)
-        told = Text(safe(rule.title)) + Text(_count(rule), style="bold" if rule.status == FAIL else "dim")
-        table.add_row(Text(word, style=COLOURS.get(word, "")), Text(rule.id), told)
-    out.print(table)
+        told = words(safe(rule.title)) + words(_count(rule), "bold" if rule.status == FAIL else "dim")
+        rows.append([words(word, COLOURS.get(word, "")), rule.id, told])
+    out.columns(rows, wrapped=2)
 
 
 def _count(rule: RuleResult) -> str:
@@ -88,63 +76,59 @@ def _count(rule: RuleResult) -> str:
     return f" ({', '.join(parts)})" if parts else ""
 
 
-def _violations(out: Console, rule: RuleResult) -> None:
-    out.print()
-    out.print(Text(f"{rule.id}: ", style=COLOURS.get(_word(rule), "")) + Text(safe(rule.title)))
+def _violations(out: Printer, rule: RuleResult) -> None:
+    out.line()
+    out.line(words(f"{rule.id}: ", COLOURS.get(_word(rule), "")) + words(safe(rule.title)))
     shown = [it for it in rule.violations if it.status != "known"]
     shown.sort(key=lambda it: bool(it.excused))
     for one in shown[:SHOWN]:
-        out.print(Padding(_told(one), (0, 0, 0, 2)))
+        out.line(_told(one), indent=2)
     left = rule.total - rule.known - min(len(shown), SHOWN)
     if left > 0:
-        out.print(f"  … and {left:,} more")
+        out.line(f"  … and {left:,} more")
 
 
-def _told(one: Violation) -> Text:
+def _told(one: Violation) -> Words:
     where, measured, rest = one.message.partition(f"{one.measure} {one.measured}")
-    told = Text(safe(where)) + Text(safe(measured), style="bold") + Text(safe(rest))
+    told = words(safe(where)) + words(safe(measured), "bold") + words(safe(rest))
     if one.connection is None and one.connections:
         numbers = ", ".join(map(str, one.connections[:5])) + (" …" if one.count > 5 else "")
-        told += Text(f"; connection{'s' if one.count != 1 else ''} {numbers}", style="dim")
+        told += words(f"; connection{'s' if one.count != 1 else ''} {numbers}", "dim")
     if one.frames:
-        told += Text(f"; {frames(one)}", style="dim")
+        told += words(f"; {frames(one)}", "dim")
     if one.status in ("new", "worse"):
-        told += Text(f" [{one.status}]", style="yellow")
+        told += words(f" [{one.status}]", "yellow")
     if one.excused:
-        told += Text(f" (allowed: {safe(one.excused)})", style="green")
+        told += words(f" (allowed: {safe(one.excused)})", "green")
     return told
 
 
-def _notes(verdict: Verdict) -> Iterator[Text]:
+def _notes(verdict: Verdict) -> Iterator[Words]:
     """The allow-list's and the baseline's news."""
-    lines: list[Text] = []
+    lines: list[Words] = []
     for allow in verdict.allows:
         rules = safe(", ".join(allow.rules))
         if allow.expired:
-            lines.append(
-                Text(f"expired: {rules} was allowed until {allow.until}: {safe(allow.reason)}", style="bold red")
-            )
+            lines.append(words(f"expired: {rules} was allowed until {allow.until}: {safe(allow.reason)}", "bold red"))
         elif not allow.excused:
-            lines.append(Text(f"not needed: the allowance of {rules}: {safe(allow.reason)}", style="dim"))
+            lines.append(words(f"not needed: the allowance of {rules}: {safe(allow.reason)}", "dim"))
     for fixed in verdict.fixed:
         count = f" ({times(fixed.count, 'time')})" if fixed.count > 1 else ""
-        lines.append(Text(f"fixed since the baseline: {safe(fixed.key)}{count}", style="green"))
+        lines.append(words(f"fixed since the baseline: {safe(fixed.key)}{count}", "green"))
     if lines:
-        yield Text()
+        yield ()
         yield from lines
 
 
-def _ladder(out: Console, check: Checked, one: Violation) -> None:
-    terminal = out.is_terminal
-    width = shutil.get_terminal_size().columns if terminal else min(out.width, LADDER)
-    drawn = check.ladder(one, width=max(width, 60))
+def _ladder(out: Printer, check: Checked, one: Violation) -> None:
+    drawn = check.ladder(one, width=max(out.width if out.terminal else min(out.width, LADDER), 60))
     if not drawn:
         return
-    out.print()
+    out.line()
     number = one.connection if one.connection is not None else one.connections[0]
-    out.print(Text(f"{one.rule}: connection {number}" + (f", {frames(one, 5)}" if one.frames else ""), style="bold"))
+    out.line(f"{one.rule}: connection {number}" + (f", {frames(one, 5)}" if one.frames else ""), "bold")
     for line in drawn.splitlines():
-        out.print(Text(line), soft_wrap=True)
+        out.whole(line)
 
 
 def _summary(verdict: Verdict) -> str:

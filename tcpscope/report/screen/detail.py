@@ -183,7 +183,7 @@ class Detail(Screen[None]):
         first = [(f"#{it.number}", "bold"), (f"{it.client} → {it.server}", "bold")]
         if it.service:
             first.append((safe(it.service), "dim"))
-        states = Text().append_text(state(it.states[0])).append(" / ").append_text(state(it.states[1]))
+        states = Text.assemble(*state(it.states[0]), " / ", *state(it.states[1]))
         states.append(
             f"  {'lasted' if it.ended is not None else 'age'} {lasting(it.age(now))}, RTT {lasting(it.rtt)}, {it.close}"
         )
