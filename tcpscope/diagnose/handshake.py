@@ -52,8 +52,10 @@ def _case(f: Facts) -> tuple[str, str]:
     syns = [it.time_ns for it in f.seen("syn_retransmission", "client")]
     syn_acks = [it.time_ns for it in f.seen("syn_ack_retransmission", "server")]
     early = [at for at in syns if at < answered]
-    if f.common["ignored"] and (_at_server(f) or f.common["ignored"] >= IGNORED):
-        return "backlog_overflow", "seen" if _at_server(f) else ""
+    if f.common["ignored"] and _at_server(f):
+        return "backlog_overflow", "seen"
+    if f.common["ignored"] >= IGNORED and syn_acks:  # which says that the server had not heard the client's ACK
+        return "backlog_overflow", ""
     if _at_once([f.common["start_ns"], *early] if early else [answered, *syn_acks, *syns]):
         return "", ""  # not by the timer: after a RST or a challenge ACK, or copies
     if early:

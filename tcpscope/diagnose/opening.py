@@ -60,6 +60,13 @@ def _refused(server: str, group: list[Facts], found: Collected) -> list[Finding]
     )]  # fmt: skip
 
 
+def _answered_after(f: Facts) -> int:
+    """From the latest SYN to the RST, ns."""
+    syns = [f.common["start_ns"], *(it.time_ns for it in f.seen("syn_retransmission", "client"))]
+    refused = f.common["start_ns"] + f.common["refused_ns"]
+    return int(refused - max(it for it in syns if it <= refused))
+
+
 # ---------------------------------------------------------------- unanswered
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable
 
-from tcpscope.diagnose.facts import Collected, Facts, about, by_server, times
+from tcpscope.diagnose.facts import Collected, Facts, about, by_server, times, told
 from tcpscope.diagnose.finding import Finding
 from tcpscope.diagnose.schedules import probing
 from tcpscope.replay import layout
@@ -47,7 +47,10 @@ def idle_before(f: Facts) -> float:
     c = f.common
     if c["pause_ns"] < IDLE_NS or not 0 <= c["reset_ns"] - c["pause_end_ns"] <= AT_ONCE_NS:
         return 0.0
-    if c["reset_bits"] & (OWN_FIN | PEER_FIN) or (c["pause_end_ns"] == c["reset_ns"] and f.reset_by == "client"):
+    if any(0.9 * c["pause_ns"] <= side["heartbeat_ns"] for side in (f.client, f.server)):
+        return 0.0  # it had outlived as long a silence again and again
+    unasked = c["pause_end_ns"] == c["reset_ns"]
+    if c["reset_bits"] & (OWN_FIN | PEER_FIN) or (unasked and f.reset_by == "client" and not elsewhere(f)):
         return 0.0  # a client that has enough of waiting
     if c["pause_end_ns"] < c["reset_ns"] and layout.ROLES[c["pause_by"]] == f.reset_by:
         return 0.0  # who spoke first had not forgotten the connection
@@ -60,6 +63,11 @@ def gave_up(f: Facts) -> bool:
     if f.close != "reset" or by is None or f.common["reset_bits"] & PROMPTED:
         return False
     return bool(f.side(by)["keep_alive_lost"] > 0 and f.side(_other(by))["last_ns"] < f.side(by)["last_ns"])
+
+
+def _data_met_it(f: Facts) -> bool:
+    """Data were on their way when the RST left: each packet of them was answered by another."""
+    return bool(f.side(f.reset_by or "client")["rst_packets"] > 2)
 
 
 def kind_of(f: Facts) -> str:
@@ -75,15 +83,15 @@ def kind_of(f: Facts) -> str:
         return ""
     if bits & OPENING and f.common["syn_ack_ns"] > 0 and by == "client":
         return "handshake_reset"
+    if idle_before(f) and not bits & PROBED:
+        return "idle_timeout"
     if elsewhere(f) and not bits & OPENING:
         return "reset_injected"
     if bits & PROBED and bits & OWN_FIN:
         return "reset_after_close"
     if bits & PROBED:
         return "peer_rebooted"
-    if idle_before(f):
-        return "idle_timeout"
-    if bits & OWN_FIN and f.side(_other(by))["after_fin_bytes"]:
+    if bits & OWN_FIN and (f.side(_other(by))["after_fin_bytes"] or bits & UNDELIVERED):
         return "reset_after_close"
     if bits & OWN_FIN:
         return "" if bits & (PROMPTED | PEER_FIN) else "reset_abort"
@@ -92,7 +100,7 @@ def kind_of(f: Facts) -> str:
     if bits & PEER_FIN and not bits & UNDELIVERED:
         return "reset_at_close"
     if bits & ACK and bits & EXACT:
-        if bits & (UNDELIVERED | IN_FLIGHT) or (bits & UNREAD and by == "server"):
+        if bits & (UNDELIVERED | IN_FLIGHT) or (bits & UNREAD and by == "server") or _data_met_it(f):
             return "reset_unread"
         return "reset_abort"
     return "reset"
@@ -211,6 +219,16 @@ def _idle(server: str, side: str, group: list[Facts], more: int) -> list[Finding
 def _after_close(server: str, side: str, group: list[Facts], more: int) -> list[Finding]:
     peer = _other(side)
     late = max(f.side(peer)["after_fin_bytes"] for f in group)
+    crossed = [f for f in group if f.common["reset_bits"] & UNDELIVERED and not f.side(peer)["after_fin_bytes"]]
+    if not late and crossed:
+        return [_finding(
+            crossed, "reset_after_close", "warning", side,
+            f"the {side} closed {times(len(crossed) + more)} with {server} while data of the {peer} were on their way "
+            "to it: they met RST, and no answer came",
+            f"a race that every kept connection can lose: the {peer} should send it again on a new one, and give up "
+            f"idle connections sooner than the {side} does",
+            more, bytes=0, crossed=len(crossed),
+        )]  # fmt: skip
     if not late:
         return [_finding(
             group, "reset_after_close", "note", side,
@@ -220,12 +238,17 @@ def _after_close(server: str, side: str, group: list[Facts], more: int) -> list[
             more, bytes=0,
         )]  # fmt: skip
     return [_finding(
-        group, "reset_after_close", "warning" if late > FAREWELL else "note", side,
+        group, "reset_after_close", "warning" if late > FAREWELL or any(map(_asks, group)) else "note", side,
         f"the {side} had closed {times(len(group) + more)} with {server} when up to {late:,} bytes more came from the "
         f"{peer}: it answered with RST",
         f"the {side} closed before it had read to the end, or the {peer} wrote to a connection that was closed to it",
         more, bytes=late,
     )]  # fmt: skip
+
+
+def _asks(f: Facts) -> bool:
+    """What the client says, however short, is a request: HTTP knows no farewell."""
+    return f.reset_by == "server" and told(f.common["service"], b"")[1] == "http"
 
 
 def _at_close(server: str, side: str, group: list[Facts], more: int) -> list[Finding]:
@@ -261,7 +284,7 @@ def _half_open(server: str, side: str, group: list[Facts], more: int) -> list[Fi
 
 def _unread(server: str, side: str, group: list[Facts], more: int) -> list[Finding]:
     peer = _other(side)
-    lost = sum(bool(f.common["reset_bits"] & (UNDELIVERED | IN_FLIGHT)) for f in group)
+    lost = sum(bool(f.common["reset_bits"] & (UNDELIVERED | IN_FLIGHT)) or _data_met_it(f) for f in group)
     text = f"the {side} aborted {times(len(group) + more)} with {server}"
     shut = sum(f.side(side)["zero_window_ns"] > 0 for f in group)
     if shut:

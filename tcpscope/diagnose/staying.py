@@ -43,7 +43,8 @@ def _other(side: str) -> str:
 def _after_idle(f: Facts) -> float:
     """Seconds of silence after which the first word got no answer; 0: it was not so."""
     silent, c = f.side(_silent(f)), f.common
-    if c["pause_ns"] >= IDLE_NS and silent["last_ns"] < c["pause_end_ns"] and not _probing(f):
+    outlived = any(0.9 * c["pause_ns"] <= side["heartbeat_ns"] for side in (f.client, f.server))
+    if c["pause_ns"] >= IDLE_NS and silent["last_ns"] < c["pause_end_ns"] and not outlived and not _probing(f):
         return float(c["pause_ns"]) / 1e9
     return 0.0
 

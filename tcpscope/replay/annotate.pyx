@@ -106,7 +106,7 @@ cdef inline uint64_t held(Connection *c, const Segment *s, int d) noexcept nogil
     cdef int64_t since = mine.held_ns
     cdef int64_t reach = c.flight[1 - d].rtt_min_ns
     mine.held_ns = 0
-    if (s.time_ns - mine.news_ns > reach + HEELS_NS or mine.length_before == 0 or mine.holes
+    if (s.time_ns - mine.news_ns > reach + HEELS_NS or mine.length_before == 0 or mine.holes or mine.undelayed
             or s.seq + s.length != mine.max):
         return 0
     if mine.length_before + MOST_OPTIONS >= (c.traffic[1 - d].mss or LEAST_MSS):

@@ -4,7 +4,7 @@ from tcpscope.wire.segment cimport Segment
 
 cdef enum:
     SAME_CAPTURE_NS = 200_000    # two copies of one packet this close were captured twice, not sent twice
-    COPY_WITHIN_NS = 1_000_000_000
+    COPY_WITHIN_NS = 200_000_000    # what comes later with the same IP ID may be a timer's: some hosts keep the ID
     NO_ID = 0x10000
 
 

@@ -38,7 +38,7 @@ from tcpscope.replay.settle cimport settle_patches, settle_states
 from tcpscope.replay.store cimport Store, drop, more
 from tcpscope.replay.summary cimport Told, tell
 from tcpscope.replay.wireshark cimport WiresharkSide, wireshark_new_stream
-from tcpscope.wire.batch cimport MOST_SHARES, SegmentBatch
+from tcpscope.wire.batch cimport MOST_SHARES, STEP_BACK_NS, SegmentBatch
 from tcpscope.wire.segment cimport ACK, ICMP_QUOTE, SYN, Segment
 
 assert layout.PACKET.size == sizeof(PacketRow), (layout.PACKET.size, sizeof(PacketRow))
@@ -47,7 +47,6 @@ assert layout.EVIDENCE.size == sizeof(EvidenceRow), (layout.EVIDENCE.size, sizeo
 assert layout.CONNECTION.size == sizeof(ConnectionRow), (layout.CONNECTION.size, sizeof(ConnectionRow))
 
 cdef enum:
-    STEP_BACK_NS = 1_000_000_000     # a clock that goes back by more has been set
     LINE = 64                        # bytes of a cache line
     CROWD = 512                      # open flows from which on their memory is fetched ahead
     FETCH_SEGMENT = 32               # segments ahead: the segment, the table's slot, the flow, the connection
@@ -227,7 +226,6 @@ cdef int run(Replay *r, const Segment *items, const uint32_t *index, uint32_t co
         if crowd:
             fetch(r, items, index + i, count - i)
         r.now_ns = clock[index[i]]
-        r.clock_steps += stepped_back(r, s)
         if r.closed_first != NULL and r.closed_first.linger_until_ns < r.now_ns and retire(r) < 0:
             return -1
         if (take_quote(r, s, order + index[i]) if s.kind == ICMP_QUOTE else take(r, s, order + index[i])) < 0:
@@ -319,13 +317,14 @@ cdef class Engine:
         cdef uint32_t start
         cdef bint failed
         if self.r.shares == 1:
-            batch.divide(1, self.r.now_ns, self.r.order)
+            batch.divide(1, self.r.now_ns, self.r.last_ns, self.r.order)
         with nogil:
             start = batch.begin[self.r.share]
             self.r.hints = batch.hints
             failed = run(&self.r, batch.items, batch.index + start, batch.begin[self.r.share + 1] - start, batch.clock,
                          batch.order) < 0
-            self.r.now_ns = batch.now_ns
+            self.r.now_ns, self.r.last_ns = batch.now_ns, batch.last_ns
+            self.r.clock_steps += batch.steps
             self.r.order = batch.order + batch.size
         if failed:
             raise MemoryError("out of memory while replaying")

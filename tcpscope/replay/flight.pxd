@@ -58,6 +58,7 @@ cdef struct Flight:
     int64_t srtt_ns              # RFC 6298; 0: no sample
     int64_t rttvar_ns
     int64_t rtt_min_ns           # 0: no sample
+    int64_t opening_ns           # that a repeated SYN took to be acknowledged: to Linux its first sample
     int64_t opened_ns            # when the peer opened its window after a probe of this side; 0: not since
     int64_t probed_ns            # this side's latest window probe
     int64_t held_ns              # last data before a delayed acknowledgment that came just now; 0: none
@@ -92,6 +93,7 @@ cdef struct Flight:
     uint8_t fin_sent
     uint8_t zero_window          # the peer's latest window was zero
     uint8_t last_kind            # SAID_
+    uint8_t undelayed            # TCP_NODELAY: it has sent a small segment behind another
 
 cdef struct Finding:             # what `flight_*` say of one packet
     uint64_t annotations
@@ -107,5 +109,6 @@ cdef struct Finding:             # what `flight_*` say of one packet
     bint in_part                 # more chunks were concerned than a packet may have looked at
 
 cdef int flight_acked(Flight *f, const Segment *s, uint32_t window, int64_t reach, Finding *out) noexcept nogil
+cdef bint flight_stray(Flight *f, const Segment *s) noexcept nogil
 cdef int flight_sent(Flight *f, const Segment *s, uint64_t order, int64_t reach, Finding *out) noexcept nogil
 cdef void flight_free(Flight *f) noexcept nogil

@@ -42,17 +42,25 @@ cdef enum:                       # Chunk.bits
     BY_TIMER = 32                # its last copy was sent after silence
     PROBE = 8                    # a byte that probes a closed window: sent, perhaps not taken
 
+cdef enum:                       # of open_place
+    TOO_DEAR = -1
+    NO_MEMORY = -2
+
 cdef enum:
+    SMALL = 536                  # bytes of a segment that a program wrote so, and no path asks for (RFC 9293, 3.7.1)
     ROOM_LEAST = 2               # chunks; most connections are short
     ROOM_KEPT = 8                # below this the ring grows before anything acknowledged is forgotten
     ROOM_MOST = 16384
     MS = 1_000_000
+    PROBE_FIRST = 1_000_000_000  # of a tail loss probe before any round trip is known
     RTO_LEAST = 200_000_000      # Linux: 200 ms on top of the smoothed round trip
     DELAYED_LEAST = 35_000_000   # Linux delays acknowledgments by 40 ms and more
     SPARE = 256                  # chunks; a loss in a window of thousands is repaired at far less a packet
     LEAST_SPARE = 64             # that any packet may look at
 
 cdef int64_t K_MOST_RTT_NS = <int64_t>1 << 55          # a year: no round trip, and sums of its multiples fit
+cdef uint64_t CAUSES = (bit(A_FAST_RETRANSMISSION) | bit(A_TIMEOUT_RETRANSMISSION) | bit(A_TAIL_LOSS_PROBE)
+                        | bit(A_RTO_RECOVERY))
 cdef uint64_t BY_SILENCE = bit(A_TIMEOUT_RETRANSMISSION) | bit(A_TAIL_LOSS_PROBE)
 
 
@@ -130,31 +138,52 @@ cdef inline bint may_look(Flight *f, uint32_t chunks) noexcept nogil:
     return True
 
 
-cdef int insert(Flight *f, uint32_t at, const Segment *s, uint32_t end, uint64_t order, Finding *out) noexcept nogil:
-    """A chunk for a hole that has been filled; what lies behind moves up by one place."""
+cdef int open_place(Flight *f, uint32_t at, Finding *out) noexcept nogil:
+    """Move what lies at `at` and behind up by one place; the place, TOO_DEAR, or NO_MEMORY."""
     cdef uint32_t i, kept = f.old + f.live
     if at < f.old or kept - at > 2048:
-        return 0                    # long acknowledged, or too far back to be worth the move
+        return TOO_DEAR             # long acknowledged, or too far back to be worth the move
     if not may_look(f, kept - at):
         out.in_part = True
-        return 0
+        return TOO_DEAR
     if kept == f.room:
         if (f.old > f.room // 2 and f.room >= ROOM_KEPT) or f.room >= ROOM_MOST:
             if at == 0:
-                return 0
+                return TOO_DEAR
             at -= 1
         if make_room(f) < 0:
-            return -1
+            return NO_MEMORY
         kept = f.old + f.live
     i = kept
     while i > at:
         chunk(f, i)[0] = chunk(f, i - 1)[0]
         i -= 1
-    fill(chunk(f, at), s, end, order)
-    if not before(s.seq, f.told_from) and not after(end, f.told_to):
-        chunk(f, at).bits |= SACKED     # the peer had it before the capture
     f.live += 1
+    return <int>at
+
+
+cdef int insert(Flight *f, uint32_t at, const Segment *s, uint32_t end, uint64_t order, Finding *out) noexcept nogil:
+    """A chunk for a hole that has been filled."""
+    cdef int place = open_place(f, at, out)
+    if place < 0:
+        return 0 if place == TOO_DEAR else -1
+    fill(chunk(f, place), s, end, order)
+    if not before(s.seq, f.told_from) and not after(end, f.told_to):
+        chunk(f, place).bits |= SACKED  # the peer had it before the capture
     return 0
+
+
+cdef inline bint divisible(Flight *f, uint32_t i) noexcept nogil:
+    return i >= f.old and not chunk(f, i).bits & (BARE_SYN | PROBE)
+
+
+cdef int divide(Flight *f, uint32_t i, uint32_t seq, Finding *out) noexcept nogil:
+    """Chunk i becomes two, the second from seq on: only one of them is sent again.  The second's place, or < 0."""
+    cdef int place = open_place(f, i + 1, out)
+    if place > 0:
+        chunk(f, place)[0] = chunk(f, place - 1)[0]
+        chunk(f, place - 1).end = chunk(f, place).seq = seq
+    return place
 
 
 # ---------------------------------------------------------------- the peer acknowledges
@@ -292,6 +321,8 @@ cdef int flight_acked(Flight *f, const Segment *s, uint32_t window, int64_t reac
                 break
             if c.times > 1:
                 repeated = True
+                if f.srtt_ns == 0:
+                    f.opening_ns = s.time_ns - c.first_ns
                 # Eifel, RFC 3522: the answer is to the first copy; of several it echoes the oldest (RFC 7323, 4.3)
                 if (not c.bits & IN_PART and s.options & OPT_TIMESTAMPS and c.last_ts != c.first_ts
                         and before(s.ts_ecr, c.last_ts) and not before(s.ts_ecr, c.first_ts)
@@ -404,6 +435,12 @@ cdef inline uint64_t timed_out(Flight *f) noexcept nogil:
     return bit(A_TIMEOUT_RETRANSMISSION)
 
 
+cdef inline int64_t probe_most(const Flight *f, int64_t rtt) noexcept nogil:
+    """The longest that a tail loss probe waits (RFC 8985, 7.2), and a third of it for what the round trip varies."""
+    rtt = max(rtt, f.opening_ns)
+    return (2 * rtt + f.rttvar_ns * 4 + RTO_LEAST if rtt else PROBE_FIRST) * 4 // 3
+
+
 cdef uint64_t cause(Flight *f, const Segment *s, const Chunk *c, uint32_t end, int64_t reach) noexcept nogil:
     """Fast, probe, timer, or recovery after a timer."""
     cdef int64_t now = s.time_ns, rtt, rto, since_news, since_sent, quiet, age
@@ -419,6 +456,8 @@ cdef uint64_t cause(Flight *f, const Segment *s, const Chunk *c, uint32_t end, i
     quiet = min(since_news, since_sent) if f.news_ns else since_sent
     first = not after(s.seq, f.una)
     last = not before(end, f.max)
+    if s.length == 0 and quiet < max(rtt // 2, 2 * MS):
+        return 0                    # a FIN that answers the peer's at once (CLOSING): no timer is so short
     evidence = f.dup_acks > 0 or (f.sack_high and after(f.sack_high, s.seq))
     age = now - max(c.last_ns if c != NULL else f.una_ns, f.una_ns + reach)
     if f.phase == LOSS:
@@ -436,7 +475,7 @@ cdef uint64_t cause(Flight *f, const Segment *s, const Chunk *c, uint32_t end, i
                 f.recoveries += 1
             return bit(A_FAST_RETRANSMISSION)
         return timed_out(f)
-    if f.sack_ok and last and not f.probe_out:
+    if f.sack_ok and last and not f.probe_out and quiet < probe_most(f, rtt):
         f.probe_out, f.probe_end = True, f.max
         return bit(A_TAIL_LOSS_PROBE)
     if not first and not last and since_news < max(rtt // 2, 20 * MS):
@@ -448,6 +487,11 @@ cdef bint known_syn(Flight *f, uint32_t seq) noexcept nogil:
     """A SYN of this number was sent before, or belongs before all that is known."""
     cdef uint32_t i = place(f, seq)
     return (i < f.old + f.live and chunk(f, i).seq == seq) or seq == f.una - 1
+
+
+cdef bint flight_stray(Flight *f, const Segment *s) noexcept nogil:
+    """A SYN-ACK of another number than the one that the peer has acknowledged: an old one, or another host's."""
+    return s.flags & (SYN | ACK) == SYN | ACK and f.started and f.una_ns and not known_syn(f, s.seq)
 
 
 cdef bint all_told(Flight *f, uint32_t i, uint32_t seq, uint32_t end) noexcept nogil:
@@ -489,7 +533,7 @@ cdef int flight_sent(Flight *f, const Segment *s, uint64_t order, int64_t reach,
     cdef bint crossed
     cdef int64_t told_ns
     cdef Chunk *c = NULL
-    cdef int order_told
+    cdef int order_told, part
     cdef int result = 0
     cdef uint8_t probe = 0
     cdef bint probing = f.zero_window or f.last_kind == SAID_PROBE      # a probe and no data since: it waits still
@@ -533,6 +577,8 @@ cdef int flight_sent(Flight *f, const Segment *s, uint64_t order, int64_t reach,
             f.holes += s.seq - f.max
             f.hole_ns = s.time_ns
         f.spare += SPARE
+        if f.live and s.length and 0 < f.length_last < SMALL and s.length < SMALL and not s.flags & FIN:
+            f.undelayed = True                      # two small ones at a time: Nagle's algorithm is off
         result = append(f, s, end, order)
         if result == 0:
             chunk(f, f.old + f.live - 1).bits |= probe
@@ -567,6 +613,13 @@ cdef int flight_sent(Flight *f, const Segment *s, uint64_t order, int64_t reach,
             f.max = end
             f.sent_ns = s.time_ns
             return 0
+    if c != NULL and before(c.seq, s.seq) and divisible(f, i):
+        part = divide(f, i, s.seq, out)
+        if part == NO_MEMORY:
+            return -1
+        if part != TOO_DEAR:
+            i = <uint32_t>part
+            c = chunk(f, i)
     order_told = sent_before(f, s)
     if order_told < 0 and c == NULL and f.holes and after(end, f.una):
         # no ID, no clock tick between them: only the time is left
@@ -588,7 +641,7 @@ cdef int flight_sent(Flight *f, const Segment *s, uint64_t order, int64_t reach,
         out.annotations |= bit(A_SPURIOUS_RETRANSMISSION)
     out.annotations |= cause(f, s, c, end, reach)
     out.since_ns = s.time_ns - f.sent_ns
-    if out.annotations & bit(A_SPURIOUS_RETRANSMISSION):
+    if out.annotations & bit(A_SPURIOUS_RETRANSMISSION) and (s.length or out.annotations & CAUSES):
         told_ns = f.news_ns if after(end, f.una) else f.una_ns
         crossed = s.time_ns - told_ns <= reach + reach // 2     # the acknowledgment was still on its way
         f.needless[2 if not crossed else 0 if out.annotations & BY_SILENCE else 1] += 1
@@ -606,6 +659,13 @@ cdef int flight_sent(Flight *f, const Segment *s, uint64_t order, int64_t reach,
             if i >= free_ones and not take_one(f):
                 out.in_part = True
                 break
+            if before(end, c.end) and divisible(f, i):
+                part = divide(f, i, end, out)
+                if part == NO_MEMORY:
+                    return -1
+                if part != TOO_DEAR:
+                    i = <uint32_t>part - 1
+                    c = chunk(f, i)
             c.last_ns, c.last_order, c.last_frame = s.time_ns, order, s.frame
             c.last_ts, c.ip_id, c.checksum = s.ts_val, s.ip_id, s.checksum
             c.times = <uint8_t>min(c.times + 1, 255)

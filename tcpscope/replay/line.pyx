@@ -24,7 +24,8 @@ cdef void line_open(Line *line, const Segment *s) noexcept nogil:
         line.syn_seen = True
         line.scaled = s.options & OPT_WSCALE != 0
         line.scale = min(s.window_scale, <uint8_t>14)         # RFC 7323, 2.3
-        if not line.based or (line.base != start and line.highest == 0 and line.n_held == 0):
+        if not line.based or (line.base != start and line.highest == 0 and line.n_held == 0
+                              and not (line.from_syn and line.acked >= 0)):
             line.base, line.based, line.from_syn = start, True, True
             line.next = line.highest = 0
             line.acked = line.edge = -1

@@ -23,7 +23,9 @@ from tcpscope.replay.course cimport (
 )
 from tcpscope.replay.ending cimport end, linger
 from tcpscope.replay.evidence cimport NOTEWORTHY, evidence_keep
-from tcpscope.replay.flight cimport SAID_KEEP_ALIVE, Finding, Flight, flight_acked, flight_sent
+from tcpscope.replay.flight cimport (
+    SAID_KEEP_ALIVE, SAID_UNACCEPTABLE, Finding, Flight, flight_acked, flight_sent, flight_stray,
+)
 from tcpscope.replay.marks cimport MARK_BAD_SUM, MARK_EXACT, MARK_UNREACHABLE, marks_keep, marks_want
 from tcpscope.replay.roles cimport role_of_first
 from tcpscope.replay.rows cimport PacketRow
@@ -106,7 +108,7 @@ cdef void offer(Connection *c, const Segment *s, int d) noexcept nogil:
     if course.syn_ack_ns:
         return
     course.syn_ack_ns = s.time_ns
-    if course.syn_ts and s.options & OPT_TIMESTAMPS:
+    if course.syn_ts and s.options & OPT_TIMESTAMPS and s.ts_ecr:       # old Windows echoes nothing in its SYN-ACK
         course.echoed = ECHOED_FIRST if s.ts_ecr == course.syn_ts else ECHOED_LATER
     if course.fast_open == FAST_OPEN_ASKED and with_cookie:
         course.fast_open = FAST_OPEN_GIVEN
@@ -215,7 +217,7 @@ cdef int observe(Replay *r, Connection *c, const Segment *s, int d, uint64_t ord
 
     stepped_back: the capture's clock had gone back.  write: make a packet record.
     """
-    cdef bint copy, fresh = c.last_frame == 0
+    cdef bint copy, stray, fresh = c.last_frame == 0
     cdef uint64_t own, fresh_bits
     cdef Shown shown
     cdef Finding f
@@ -231,8 +233,12 @@ cdef int observe(Replay *r, Connection *c, const Segment *s, int d, uint64_t ord
     if s.checksum_state == SUM_GOOD:
         c.side[d].good_sum = True
     copy = copy_seen(&c.flight[d], s, c.copies > 0, &f)
-    handshake(c, s, d)
-    if not copy:
+    stray = flight_stray(&c.flight[d], s)
+    if stray:
+        c.flight[d].last_kind = SAID_UNACCEPTABLE
+    else:
+        handshake(c, s, d)
+    if not copy and not stray:
         reach = c.flight[1 - d].rtt_min_ns
         if not damaged(c, s, d):
             flight_acked(&c.flight[1 - d], s, shown.window, reach, &f)
@@ -242,10 +248,12 @@ cdef int observe(Replay *r, Connection *c, const Segment *s, int d, uint64_t ord
     if f.annotations & TWICE:
         c.copies += 1
         traffic_observe_copy(&c.traffic[d], s)
+    elif stray:
+        traffic_observe_copy(&c.traffic[d], s)
     elif traffic_observe(&c.traffic[d], &c.traffic[1 - d], s) < 0:
         return -1
     zeek_observe(&c.zeek, s, d)
-    if marks_want(&c.marks, s, d) and not copy:
+    if marks_want(&c.marks, s, d) and not copy and not stray:
         if marks_keep(&c.marks, s, d, order, mark_bits(c, s, d)) < 0 or r.live and touch(r, c.flow) < 0:
             return -1
     if c.older != NULL and not fresh and hand_down(r, c, s, d, order) < 0:

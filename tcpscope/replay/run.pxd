@@ -27,6 +27,7 @@ cdef struct Replay:
     const Hint *hints            # of the batch at work
     int64_t msl_ns
     int64_t now_ns               # latest time seen
+    int64_t last_ns              # of the segment before, whatever its share
     uint64_t order               # segments and quotes so far, those of other shares too
     uint64_t segments            # of this share
     uint64_t quotes              # ICMP errors that quote a segment

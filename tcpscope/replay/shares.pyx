@@ -46,7 +46,7 @@ cdef bytearray in_order(bytearray places):
 cdef class Divider:
     """Divides batches among engines that share the flows; keeps the capture's clock."""
     cdef int shares
-    cdef int64_t now_ns
+    cdef int64_t now_ns, last_ns
     cdef uint64_t order
 
     @property
@@ -62,8 +62,8 @@ cdef class Divider:
     def divide(self, SegmentBatch batch not None):
         """Prepare a batch, the next in time, for `Engine.replay`."""
         with nogil:
-            batch.divide(self.shares, self.now_ns, self.order)
-        self.now_ns = batch.now_ns
+            batch.divide(self.shares, self.now_ns, self.last_ns, self.order)
+        self.now_ns, self.last_ns = batch.now_ns, batch.last_ns
         self.order += batch.size
 
 

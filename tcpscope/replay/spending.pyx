@@ -18,7 +18,7 @@ from tcpscope.replay.annotations cimport (
 )
 from tcpscope.replay.flight cimport STEADY, Finding, Flight
 from tcpscope.replay.rows cimport NONE, ConnectionRow, SideRow
-from tcpscope.replay.seq cimport before, distance
+from tcpscope.replay.seq cimport after, before, distance
 from tcpscope.replay.traffic cimport SYN_SEEN, Traffic
 from tcpscope.wire.segment cimport ACK, FIN, OPT_TIMESTAMPS, PSH, RST, SYN, Segment
 
@@ -255,7 +255,7 @@ cdef inline void sent_again(Pace *p, const Flight *f, const Segment *s, uint64_t
     p.timer_ns += found.since_ns
     if p.chain == 0:
         p.chain_start_ns = found.first_ns if found.first_ns else s.time_ns
-        p.stuck_heard = 0
+        p.stuck_heard = f.sack_high != 0 and after(f.sack_high, s.seq)      # what came behind it has arrived
     if p.chain < 0xFFFF:
         p.chain += 1
     if s.length > f.acked_most and s.length >= p.stuck_length:

@@ -153,7 +153,7 @@ cdef class Streams(Outlet):
         self.now = s
         line_open(mine, s)
         self.acknowledge(d, s)
-        if not mine.based:
+        if not mine.based or (s.flags & SYN and s.seq + 1 != mine.base):
             return
         pos = place(mine.next, s.seq + (1 if s.flags & SYN else 0) - mine.base)
         if self.doubtful and (s.flags & RST or s.length == 0):

@@ -6,6 +6,7 @@ from tcpscope.wire.segment cimport Segment
 
 cdef enum:
     MOST_SHARES = 64
+    STEP_BACK_NS = 1_000_000_000           # a clock that goes back by more has been set
 
 
 cdef class SegmentBatch:
@@ -21,6 +22,8 @@ cdef class SegmentBatch:
     cdef uint32_t begin[MOST_SHARES + 1]   # where each share begins in `index`
     cdef uint64_t order                    # of the first segment among all
     cdef int64_t now_ns                    # the clock after the last
+    cdef int64_t last_ns                   # the last one's own time
+    cdef uint32_t steps                    # times that the clock was set back
 
     cdef Hint *new_hint(self) noexcept nogil
-    cdef int divide(self, int shares, int64_t now_ns, uint64_t order) except -1 nogil
+    cdef int divide(self, int shares, int64_t now_ns, int64_t last_ns, uint64_t order) except -1 nogil

@@ -48,11 +48,11 @@ cdef class SegmentBatch:
         self.n_hints += 1
         return &self.hints[self.n_hints - 1]
 
-    cdef int divide(self, int shares, int64_t now_ns, uint64_t order) except -1 nogil:
-        """Sort the segments' places by share, and note the capture's clock at each.
+    cdef int divide(self, int shares, int64_t now_ns, int64_t last_ns, uint64_t order) except -1 nogil:
+        """Sort the segments' places by share, note the capture's clock at each, and count where it was set back.
 
-        A flow's segments all fall into one share, in their order.  now_ns: the clock before this batch;
-        order: how many segments came before it.
+        A flow's segments all fall into one share, in their order.  now_ns: the clock before this batch; last_ns: the
+        time of the segment before it; order: how many segments came before it.
         """
         cdef uint32_t i, at, begin = 0
         cdef uint32_t count[MOST_SHARES]
@@ -65,11 +65,14 @@ cdef class SegmentBatch:
                 with gil:
                     raise MemoryError()
         memset(count, 0, sizeof(count))
+        self.steps = 0
         for i in range(<uint32_t>self.size):
             s = &self.items[i]
             if s.time_ns > now_ns or (order == 0 and i == 0):
                 now_ns = s.time_ns
             self.clock[i] = now_ns
+            self.steps += (order > 0 or i > 0) and s.time_ns < last_ns - STEP_BACK_NS
+            last_ns = s.time_ns
             self.share[i] = <uint8_t>(<uint64_t>s.flow * <uint64_t>shares >> 32)
             count[self.share[i]] += 1
         for at in range(<uint32_t>shares):
@@ -81,7 +84,7 @@ cdef class SegmentBatch:
             at = self.share[i]
             self.index[count[at]] = i
             count[at] += 1
-        self.order, self.now_ns = order, now_ns
+        self.order, self.now_ns, self.last_ns = order, now_ns, last_ns
         return 0
 
     def tobytes(self):
