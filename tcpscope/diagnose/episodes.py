@@ -17,6 +17,7 @@ EXPLAINS: dict[str, tuple[str, ...]] = {
     "path_mtu": ("vanished",),
     "dead_reader": ("vanished",),
     "not_unicast": ("unanswered",),
+    "no_answer": ("reset_abort",),
     "port_reuse": ("unanswered", "half_open"),
     "reset_injected": ("reset_half_open",),
 }

@@ -19,7 +19,7 @@ MANY = 20  # connections and frames named in a finding; the rest is counted
 MOST = 5_000  # odd connections looked at one by one; of more only the ends are counted, by service
 
 _PLAIN = ("packets", "data_packets", "bytes", "dwell_close_wait_ns", "rtt_min_ns", "first_data_ns", "first_data_frame",
-          "reply_max_ns", "reply_max_frame")  # fmt: skip
+          "last_data_ns", "fin_packets", "reply_max_ns", "reply_max_frame")  # fmt: skip
 _ODD = ("timeout_retransmissions", "fast_retransmissions", "tail_loss_probes", "recovery_retransmissions",
         "spurious_retransmissions", "syn_retransmissions", "zero_window_ns", "zero_window_spells",
         "duplicate_captures", "missed_bytes", "bad_checksums", "nagle_stalls", "nagle_ns")  # fmt: skip

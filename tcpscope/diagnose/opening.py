@@ -48,7 +48,7 @@ def _refused(server: str, group: list[Facts], found: Collected) -> list[Finding]
     refused, more = [f for f in group if f.close == "refused"], found.more(server, "refused")
     if not refused:
         return []
-    after = min(f.common["refused_ns"] for f in refused) / 1e6
+    after = min(map(_answered_after, refused)) / 1e6
     when = f"after {after:.1f} ms" if after >= AT_ONCE else "at once"
     again = max(f.client["syn_packets"] for f in refused)
     insists = f"; the client tried each up to {times(again, 'time')}" if again > 1 else ""
@@ -208,7 +208,7 @@ def _half_open(server: str, group: list[Facts], found: Collected) -> list[Findin
     seconds.update(found.half_open.get(server) or {})
     span = max(max(seconds) - min(seconds), 1)
     total = len(half) + more
-    sources = min(clients, connections - opened)
+    sources = min(clients, connections - opened, total)
     if total >= FLOOD and (sources > FEW_SOURCES or total / span >= FLOOD):
         most = peak(seconds)
         exact = min(f.common["start_ns"] for f in half), max(f.common["start_ns"] for f in half)

@@ -10,6 +10,7 @@ SLOW_HANDSHAKE_NS = 300_000_000  # a round trip beyond this is felt by everyone
 SLOW_PROGRAM_NS = 500_000_000  # a pause of a program that people notice
 REPEATED_NS = 3_500_000_000  # by then a server repeats its SYN-ACK; if it did not, the ACK is only missing here
 VERY_SLOW_NS = 1_000_000_000
+WAITED_NS = 5_000_000_000  # for an answer that does not come, where others had come before
 # Services in which the server speaks when it is asked, and only then.
 ANSWERING = frozenset({"http", "dns", "ftp", "smtp", "pop3", "mysql", "postgresql", "redis", "memcached", "ldap"})
 MOSTLY_ANSWERING = frozenset({"tls", "http2", "imap", "mongodb", "smb", "dcerpc", "tds", "kafka"})
@@ -27,6 +28,7 @@ def waiting(found: list[Facts]) -> list[Finding]:
         findings += _handshake(server, group)
         findings += _server(server, group)
         findings += _client(server, group)
+        findings += _no_answer(server, group)
     return findings
 
 
@@ -127,3 +129,65 @@ def _client(server: str, group: list[Facts]) -> list[Finding]:
         "the program on the client was busy, or opens connections in advance: neither network nor server delayed it",
         milliseconds=worst / 1e6,
     ), [frame for f in slow for frame in (f.frame, f.client["first_data_frame"])])]  # fmt: skip
+
+
+# ---------------------------------------------------------------- no answer at all
+
+
+def _waited_in_vain(f: Facts) -> int:
+    """From the client's last data, which arrived, to the connection's end, if the server said nothing to it; else 0."""
+    asked, said = f.client["last_data_ns"], f.server["last_data_ns"]
+    if asked < 0 or said > asked or f.server["last_ns"] < asked or f.common["one_direction"] or f.close == "timeout":
+        return 0
+    if f.reset_by == "server" or (f.close == "fin" and f.closed_by == "server" and not f.server["fin_packets"]):
+        return 0
+    return int(max(f.end_ns - asked, 1))
+
+
+def _empty(f: Facts) -> bool:
+    """The server closed first, without a byte."""
+    return f.server["unique_bytes"] == 0 and f.closed_by == "server" and f.server["fin_packets"] > 0
+
+
+def _unanswered(f: Facts) -> bool:
+    waited, answering = _waited_in_vain(f), told(f.common["service"], b"")[1] in ANSWERING
+    if f.server["unique_bytes"] == 0:
+        return waited >= (VERY_SLOW_NS if answering else WAITED_NS) or (waited > 0 and _empty(f))
+    return answering and waited >= WAITED_NS and f.closed_by != "server"
+
+
+def _surely(f: Facts) -> str:
+    """How sure it is that the client's last words asked for an answer."""
+    service = told(f.common["service"], b"")[1]
+    if service in ANSWERING:
+        return "certain" if f.server["unique_bytes"] == 0 else "likely"
+    return "possible"
+
+
+def _no_answer(server: str, group: list[Facts]) -> list[Finding]:
+    silent = [f for f in group if _unanswered(f)]
+    if not silent:
+        return []
+    certainty = min(map(_surely, silent), key=CONFIDENCES.index)
+    silent = [f for f in silent if _surely(f) == certainty]
+    empty, waited = sum(map(_empty, silent)), max(map(_waited_in_vain, silent))
+    never = all(f.server["unique_bytes"] == 0 for f in silent)
+    text = f"{server} acknowledged what the client of {times(len(silent))} asked "
+    text += "and never answered" if never else "last and did not answer that"
+    if empty < len(silent):
+        text += f": {span(waited)} went by until the end"
+    if empty:
+        text += f"{';' if empty < len(silent) else ':'} it closed " + (
+            "without a byte" if empty == len(silent) else f"{empty:,} without a byte")  # fmt: skip
+    finding = about(
+        silent, "no_answer", "note" if certainty == "possible" else "warning", "server", text,
+        "the request had arrived: the program on the server hangs, or waits for something that does not come; see its "
+        "log" if empty < len(silent) else "the program on the server failed, or refuses such clients: see its log",
+        milliseconds=waited / 1e6, empty=empty,
+    )  # fmt: skip
+    finding.frames = [f.client["first_data_frame"] if f.server["unique_bytes"] == 0 else f.last_frame
+                      for f in silent[:20]]  # fmt: skip
+    if certainty != "certain":
+        finding.doubt("not all that a client says asks for an answer" if certainty == "possible" else
+                      "a stream, or a WebSocket, may have followed that needs no answer", certainty)  # fmt: skip
+    return [finding]

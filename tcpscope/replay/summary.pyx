@@ -271,6 +271,16 @@ cdef bint is_late(const ConnectionRow *row) noexcept nogil:
             and row.side[0].first_data_ns - row.start_ns - row.initial_rtt_ns >= SLOW_NS)
 
 
+cdef bint unanswered(const ConnectionRow *row) noexcept nogil:
+    """The client's last words arrived, and the server said nothing more, or nothing at all."""
+    cdef const SideRow *c = &row.side[0]
+    cdef const SideRow *s = &row.side[1]
+    if c.last_data_ns < 0 or s.last_data_ns > c.last_data_ns or s.last_ns < c.last_data_ns:
+        return False
+    return (row.end_ns + max(row.idle_end_ns, <int64_t>0) - c.last_data_ns >= LONG_NS
+            or (s.unique_bytes == 0 and s.fin_packets > 0))
+
+
 cdef inline bint stripped(const SideRow *client, const SideRow *server) noexcept nogil:
     """The SYN-ACK has an option that only a SYN with it allows (RFC 7323, 2.2 and 3.2; RFC 2018, 2)."""
     return (client.packets and server.packets and client.syn_packets and server.syn_packets
@@ -294,7 +304,7 @@ cdef uint8_t oddness(const ConnectionRow *row) noexcept nogil:
     if found == 0 and (row.one_direction or row.initial_rtt_ns >= SLOW_NS or is_late(row) or is_odd(c) or is_odd(s)
                        or row.client_state == CLOSE_WAIT or row.server_state == CLOSE_WAIT
                        or row.fast_open_outcome == FAST_OPEN_REFUSED - 1 or row.reuse == REUSE_RISKY - 1
-                       or stripped(c, s) or kept_small(c, s) or kept_small(s, c)
+                       or unanswered(row) or stripped(c, s) or kept_small(c, s) or kept_small(s, c)
                        or row.reset_bits & (RESET_SPOKE | RESET_OPENING) == RESET_SPOKE):
         found = 1
     return <uint8_t>found

@@ -10,7 +10,7 @@ import time
 from .flow import send_in_thread
 from .loss import MSS, download
 from .network import Lab, Packet, drain, receive, set_options
-from .opening import exchange
+from .opening import REQUEST, exchange
 from .rules import bottleneck, data, hold
 from .scenario import kernel
 
@@ -147,6 +147,18 @@ def path_mtu(lab: Lab) -> None:
 def slow_server(lab: Lab) -> None:
     """The server's TCP acknowledges the request at once; its program takes 1.2 s to answer."""
     exchange(*lab.pair(), meanwhile=1.2)
+
+
+@kernel()
+def no_answer(lab: Lab) -> None:
+    """The request is acknowledged at once and never answered; the client gives up after 2 s."""
+    client, server = lab.pair()
+    client.sendall(REQUEST)
+    server.recv(4096)
+    time.sleep(2.0)
+    client.close()
+    drain(server)
+    server.close()
 
 
 @kernel()

@@ -1,0 +1,214 @@
+"""Endings that look alike, and what tells them apart: each by hand-made segments of one connection."""
+
+import struct
+import sys
+
+import pytest
+
+from tcpscope.wire.layout import SERVICES
+from tests.diagnose.test_families import DAWN, found
+from tests.replay.segments import ACK, FIN, RST, SYN, segment
+
+CLIENT, SERVER = 0, 1
+RTT = 0.03
+
+
+class Talk:
+    """A connection as a list of segments; seconds, captured at the client."""
+
+    def __init__(self):
+        self.steps, self.now = [], 0.0
+        self.next, self.known = [101, 201], [201, 101]  # what each would send, and has heard
+        self.raw(0, CLIENT, SYN, 100, options=2)
+        self.raw(RTT, SERVER, SYN | ACK, 200, 101, options=2)
+        self.raw(0.0001, CLIENT, ACK, 101, 201)
+
+    def raw(self, after, side, flags, seq, ack=0, length=0, **more):
+        self.now += after
+        time_ns = DAWN + round(self.now * 1e9)
+        self.steps.append(segment(len(self.steps) + 1, side, flags, seq, ack, length, time_ns=time_ns, **more))
+
+    def say(self, after, side, length=0, flags=0, heard=True, **more):
+        """The side's next bytes; heard: it acknowledges all that the other has said."""
+        if heard:
+            self.known[side] = self.next[1 - side]
+        self.raw(after, side, flags | ACK, self.next[side], self.known[side], length, **more)
+        self.next[side] += length + (flags & FIN)
+
+    def exchange(self, after, length=50, answer=80):
+        self.say(after, CLIENT, length)
+        self.say(RTT, SERVER, answer)
+        self.say(0.0001, CLIENT)
+
+    def told(self):
+        return found(self.steps)
+
+
+# ---------------------------------------------------------------- no answer
+
+
+@pytest.mark.parametrize("end", ["fin", "rst", "open"])
+@pytest.mark.parametrize(("wait", "is_told"), [(30, True), (2, False)])
+def test_a_request_that_is_acknowledged_and_never_answered(end, wait, is_told):
+    talk = Talk()
+    talk.say(0.001, CLIENT, 300)
+    talk.say(RTT, SERVER)
+    if end == "fin":
+        talk.say(wait, CLIENT, flags=FIN)
+        talk.say(RTT, SERVER, flags=FIN)
+        talk.say(0.0001, CLIENT)
+    elif end == "rst":
+        talk.raw(wait, CLIENT, RST | ACK, talk.next[0], talk.next[1])
+    else:
+        talk.say(wait, CLIENT)
+    told = talk.told()
+    assert ("no_answer" in told) is is_told
+    if is_told:
+        one = told["no_answer"]
+        assert one.frames == [4] and one.severity == "note" and one.confidence == "possible"
+        assert "reset_abort" not in told and "30.0" in one.text
+
+
+def test_a_server_that_closes_without_a_byte():
+    talk = Talk()
+    talk.say(0.001, CLIENT, 300)
+    talk.say(RTT, SERVER)
+    talk.say(0.02, SERVER, flags=FIN)
+    talk.say(0.0001, CLIENT, flags=FIN)
+    talk.say(RTT, SERVER)
+    assert talk.told()["no_answer"].text.endswith("it closed without a byte")
+
+
+def test_what_was_answered_needs_no_more():
+    talk = Talk()
+    talk.exchange(0.001)
+    talk.say(0.001, CLIENT, 300)  # perhaps a farewell
+    talk.say(RTT, SERVER)
+    talk.say(30, CLIENT, flags=FIN)
+    talk.say(RTT, SERVER, flags=FIN)
+    talk.say(0.0001, CLIENT)
+    assert "no_answer" not in talk.told()
+
+
+def test_what_did_not_arrive_was_not_asked():
+    talk = Talk()
+    talk.say(0.001, CLIENT, 300)
+    for wait in (0.3, 0.6, 1.2, 2.4, 4.8):
+        talk.raw(wait, CLIENT, ACK, 101, 201, 300)
+    assert "no_answer" not in talk.told()
+
+
+# ---------------------------------------------------------------- resets
+
+
+def test_a_request_that_crosses_the_servers_close():
+    talk = Talk()
+    talk.exchange(0.001)
+    talk.say(5, CLIENT, 300)
+    talk.raw(0.001, SERVER, FIN | ACK, talk.next[1], talk.next[0] - 300)
+    talk.raw(RTT, SERVER, RST, talk.next[1] + 1)
+    told = talk.told()
+    assert set(told) == {"reset_after_close"}
+    assert told["reset_after_close"].severity == "warning" and "on their way" in told["reset_after_close"].text
+
+
+@pytest.mark.parametrize(("ttl", "certain"), [(64, False), (250, True)])
+def test_a_silence_that_ended_in_a_rst_from_elsewhere_is_still_a_silence(ttl, certain):
+    talk = Talk()
+    talk.exchange(0.001)
+    talk.say(355, CLIENT, 50)
+    talk.raw(0.001, SERVER, RST, talk.next[1], ttl=ttl)
+    told = talk.told()
+    assert set(told) == {"idle_timeout"} and (told["idle_timeout"].confidence == "certain") is certain
+
+
+@pytest.mark.parametrize(("polls", "id"), [(1, "idle_timeout"), (8, "reset_half_open")])
+def test_a_silence_outlived_before_ended_nothing(polls, id):
+    talk = Talk()
+    for _ in range(polls):
+        talk.exchange(30)
+    talk.say(30, CLIENT, 50)
+    talk.raw(RTT, SERVER, RST, talk.next[1])
+    assert set(talk.told()) - {"slow_client"} == {id}
+
+
+@pytest.mark.parametrize(("polls", "id"), [(1, "idle_timeout"), (8, "vanished")])
+def test_a_silence_outlived_before_swallowed_nothing(polls, id):
+    talk = Talk()
+    for _ in range(polls):
+        talk.exchange(30)
+    talk.say(30, CLIENT, 50)
+    for wait in (0.3, 0.6, 1.2, 2.4, 4.8):
+        talk.raw(wait, CLIENT, ACK, talk.next[0] - 50, talk.next[1], 50)
+    told = talk.told()
+    assert {"idle_timeout", "vanished"} & set(told) == {id}
+
+
+def test_a_reset_in_the_middle_of_a_download():
+    talk = Talk()
+    talk.say(0.001, CLIENT, 50)
+    talk.say(RTT, SERVER, 1000)
+    talk.raw(0.001, CLIENT, RST | ACK, talk.next[0], talk.next[1])
+    for _ in range(3):
+        talk.say(0.001, SERVER, 1000, heard=False)
+        talk.raw(0.0001, CLIENT, RST, talk.next[0])
+    told = talk.told()
+    assert "reset_abort" not in told and "while data was under way" in told["reset_unread"].text
+
+
+@pytest.mark.parametrize(("service", "severity"), [("http", "warning"), ("tls", "note")])
+def test_a_few_late_bytes_are_a_farewell_only_where_there_are_farewells(service, severity, monkeypatch):
+    monkeypatch.setattr(sys.modules["tcpscope.diagnose.resets"], "told", lambda number, name: ("", service))
+    assert service in SERVICES
+    talk = Talk()
+    talk.exchange(0.001)
+    talk.say(5, SERVER, flags=FIN)
+    talk.say(0.001, CLIENT, 47)
+    talk.raw(RTT, SERVER, RST, talk.next[1])
+    assert talk.told()["reset_after_close"].severity == severity
+
+
+# ---------------------------------------------------------------- repetitions at the beginning
+
+
+def test_a_server_that_does_not_hear_has_no_full_queue():
+    """A full queue repeats the SYN-ACK: without that, what the client sends is lost, and no more is known."""
+    talk = Talk()
+    talk.say(0.001, CLIENT, 300)
+    for wait in (0.3, 0.6, 1.2):
+        talk.raw(wait, CLIENT, ACK, 101, 201, 300)
+    talk.say(RTT, SERVER)
+    talk.say(0.01, SERVER, 50)
+    told = talk.told()
+    assert "backlog_overflow" not in told and "timeouts" in told
+
+
+def test_a_refusal_counts_from_the_syn_that_it_answers():
+    steps = [segment(n + 1, CLIENT, SYN, 100, time_ns=DAWN + at * 10**9) for n, at in enumerate((0, 1, 3))]
+    steps.append(segment(4, SERVER, RST | ACK, 0, 101, time_ns=DAWN + 3 * 10**9 + 30_000_000))
+    told = found(steps)["refused"]
+    assert told.numbers["milliseconds"] == pytest.approx(30) and "after 30.0 ms" in told.text
+
+
+SACK_OK, SACK = 0x04, 0x08  # OPT_ of wire/segment.pxd
+
+
+@pytest.mark.parametrize(("tail", "id"), [(600, "path_mtu"), (1448, "vanished")])
+def test_long_segments_that_never_pass_where_a_short_one_did(tail, id):
+    talk = Talk()
+    talk.steps.clear()
+    talk.now = 0
+    talk.raw(0, CLIENT, SYN, 100, options=2 | SACK_OK)
+    talk.raw(RTT, SERVER, SYN | ACK, 200, 101, options=2 | SACK_OK)
+    talk.raw(0.0001, CLIENT, ACK, 101, 201)
+    talk.say(0.001, CLIENT, 50)
+    talk.say(RTT, SERVER)
+    for length in (1448, 1448, tail):
+        talk.say(0.0001, SERVER, length)
+    begin = talk.next[1] - tail
+    block = struct.pack("=II", begin, talk.next[1])
+    talk.raw(0.0001, CLIENT, ACK, talk.next[0], 201, options=SACK, n_sack=1, sack=block)
+    for wait in (0.4, 0.8, 1.6, 3.2, 6.4):
+        talk.raw(wait, SERVER, ACK, 201, talk.next[0], 1448)
+    told = talk.told()
+    assert id in told, told
