@@ -14,6 +14,14 @@ cdef enum:                       # Flight.last_kind: what this side's latest pac
     SAID_UNACCEPTABLE = 3        # a RST or SYN in the middle of a connection
     SAID_FIN_AGAIN = 4
 
+cdef enum:                       # Chunk.bits
+    SACKED = 1
+    SPURIOUS = 2                 # its last copy is known to have been needless
+    BARE_SYN = 4                 # a SYN without ACK
+    IN_PART = 16                 # only a part of it was sent again: what is said of the rest says nothing of that
+    BY_TIMER = 32                # its last copy was sent after silence
+    PROBE = 8                    # a byte that probes a closed window: sent, perhaps not taken
+
 cdef struct Chunk:               # a range of numbers that was sent, once or more
     int64_t first_ns
     int64_t last_ns

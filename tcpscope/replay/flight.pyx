@@ -1,15 +1,5 @@
 # cython: wraparound=False, freethreading_compatible=True
-"""Why a segment was sent again, from what was in flight and what the peer had said by then.
-
-The sender is read as Linux behaves (RFC 5681, 6298, 6675, 8985), at the capture point: `reach`
-is the round trip from there to the sender and back, so an answer to an acknowledgment seen at
-time t comes at t + reach.
-
-* After news from the peer (a hole in its SACKs, duplicate acknowledgments) and within recovery:
-  a fast retransmission.  Three duplicates are not required (RACK).
-* After silence: with SACK and no trouble before, first a tail loss probe of the last segment;
-  then, or without SACK, or of the first segment, the retransmission timer.
-* After a time-out, clocked by acknowledgments: recovery from that time-out.
+"""What a side has in flight, what the peer says of it, and what a segment is that lies behind what was sent before.
 
 A packet may concern many chunks: it fills a hole in front of them, it covers them once more, its SACK block
 spans them.  What that costs is paid from what earlier packets left (SPARE each), so that no sender can make a
@@ -28,19 +18,12 @@ from tcpscope.replay.annotations cimport (
     A_SIMULTANEOUS_OPEN, A_SPURIOUS_RETRANSMISSION, A_SYN_ACK_RETRANSMISSION, A_SYN_RETRANSMISSION, A_TAIL_LOSS_PROBE,
     A_TIMEOUT_RETRANSMISSION, A_ZERO_WINDOW_PROBE, bit,
 )
+from tcpscope.replay.cause cimport cause
 from tcpscope.replay.copies cimport COPY_WITHIN_NS, SAME_CAPTURE_NS, identified
 from tcpscope.replay.seq cimport after, before
 from tcpscope.wire.segment cimport (
     ACK, FIN, OPT_SACK, OPT_SACK_PERMITTED, OPT_TIMESTAMPS, RST, SYN, Segment,
 )
-
-cdef enum:                       # Chunk.bits
-    SACKED = 1
-    SPURIOUS = 2                 # its last copy is known to have been needless
-    BARE_SYN = 4                 # a SYN without ACK
-    IN_PART = 16                 # only a part of it was sent again: what is said of the rest says nothing of that
-    BY_TIMER = 32                # its last copy was sent after silence
-    PROBE = 8                    # a byte that probes a closed window: sent, perhaps not taken
 
 cdef enum:                       # of open_place
     TOO_DEAR = -1
@@ -52,8 +35,6 @@ cdef enum:
     ROOM_KEPT = 8                # below this the ring grows before anything acknowledged is forgotten
     ROOM_MOST = 16384
     MS = 1_000_000
-    PROBE_FIRST = 1_000_000_000  # of a tail loss probe before any round trip is known
-    RTO_LEAST = 200_000_000      # Linux: 200 ms on top of the smoothed round trip
     DELAYED_LEAST = 35_000_000   # Linux delays acknowledgments by 40 ms and more
     SPARE = 256                  # chunks; a loss in a window of thousands is repaired at far less a packet
     LEAST_SPARE = 64             # that any packet may look at
@@ -421,66 +402,6 @@ cdef inline uint64_t again(const Segment *s) noexcept nogil:
     if s.flags & FIN:
         bits |= bit(A_FIN_RETRANSMISSION)
     return bits
-
-
-cdef inline void leave_steady(Flight *f) noexcept nogil:
-    if f.exit_bytes == 0:
-        f.exit_bytes = f.max - f.una
-
-
-cdef inline uint64_t timed_out(Flight *f) noexcept nogil:
-    leave_steady(f)
-    f.phase, f.high_seq = LOSS, f.max
-    f.timeouts += 1
-    return bit(A_TIMEOUT_RETRANSMISSION)
-
-
-cdef inline int64_t probe_most(const Flight *f, int64_t rtt) noexcept nogil:
-    """The longest that a tail loss probe waits (RFC 8985, 7.2), and a third of it for what the round trip varies."""
-    rtt = max(rtt, f.opening_ns)
-    return (2 * rtt + f.rttvar_ns * 4 + RTO_LEAST if rtt else PROBE_FIRST) * 4 // 3
-
-
-cdef uint64_t cause(Flight *f, const Segment *s, const Chunk *c, uint32_t end, int64_t reach) noexcept nogil:
-    """Fast, probe, timer, or recovery after a timer."""
-    cdef int64_t now = s.time_ns, rtt, rto, since_news, since_sent, quiet, age
-    cdef bint evidence, first, last
-    if s.flags & SYN:
-        return 0
-    rtt = f.srtt_ns + reach
-    if c != NULL and c.bits & BARE_SYN and before(c.seq, f.una):
-        return 0                    # the peer took the SYN and not its data (RFC 7413, 4.2.2)
-    rto = rtt + max(4 * f.rttvar_ns, RTO_LEAST)
-    since_news = now - f.news_ns - reach
-    since_sent = now - f.sent_ns
-    quiet = min(since_news, since_sent) if f.news_ns else since_sent
-    first = not after(s.seq, f.una)
-    last = not before(end, f.max)
-    if s.length == 0 and quiet < max(rtt // 2, 2 * MS):
-        return 0                    # a FIN that answers the peer's at once (CLOSING): no timer is so short
-    evidence = f.dup_acks > 0 or (f.sack_high and after(f.sack_high, s.seq))
-    age = now - max(c.last_ns if c != NULL else f.una_ns, f.una_ns + reach)
-    if f.phase == LOSS:
-        if since_news < max(rtt // 2, 20 * MS) and quiet < rto * 7 // 10:
-            return bit(A_RTO_RECOVERY)
-        f.high_seq = f.max
-        return bit(A_TIMEOUT_RETRANSMISSION)
-    if f.phase == RECOVERY or evidence:
-        if quiet < max(rtt + RTO_LEAST * 7 // 10, rto * 6 // 10) and not (
-                first and c != NULL and c.times > 0 and age > rto * 9 // 10 and quiet > rtt // 2 + 30 * MS):
-            if f.phase != RECOVERY:
-                leave_steady(f)
-                f.phase, f.high_seq = RECOVERY, f.max
-                f.entry_bytes = f.max - f.una
-                f.recoveries += 1
-            return bit(A_FAST_RETRANSMISSION)
-        return timed_out(f)
-    if f.sack_ok and last and not f.probe_out and quiet < probe_most(f, rtt):
-        f.probe_out, f.probe_end = True, f.max
-        return bit(A_TAIL_LOSS_PROBE)
-    if not first and not last and since_news < max(rtt // 2, 20 * MS):
-        return bit(A_FAST_RETRANSMISSION)
-    return timed_out(f)
 
 
 cdef bint known_syn(Flight *f, uint32_t seq) noexcept nogil:
