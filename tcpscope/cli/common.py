@@ -228,14 +228,17 @@ def emit(table: str, chunks: Iterable[Raw], widths: dict[str, int], options: dic
         if form != "table":
             write(table, chunks, form, stream)
             return
-        from tcpscope.report.lines import fitted, print_lines
+        from tcpscope.report.lines import fitted, print_lines, widened
 
+        records = iter(chunks)
+        first = next(records, b"")
+        widths = widened(table, first, widths)
         shown, screen = widths, options["output"] is None and sys.stdout is not None and sys.stdout.isatty()
         if screen:
             shown = fitted(table, widths, shutil.get_terminal_size().columns)
         text = TextIOWrapper(stream, encoding="utf-8", newline="\n")
         try:
-            print_lines(table, chunks, shown, options["utc"], text)
+            print_lines(table, chain((first,), records), shown, options["utc"], text)
             if len(shown) < len(widths):
                 without = ", ".join(name for name in widths if name not in shown)
                 text.write(f"no room here for: {without} (--format csv, json … have every column)\n")

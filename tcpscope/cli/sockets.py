@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tcpscope.cli.common import Seconds, Words, common, files, format_option, progress, read, refuse_overwriting, warn
-from tcpscope.errors import UsageError
+from tcpscope.errors import UsageError, no_connection
 from tcpscope.replay.layout import STATES
 from tcpscope.tables.analysis import locate
 from tcpscope.tables.analysis import packets as read_packets
@@ -82,6 +82,9 @@ def _show(files: tuple[str, ...], wanted: Wanted, options: dict[str, Any]) -> No
             found, msl=options["msl"], by_tunnel=options["by_tunnel"], threads=options["threads"], progress=show
         )
         moment, rows, past = snapshot(result, chunks, options["at"], options["msl"], wanted)
+    for number in wanted.connections:
+        if number >= past.count:
+            raise no_connection(number, past.count)
     warn(result, options)
     from tcpscope.report import sockets as report
     from tcpscope.tables.moments import bounds

@@ -57,8 +57,8 @@ def recording(
         cut = file.get("kinds", {}).get(CUT_IN_HEADER, 0)
         if cut:
             findings.append(Finding(
-                "cut_headers", "warning", f"{times(cut, 'packet')} of {name} end inside the TCP header: "
-                "nothing of them is known but the ports",
+                "cut_headers", "warning", f"{times(cut, 'packet')} of {name} cut inside the TCP header: "
+                "no more than the ports can be known",
                 "capture with a larger snaplen: 128 bytes hold all headers", "capture", numbers={"packets": cut},
             ))  # fmt: skip
     if steps:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import islice
 from typing import IO, Any
 
 from tcpscope.report.text import clock, safe
 from tcpscope.tables.rows import Raw, columns
 
 GAP = 2  # between columns
+LONGEST = 45  # columns that a value is given; longer ones push the others on
 # What a narrow terminal can do without, the most useful first; packets and events are all needed, and wrap.
 OPTIONAL = {
     "connections": ("client_port", "duration", "close", "service", "server_unique_bytes", "client_unique_bytes",
@@ -26,6 +28,18 @@ def short(value: Any) -> str:
     if isinstance(value, list):
         return ",".join("-".join(map(str, it)) if isinstance(it, list) else str(it) for it in value)
     return safe(str(value))
+
+
+def widened(table: str, records: Raw, widths: dict[str, int]) -> dict[str, int]:
+    """The widths with room for the longest values of the first of these records (IPv6 addresses, names)."""
+    names = [name for name in widths if name != "time"]
+    wide = dict(widths)
+    for found in islice(columns(table, records, names), 1):
+        for name, values in zip(names, found, strict=True):
+            needed = min(max(map(len, map(short, values)), default=0), LONGEST)
+            if needed > abs(wide[name]):
+                wide[name] = needed if widths[name] > 0 else -needed
+    return wide
 
 
 def fitted(table: str, widths: dict[str, int], room: int) -> dict[str, int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rich.console import Console, Group
+from rich.control import Control
 from rich.text import Text
 
 from tcpscope.diagnose.facts import times
@@ -52,7 +53,11 @@ def cause(story: Story, step: Step) -> str:
     packet = story.packet(step)
     if packet is None:
         events = story.past.events
-        mine = (events["connection"] == step.connection) & (events["frame"] == 0) & (events["time_ns"] == step.time_ns)
+        here = (events["connection"] == step.connection) & (events["time_ns"] == step.time_ns)
+        mine = here & (events["frame"] == 0)
+        quoted = here & story.past.quoted
+        if quoted.any():
+            return f"frame {events['frame'][quoted][0]}  ICMP error: unreachable"
         return "no packet: 2 MSL are over" if mine.any() else "no packet of its own: what was under way has arrived"
     ends = f"{endpoint(packet['src'], packet['sport'])} → {endpoint(packet['dst'], packet['dport'])}"
     arrow = segment(dict.fromkeys(COLUMNS) | packet)
@@ -183,10 +188,11 @@ def watch(story: Story, utc: bool, start: int = 0) -> None:
     out = Console(highlight=False)
     number, message = start, ""
     typed: str | None = None  # what was typed after g
-    with keys() as typist, out.screen(hide_cursor=True) as screen:
+    with keys() as typist, out.screen(hide_cursor=True) as screen:  # which draws where the cursor is
         while True:
             size = out.size
             said = f"go to (+SECONDS, frame:N, time): {typed}_" if typed is not None else message
+            out.control(Control.home())
             screen.update(page(story, number, out.width, out.height, utc, said))
             while (key := typist.next(REDRAW)) is None and out.size == size:
                 pass

@@ -121,7 +121,7 @@ class Story:
         sure = np.maximum.accumulate(time)
         for at in np.flatnonzero(shows).tolist():
             number = int(e["connection"][at])
-            if e["frame"][at]:
+            if e["frame"][at] and not self.past.quoted[at]:
                 row = int(np.searchsorted(self.packets["order"], e["order"][at]))
                 late = row == self.count
                 row -= late

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from tcpscope.replay.layout import CONNECTION, EVENT, ROLES
-from tcpscope.replay.states import State
+from tcpscope.replay.states import Event, State
 from tcpscope.tables.address import address
 from tcpscope.tables.analysis import Analysis
 from tcpscope.tables.moments import Moment
@@ -36,6 +37,7 @@ class Past:
         self.connections = {name: found[name][order] for name in _FIELDS}
         self.events = np.frombuffer(result.events, EVENT.dtype())
         self.count = len(order)
+        self.quoted = self.events["event"] == Event.UNREACHABLE  # by an ICMP error, which is no packet of the table
         self.of_event = self.events["connection"].astype(np.int64) * 2 + self.events["endpoint"]
         self.initial = self._sides("state").astype(np.int64)
         self.initial[self.of_event[::-1]] = self.events["old"][::-1]  # of the first event, which is written last
@@ -65,6 +67,7 @@ class Past:
         else:
             done = (events["order"] <= np.uint64(max(moment.order, 0))) & (moment.order >= 0)
             done = np.where(timers, events["time_ns"] <= moment.time_ns, done)
+            done |= self.quoted & (events["time_ns"] <= moment.time_ns)
         if not moment.end and moment.time_ns > moment.last_ns:  # what was under way then has arrived since
             following = ~timers & (events["order"] == np.uint64(moment.order + 1))
             done |= following & (events["time_ns"] <= moment.last_ns)
@@ -77,6 +80,16 @@ class Past:
         inferred[moved] = events["inferred"][last[moved]] != 0
         since[moved] = events["time_ns"][last[moved]]
         return state, inferred, since
+
+    def after_quotes(self, moment: Moment, frame: int | None) -> Moment:
+        """The moment after this frame, which may be an ICMP error behind the last of the packets."""
+        if frame is None:
+            return moment
+        behind = self.quoted & (self.events["frame"] <= frame) & (self.events["time_ns"] > moment.time_ns)
+        if not behind.any():
+            return moment
+        latest = self.events[behind][np.argmax(self.events["time_ns"][behind])]
+        return replace(moment, time_ns=int(latest["time_ns"]), frame=int(latest["frame"]))
 
     def shown(self, state: Any, begun: Any) -> Any:
         """Which endpoints have a socket to show: not closed, and their connection has begun (or goes back further)."""

@@ -139,7 +139,8 @@ def snapshot(
         parts = iter(list(parts))
     past = Past(result)
     queues = Queues(past.connections["capture_point"])
-    moment = reach(result, parts, asked(result, at), queues)
+    named = asked(result, at)
+    moment = past.after_quotes(reach(result, parts, named, queues), named.frame)
     return moment, Sockets(past, queues, round(msl * 1e9)).rows(moment, wanted), past
 
 

@@ -35,6 +35,19 @@ def test_as_ss_prints_it():
     assert "\x1b" not in text and not any(line != line.rstrip() for line in text.splitlines())
 
 
+def test_an_icmp_error_closes_a_socket_though_it_is_no_packet_of_the_table():
+    capture = SAMPLES / "unreachable.pcap"  # frame 5 repeats the SYN, frame 6 is the error
+    syn_sent = {at: any(it["state"] == "SYN-SENT" for it in rows(capture, "--at", at))
+                for at in ("frame:5", "+3.008", "frame:6", "+3.010", "+60")}  # fmt: skip
+    assert list(syn_sent.values()) == [True, True, False, False, False]
+    story = run("sockets", capture, "--watch").stdout.decode()
+    assert "+3.009000 s  frame 6  ICMP error: unreachable\n* closed " in story
+
+
+def test_a_connection_that_is_not_there():
+    assert "no connection 9: the capture has 1" in error_of(run("sockets", NORMAL, "-c", "9"))
+
+
 def test_every_format_says_the_same(tmp_path):
     found = rows(WINDOW, "--at", "frame:6")
     assert len(found) == 3

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tcpscope.cli.connections import WIDTHS as CONNECTIONS
-from tcpscope.report.lines import OPTIONAL, fitted, print_lines, short
+from tcpscope.report.lines import OPTIONAL, fitted, print_lines, short, widened
 from tests.tables.records import V4, record
 
 ROOT = Path(__file__).parents[2]
@@ -31,6 +31,13 @@ def test_columns_are_aligned():
         "  frame  ip          port",
         "      7  10.0.0.1      80",
     ]
+
+
+def test_columns_are_as_wide_as_the_first_records_need():
+    six = record("events", ip=bytes([0x20, 1, 0xD, 0xB8]) + bytes(range(16, 28)), ip_version=6, port=80)
+    widths = widened("events", record("events", ip=V4[0], ip_version=4) + six, {"time": 26, "ip": 15, "port": -5})
+    assert widths == {"time": 26, "ip": len("2001:db8:1011:1213:1415:1617:1819:1a1b"), "port": -5}
+    assert widened("events", b"", {"ip": 15}) == {"ip": 15}
 
 
 def test_narrow_terminals_do_without_some_columns():

@@ -51,9 +51,9 @@ def _change(out: Printer, change: Change) -> None:
     least = (
         "up to " if change.count > 1 and change.aspect not in ("states", "closing", "opening", "application") else ""
     )
-    told = words(f"{change.aspect:<11}{change.measure}: ") + words(safe(change.was), "red")
+    told = words(f"{change.aspect:<12}{change.measure}: ") + words(safe(change.was), "red")
     if change.measure.endswith("_states"):
-        told += words("\n           now ") + words(f"{safe(change.now)} ", "green")
+        told += words("\n            now ") + words(f"{safe(change.now)} ", "green")
     else:
         told += words(" → ") + words(f"{least}{safe(change.now)} ", "green")
     told += words(f"({change.count:,} of {change.of:,}: {pairs}{more})", "dim")

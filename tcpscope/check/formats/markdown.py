@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from tcpscope.check.formats.checked import Checked, frames
 from tcpscope.check.verdict import FAIL, INCONCLUSIVE, PASS, SKIPPED, RuleResult
+from tcpscope.diagnose.facts import times
 from tcpscope.report.text import safe
 
 SHOWN = 50  # violations in the table
@@ -35,7 +36,7 @@ def _one(check: Checked) -> Iterator[str]:
     yield ""
     o = verdict.summary
     yield (
-        f"{o['tcp_packets']:,} TCP packets, {o['connections']:,} connections, "
+        f"{times(o['tcp_packets'], 'TCP packet')}, {times(o['connections'])}, "
         f"by {escaped(verdict.policy or verdict.title)}."
     )
     yield ""
