@@ -149,6 +149,8 @@ cdef uint8_t kind_of_end(const Connection *c, const Told *told) noexcept nogil:
         return CLOSE_HALF_OPEN
     if c.side[0].unanswered >= IN_VAIN or c.side[1].unanswered >= IN_VAIN:
         return CLOSE_TIMEOUT
+    if c.flight[0].fin_sent and c.flight[1].fin_sent:
+        return CLOSE_FIN                        # the last acknowledgment was not seen
     if c.fin_seen:
         return CLOSE_HALF_CLOSED
     return CLOSE_OPEN

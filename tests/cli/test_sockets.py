@@ -38,8 +38,8 @@ def test_as_ss_prints_it():
 def test_an_icmp_error_closes_a_socket_though_it_is_no_packet_of_the_table():
     capture = SAMPLES / "unreachable.pcap"  # frame 5 repeats the SYN, frame 6 is the error
     syn_sent = {at: any(it["state"] == "SYN-SENT" for it in rows(capture, "--at", at))
-                for at in ("frame:5", "+3.008", "frame:6", "+3.010", "+60")}  # fmt: skip
-    assert list(syn_sent.values()) == [True, True, False, False, False]
+                for at in ("frame:5", "+3.008", "frame:6")}  # fmt: skip
+    assert list(syn_sent.values()) == [True, True, False]
     story = run("sockets", capture, "--watch").stdout.decode()
     assert "+3.009000 s  frame 6  ICMP error: unreachable\n* closed " in story
 
