@@ -28,6 +28,8 @@ def episodes(findings: list[Finding]) -> list[Finding]:
     covered: dict[str, set[int]] = {}
     for f in findings:
         for id in EXPLAINS.get(f.id, ()):
+            if id in _REPEATED and f.numbers.get("earlier"):
+                continue  # there was loss before, of which it says nothing
             covered.setdefault(id, set()).update(f.connections)
     return [
         f for f in findings

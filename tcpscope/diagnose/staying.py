@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tcpscope.diagnose.facts import Collected, Facts, about, by_server, endpoint, times
 from tcpscope.diagnose.finding import Finding
+from tcpscope.diagnose.loss import FEW, again
 from tcpscope.diagnose.measure import proved
 from tcpscope.diagnose.resets import IDLE_NS, gave_up
 from tcpscope.diagnose.schedules import probing
@@ -68,6 +69,15 @@ def _vain(f: Facts, *annotations: str) -> set[int]:
             if it.time_ns > f.side(silent)["last_ns"]}  # fmt: skip
 
 
+def _earlier(group: list[Facts]) -> int:
+    """Repetitions that have nothing to do with the silence at the end: so many that they are worth a word."""
+    count = 0
+    for f in group:
+        speaker = f.side(_other(_silent(f)))
+        count += max(again(f.client) + again(f.server) - speaker["back_off_open"], 0)
+    return count if count >= FEW else 0
+
+
 def _repeated(group: list[Facts]) -> list[int]:
     """What went unanswered, as far as its frames are kept, and the last of it."""
     return [it for f in group for it in sorted(_vain(f, "retransmission", "keep_alive") | {f.last_frame})]
@@ -90,7 +100,7 @@ def _vanished(server: str, group: list[Facts], found: Collected) -> list[Finding
             + ", and what was sent then was never answered",
             f"a NAT, firewall or load balancer forgets idle connections after {seconds[0]:,.0f} s or less, silently: "
             "send keep-alives more often than that",
-            last=True, idle=seconds[0], longest=seconds[-1],
+            last=True, idle=seconds[0], longest=seconds[-1], earlier=_earlier(idle),
         )  # fmt: skip
         proved(finding, _repeated(idle))
         finding.doubt("the peer may have lost power or its network meanwhile")
@@ -161,6 +171,7 @@ def _gone(server: str, rest: list[Facts], more: int) -> Finding:
         rest, "vanished", "warning" if all(map(_only_close, rest)) else "error", silent, text,
         "the peer lost power or its network, or a firewall forgot the connection: it did not close",
         last=True, more=more, seconds=quiet, probes=max(speaker["keep_alive_lost"], 0), unreachable=barred,
+        earlier=_earlier(rest),
     )  # fmt: skip
     proved(finding, _repeated(rest))
     if all(f.side(_silent(f))["last_ns"] <= 0 for f in rest):

@@ -30,7 +30,7 @@ from tcpscope.replay.marks cimport MARK_BAD_SUM, MARK_EXACT, MARK_UNREACHABLE, m
 from tcpscope.replay.roles cimport role_of_first
 from tcpscope.replay.rows cimport PacketRow
 from tcpscope.replay.run cimport Replay
-from tcpscope.replay.seq cimport before
+from tcpscope.replay.seq cimport before, distance
 from tcpscope.replay.services cimport said_keep
 from tcpscope.replay.settle cimport Patch
 from tcpscope.replay.spending cimport spending_observe, spending_start
@@ -46,6 +46,7 @@ from tcpscope.wire.segment cimport (
 cdef enum:
     UNKNOWN = 11                     # states.State
     HANDED_DOWN = 8                  # segments of a new incarnation that are looked at for the old one's sake
+    LARGEST = 1 << 30                # window (RFC 7323, 2.3)
     NEAR_ID = 1024                   # IP IDs of one counter lie nearer together
 
 cdef uint64_t LATE = bit(A_RETRANSMISSION) | bit(A_OUT_OF_ORDER)
@@ -174,6 +175,11 @@ cdef inline bint damaged(const Connection *c, const Segment *s, int d) noexcept 
     return s.checksum_state == SUM_BAD and c.side[d].good_sum
 
 
+cdef inline bint beyond(const Flight *f, const Segment *s) noexcept nogil:
+    """Its number lies behind all that the peer allows."""
+    return f.started and distance(f.max, s.seq) > <int32_t>max(min(f.peer_window, LARGEST), 0xFFFF)
+
+
 cdef inline bint begins(const Connection *c, const Segment *s, int d) noexcept nogil:
     """The side's stream begins with this segment."""
     cdef uint32_t base = c.wireshark.side[d].base
@@ -233,7 +239,7 @@ cdef int observe(Replay *r, Connection *c, const Segment *s, int d, uint64_t ord
     if s.checksum_state == SUM_GOOD:
         c.side[d].good_sum = True
     copy = copy_seen(&c.flight[d], s, c.copies > 0, &f)
-    stray = flight_stray(&c.flight[d], s)
+    stray = flight_stray(&c.flight[d], s) or damaged(c, s, d) and beyond(&c.flight[d], s)
     if stray:
         c.flight[d].last_kind = SAID_UNACCEPTABLE
     else:
