@@ -85,6 +85,10 @@ END_FIELDS = (
 
 _DOUBLES = {"rtt_mean_ns", "rtt_std_ns", "throughput", "goodput", "recovery_cut"}
 TIMES = ("opening", "client", "server", "network", "congestion", "receiver", "loss", "timeout", "idle", "closing")
+# What a person calls sent again: by its cause.  `retransmissions` are tcptrace's, by numbers alone.
+SENT_AGAIN = tuple(f"{role}_{name}" for role in ROLES for name in (
+    "syn_retransmissions", "fast_retransmissions", "timeout_retransmissions", "tail_loss_probes",
+    "recovery_retransmissions"))  # fmt: skip
 SIDE_COLUMNS = (
     "packets", "data_packets", "bytes", "unique_bytes", "retransmissions", "retransmitted_bytes", "out_of_order",
     "pure_acks", "sack_packets", "dsack_packets", "duplicate_acks", "pushed_packets", "syn_packets",

@@ -17,8 +17,8 @@ SLOW_NS = 200_000_000  # a connection over which a person may wonder where the t
 
 _FIELDS = ("connection", "client_addr", "client_port", "server_addr", "server_port", "ip_version", "client_state",
            "server_state", "start_ns", "end_ns", "client_unique_bytes", "server_unique_bytes", "initial_rtt_ns",
-           "syn_rtt_ns", "close_kind", "closed_by", "client_retransmissions", "server_retransmissions",
-           "reset_by", "service", "server_name")  # fmt: skip
+           "syn_rtt_ns", "close_kind", "closed_by", "reset_by", "service", "server_name",
+           *layout.SENT_AGAIN)  # fmt: skip
 
 
 _TIMES = ("connection", "odd", "start_ns", "end_ns", *(f"time_{name}_ns" for name in layout.TIMES))
@@ -86,7 +86,7 @@ def _line(c: dict[str, Any]) -> Line:
         span((c["end_ns"] - c["start_ns"]) / 1e9),
         (size(c["client_unique_bytes"]), size(c["server_unique_bytes"])),
         span(rtt / 1e9 if rtt > 0 else None),
-        c["client_retransmissions"] + c["server_retransmissions"],
+        sum(c[name] for name in layout.SENT_AGAIN),
         ending(layout.CLOSE_KINDS[c["close_kind"]], *(layout.CLOSED_BY.get(c[it]) for it in ("closed_by", "reset_by"))),
         *reversed(told(c["service"], c["server_name"])),
     )

@@ -12,6 +12,7 @@ import tcpscope
 from tcpscope.diagnose import Finding
 from tcpscope.diagnose.catalogue import ENTRIES
 from tcpscope.errors import UsageError
+from tcpscope.replay.layout import SENT_AGAIN
 from tcpscope.report.page.choose import concerned, examples
 from tcpscope.report.page.document import sentence, share
 from tcpscope.report.page.inline import Plots
@@ -103,7 +104,7 @@ def test_the_table_is_that_of_the_capture():
     assert [data["hosts"][at] for at in data["client"]] == rows["client_ip"].tolist()
     assert [data["states"][at] for at in data["serverState"]] == rows["server_state"].tolist()
     assert data["duration"] == pytest.approx((rows["duration"] * 1e6).tolist(), abs=1)
-    assert data["again"] == (rows["client_retransmissions"] + rows["server_retransmissions"]).tolist()
+    assert data["again"] == sum(rows[it] for it in SENT_AGAIN).tolist()
     assert [data["closes"][at] for at in data["close"]] == rows["close"].str.replace("_", " ").tolist()
     assert data["rtt"] == pytest.approx((rows["initial_rtt"] * 1e6).tolist())
 

@@ -6,6 +6,7 @@ from itertools import pairwise
 import pytest
 
 import tcpscope
+from tcpscope.replay.layout import SENT_AGAIN
 from tcpscope.report.text import size, span
 from tests.plots.test_browser import browser  # noqa: F401 - a fixture
 from tests.report.pages import SAMPLES, hostile_capture, many, page_of
@@ -122,7 +123,7 @@ def test_every_column_sorts_by_keyboard(opened, everything, capture):
     page.locator("#size").select_option("200")
     worst = numbers(page)
     assert sorted(worst) == rows["connection"].tolist()
-    again = rows["client_retransmissions"] + rows["server_retransmissions"]
+    again = sum(rows[it] for it in SENT_AGAIN)
     first = rows["initial_rtt"].where(rows["initial_rtt"] > 0, rows["syn_rtt"])
     keys = {
         "#": rows["connection"], "Client state": rows["client_state"], "Server state": rows["server_state"],

@@ -162,8 +162,8 @@ class Drawing:
         if gap > 0:
             yield margin + client + " " * gap + server
         else:
-            yield margin + client
-            yield f"{margin}{server:>{self.inner + 2}}"
+            yield margin[: max(self.width - len(client), 0)] + client[: self.width]
+            yield f"{server:>{len(margin) + self.inner + 2}}"[: self.width]
         left, right = (self._name(state) if state != "UNKNOWN" else "" for state in self.ladder.before)
         titles = "time".rjust(self.time_width), "#".rjust(self.frame_width)
         line = f"{titles[0]} {titles[1]} {left:>{self.left}} {self.pen.line}{'':{self.inner}}{self.pen.line} {right}"

@@ -148,11 +148,12 @@ def _environment(utc: bool) -> Environment:
 
 
 def sentence(text: str) -> Any:
-    """With a capital letter; what stands in backticks is code."""
+    """With a capital letter, but for a name that begins it; what stands in backticks is code."""
     from markupsafe import Markup, escape
 
     told = safe(text)
-    parts = (told[:1].upper() + told[1:]).split("`")
+    name = any(sign in told.partition(" ")[0] for sign in "./\\:")
+    parts = (told if name else told[:1].upper() + told[1:]).split("`")
     if len(parts) % 2 == 0:
         return escape("`".join(parts))
     return Markup("").join(Markup("<code>{}</code>").format(it) if n % 2 else escape(it) for n, it in enumerate(parts))

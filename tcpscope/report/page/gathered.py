@@ -12,7 +12,7 @@ import numpy
 from tcpscope.capture.sources import Sources
 from tcpscope.diagnose import Collected, Finding, findings
 from tcpscope.diagnose.facts import MOST, Facts
-from tcpscope.replay.layout import CLOSE_KINDS, CONNECTION, EVENT
+from tcpscope.replay.layout import CLOSE_KINDS, CONNECTION, EVENT, SENT_AGAIN
 from tcpscope.replay.oddness import odd_ones
 from tcpscope.report.page.listed import Listed
 from tcpscope.report.plots.whole import Whole
@@ -26,7 +26,7 @@ FIRST = 3  # connections shown in detail where nothing is odd
 
 # of each connection, what the plots of the whole capture and the counts need
 KEPT = ("connection", "start_ns", "end_ns", "first_frame", "last_frame", "client_unique_bytes", "server_unique_bytes",
-        "client_retransmissions", "server_retransmissions", "client_syn_packets", "server_syn_packets",
+        *SENT_AGAIN, "client_syn_packets", "server_syn_packets",
         "client_missed_bytes", "server_missed_bytes", "client_addr", "server_addr", "client_port", "server_port",
         "ip_version", "close_kind", "one_direction", "client_state", "server_state")  # fmt: skip
 
@@ -184,7 +184,7 @@ def payload(gathered: Gathered) -> int:
 
 def repeated(gathered: Gathered) -> int:
     """Packets sent again, of all connections."""
-    return int(gathered.all["client_retransmissions"].sum() + gathered.all["server_retransmissions"].sum())
+    return int(sum(gathered.all[name].sum() for name in SENT_AGAIN))
 
 
 def unseen(gathered: Gathered) -> list[tuple[str, int]]:

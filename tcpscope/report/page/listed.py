@@ -13,7 +13,7 @@ from tcpscope.tables.address import address
 
 _FIELDS = ("odd", "connection", "client_addr", "client_port", "server_addr", "server_port", "ip_version",
            "client_state", "server_state", "start_ns", "end_ns", "client_unique_bytes", "server_unique_bytes",
-           "initial_rtt_ns", "syn_rtt_ns", "client_retransmissions", "server_retransmissions", "close_kind",
+           "initial_rtt_ns", "syn_rtt_ns", *layout.SENT_AGAIN, "close_kind",
            "closed_by", "reset_by", "service", "server_name")  # fmt: skip
 ENDED_BY = ("", "client", "server", "both")
 
@@ -63,7 +63,7 @@ def columns(rows: Sequence[Mapping[str, Any]], start_ns: int, concerned: Mapping
         "clientBytes": [r["client_unique_bytes"] for r in rows],
         "serverBytes": [r["server_unique_bytes"] for r in rows],
         "rtt": [rtt / 1000 if rtt > 0 else None for rtt in rtts],
-        "again": [r["client_retransmissions"] + r["server_retransmissions"] for r in rows],
+        "again": [sum(r[name] for name in layout.SENT_AGAIN) for r in rows],
         "close": [r["close_kind"] for r in rows],
         "service": [" ".join(filter(None, reversed(told(r["service"], r["server_name"])))) for r in rows],
         "by": [ENDED_BY.index(_by(r)) for r in rows],

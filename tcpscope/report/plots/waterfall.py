@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy
 
-from tcpscope.replay.layout import CLOSE_KINDS, EVENT, STATES
+from tcpscope.replay.layout import CLOSE_KINDS, EVENT, SENT_AGAIN, STATES
 from tcpscope.report.plots.model import Axis, Figure, layer, panel
 from tcpscope.report.plots.trace import endpoint
 from tcpscope.report.plots.whole import Whole
@@ -24,7 +24,7 @@ def chosen(w: Whole) -> tuple[Any, str]:
     records = w.records
     if len(records) <= MOST:
         return numpy.arange(len(records)), ""
-    again = records["client_retransmissions"] + records["server_retransmissions"]
+    again = sum(records[name] for name in SENT_AGAIN)
     bad = again + 3 * (records["close_kind"] != CLOSE_KINDS.index("fin"))
     order = numpy.lexsort((numpy.arange(len(records)), -bad))[:MOST]
     return numpy.sort(order), (

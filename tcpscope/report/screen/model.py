@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Protocol
 from tcpscope.diagnose.facts import endpoint, told
 from tcpscope.diagnose.finding import Finding
 from tcpscope.diagnose.watch import Watch
-from tcpscope.replay.layout import CLOSE_KINDS, CLOSED_BY, CONNECTION, EVENT, STATES
+from tcpscope.replay.layout import CLOSE_KINDS, CLOSED_BY, CONNECTION, EVENT, SENT_AGAIN, STATES
 from tcpscope.report.named import ending
 from tcpscope.report.oddest import Oddest
 from tcpscope.tables.address import address
@@ -123,7 +123,7 @@ class Seen:
 
     @property
     def resent(self) -> int:
-        return int(self.facts[_AT["client_retransmissions"]] + self.facts[_AT["server_retransmissions"]])
+        return int(sum(self.facts[_AT[name]] for name in SENT_AGAIN))
 
     @property
     def rtt(self) -> float | None:
