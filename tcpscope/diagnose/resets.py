@@ -79,6 +79,8 @@ def kind_of(f: Facts) -> str:
         return ""
     if bits & SPOKE and bits & EXACT and not bits & (OPENING | OWN_FIN | NO_SOCKET):
         return "reset_injected"
+    if bits & SPOKE and f.close != "reset" and elsewhere(f) and not bits & (OPENING | OWN_FIN | NO_SOCKET):
+        return "reset_injected"
     if f.close != "reset" or gave_up(f):
         return ""
     if bits & OPENING and f.common["syn_ack_ns"] > 0 and by == "client":
@@ -161,8 +163,8 @@ def _injected(server: str, side: str, group: list[Facts], more: int) -> list[Fin
         signs.append(f"its IP ID does not continue the {side}'s")
     finding = _finding(
         group, "reset_injected", "warning", "path",
-        f"a RST in the {side}'s name ended {times(len(group))} with {server}, but was likely sent by something else: "
-        + "; ".join(signs),
+        f"a RST in the {side}'s name {_effect(group)} {times(len(group))} with {server}, "
+        + ("but" if _effect(group) == "ended" else "and") + " was likely sent by something else: " + "; ".join(signs),
         "a firewall, load balancer or intrusion filter on the path resets connections: ask who runs it",
         more, went_on=len(went_on), other_ttl=len(far),
     )  # fmt: skip
@@ -171,6 +173,12 @@ def _injected(server: str, side: str, group: list[Facts], more: int) -> list[Fin
     elif not far:
         finding.doubt("from the same distance: a socket of the host itself, or a device beside it")
     return [finding]
+
+
+def _effect(group: list[Facts]) -> str:
+    """What came of the RSTs: a host that finds one doubtful asks first (RFC 5961, 3.2)."""
+    ended = sum(f.close == "reset" for f in group)
+    return "ended" if ended == len(group) else "came to" if ended else "was refused in"
 
 
 def _handshake(server: str, side: str, group: list[Facts], more: int) -> list[Finding]:

@@ -122,6 +122,19 @@ def test_a_silence_that_ended_in_a_rst_from_elsewhere_is_still_a_silence(ttl, ce
     assert set(told) == {"idle_timeout"} and (told["idle_timeout"].confidence == "certain") is certain
 
 
+@pytest.mark.parametrize(("ttl", "is_told"), [(50, True), (64, False)])
+def test_a_rst_from_elsewhere_that_was_refused(ttl, is_told):
+    talk = Talk()
+    talk.exchange(0.001)
+    talk.raw(0.5, SERVER, RST, talk.next[1] + 100, ttl=ttl)
+    talk.say(0.0001, CLIENT)  # a challenge
+    talk.exchange(0.5)
+    told = talk.told()
+    assert ("reset_injected" in told) is is_told
+    if is_told:
+        assert "was refused in 1 connection" in told["reset_injected"].text
+
+
 @pytest.mark.parametrize(("polls", "id"), [(1, "idle_timeout"), (8, "reset_half_open")])
 def test_a_silence_outlived_before_ended_nothing(polls, id):
     talk = Talk()
