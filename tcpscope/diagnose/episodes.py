@@ -14,7 +14,7 @@ EXPLAINS: dict[str, tuple[str, ...]] = {
     "syn_lost": ("spurious",),
     "syn_ack_lost": ("spurious",),
     "handshake_ack_lost": ("spurious",),
-    "path_mtu": ("vanished",),
+    "path_mtu": ("vanished", "retransmissions", "timeouts"),
     "dead_reader": ("vanished",),
     "not_unicast": ("unanswered",),
     "no_answer": ("reset_abort",),

@@ -12,6 +12,7 @@ FEW = 3  # repetitions that are worth a word whatever their share
 MEANINGFUL = 50  # data packets of which a share says something
 FELT_NS = 50_000_000  # no retransmission timer is shorter
 CHAIN = 3  # time-outs of a long segment in a row that look like a path that cannot carry it
+DETOUR = 20  # segments under way when ICMP asked for smaller ones; more repetitions had other reasons, too
 REORDERED = 3  # segments overtaken, and
 DISORDER = 0.01  # the share of data packets, that are worth a word
 
@@ -39,7 +40,7 @@ def loss(server: str, group: list[Facts]) -> list[Finding]:
     holes = [f for f in group if any(_stuck(f, role) for role in ("client", "server"))]
     rest = [f for f in group if f not in holes]
     late = [f for f in rest if _late(f)]
-    return [*_path_mtu(server, holes), *_again(server, rest), *_timeouts(server, late), *_tail(server, rest),
+    return [*_path_mtu(server, holes), *_smaller(server, rest), *_again(server, rest), *_timeouts(server, late), *_tail(server, rest),
             *_spurious(server, group, late), *_reordering(server, group)]  # fmt: skip
 
 
@@ -279,6 +280,21 @@ def _told(f: Facts) -> bool:
     return (f.common["icmp_type"], f.common["icmp_code"]) == (3, 4) or (
         f.common["ip_version"] == 6 and f.common["icmp_type"] == 2
     )
+
+
+def _smaller(server: str, group: list[Facts]) -> list[Finding]:
+    """Path MTU discovery at work (RFC 1191, RFC 8201): what was too long is sent again in shorter segments."""
+    hit = [f for f in group if _told(f) and again(f.client) + again(f.server)]
+    if not hit:
+        return []
+    count = sum(again(f.client) + again(f.server) for f in hit)
+    return [about(
+        hit, "path_mtu", "note", "path",
+        f"ICMP asked for smaller packets in {times(len(hit))} with {server}, and {times(count, 'segment')} "
+        + ("was" if count == 1 else "were") + " sent again in shorter pieces: path MTU discovery at work",
+        "a link on the path carries only smaller packets, and says so; clamping the MSS there saves the detour",
+        shown=CAUSES, segments=count, earlier=count if count > DETOUR else 0,
+    )]  # fmt: skip
 
 
 def _path_mtu(server: str, group: list[Facts]) -> list[Finding]:

@@ -225,3 +225,21 @@ def test_long_segments_that_never_pass_where_a_short_one_did(tail, id):
         talk.raw(wait, SERVER, ACK, 201, talk.next[0], 1448)
     told = talk.told()
     assert id in told, told
+
+
+@pytest.mark.parametrize(("code", "id"), [(4, "path_mtu"), (None, "retransmissions")])
+def test_what_icmp_asked_to_be_sent_in_shorter_pieces_was_not_lost(code, id):
+    talk = Talk()
+    begin = talk.next[0]
+    for _ in range(3):
+        talk.say(0.0001, CLIENT, 1460)
+    if code:
+        talk.raw(0.004, CLIENT, 0, begin, kind=1, icmp_type=3, icmp_code=code)
+    for at in range(0, 3 * 1460, 1348):
+        talk.raw(0.0001, CLIENT, ACK, begin + at, talk.known[0], min(1348, 3 * 1460 - at))
+    talk.say(RTT, SERVER, 80)
+    talk.say(0.0001, CLIENT)
+    told = talk.told()
+    assert id in told and ("retransmissions" in told) is (code is None)
+    if code:
+        assert told["path_mtu"].severity == "note" and "timeouts" not in told

@@ -49,7 +49,8 @@ def ladder(connection: Row, packets: Iterable[Row], events: Iterable[Row], optio
     if not story.segments:
         raise UsageError("the connection has no packets")
     last = connection["client_state"]
-    story.finish(bool(connection.get("one_direction")) and last != "SYN_SENT")
+    nobody = last == "SYN_SENT" or connection.get("close") == "unreachable"  # and so no direction that is missing
+    story.finish(bool(connection.get("one_direction")) and not nobody)
     build.insert(story, build.happenings(connection, told, story))
     build.insert(story, build.time_wait_ends(connection, story))
     first = build.before(told, story.items)

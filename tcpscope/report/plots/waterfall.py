@@ -94,7 +94,7 @@ def waterfall(w: Whole) -> Figure:
     kinds = numpy.array(CLOSE_KINDS)[records["close_kind"]]
     broken = numpy.isin(kinds, ("reset", "refused", "unreachable"))
     left = numpy.isin(kinds, ("open", "half_closed", "half_open", "unanswered", "timeout"))
-    for mask, role, legend in ((broken, "refused", "reset or refused"), (left, "still open", "no end seen")):
+    for mask, role, legend in ((broken, "refused", "reset, refused, unreachable"), (left, "still open", "no end seen")):
         layers.append(
             layer(
                 "points",

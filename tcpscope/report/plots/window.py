@@ -45,7 +45,7 @@ def window(t: Trace) -> Figure:
         "window",
         f"Windows of the {t.role}'s data, {t.title}",
         t.subtitle,
-        (panel(Axis("bytes", "bytes", 0.0, top), [*bands, *offered, *own]),),
+        (panel(Axis("window", "bytes", 0.0, top), [*bands, *offered, *own]),),
         tuple(notes),
         t.start_ns,
         name=t.name,
