@@ -40,8 +40,8 @@ def loss(server: str, group: list[Facts]) -> list[Finding]:
     holes = [f for f in group if any(_stuck(f, role) for role in ("client", "server"))]
     rest = [f for f in group if f not in holes]
     late = [f for f in rest if _late(f)]
-    return [*_path_mtu(server, holes), *_smaller(server, rest), *_again(server, rest), *_timeouts(server, late), *_tail(server, rest),
-            *_spurious(server, group, late), *_reordering(server, group)]  # fmt: skip
+    return [*_path_mtu(server, holes), *_smaller(server, rest), *_again(server, rest), *_timeouts(server, late),
+            *_tail(server, rest), *_spurious(server, group, late), *_reordering(server, group)]  # fmt: skip
 
 
 # ---------------------------------------------------------------- sent again
