@@ -8,7 +8,6 @@ compressed stream gives what stands before the damage, and says so.
 from __future__ import annotations
 
 import contextlib
-import glob
 import io
 import os
 import select
@@ -20,6 +19,7 @@ from typing import Any, BinaryIO, Protocol, cast
 from tcpscope.errors import CaptureError
 
 STDIN = "-"
+MAGIC = frozenset("*?[")  # signs of a pattern
 PIPE = 1 << 20  # bytes that a pipe may hold, so that its writer need not wait for every few packets
 PEEKED = 64
 MOST_WINDOW = 128 << 20  # bytes of its output that a decompressor may keep: the limit of zstd -d; xz -9 takes half
@@ -74,7 +74,9 @@ def find(arguments: Iterable[str | os.PathLike[str]]) -> Sources:
             captures += _sniffed(sorted(_files_below(name)), skipped, f"no capture in folder {name}: {READS}")
         elif os.path.lexists(name):
             captures.append(_file(name, explicit=True))
-        elif glob.has_magic(name):
+        elif MAGIC.intersection(name):
+            import glob
+
             found = [it for it in sorted(glob.glob(name, recursive=True)) if not os.path.isdir(it)]
             captures += _sniffed(found, skipped, f"no capture matches {name}")
         else:

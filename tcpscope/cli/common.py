@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -235,7 +234,9 @@ def emit(table: str, chunks: Iterable[Raw], widths: dict[str, int], options: dic
         widths = widened(table, first, widths)
         shown, screen = widths, options["output"] is None and sys.stdout is not None and sys.stdout.isatty()
         if screen:
-            shown = fitted(table, widths, shutil.get_terminal_size().columns)
+            from shutil import get_terminal_size
+
+            shown = fitted(table, widths, get_terminal_size().columns)
         text = TextIOWrapper(stream, encoding="utf-8", newline="\n")
         try:
             print_lines(table, chain((first,), records), shown, options["utc"], text)

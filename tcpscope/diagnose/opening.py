@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping
-from ipaddress import ip_address
 from itertools import pairwise
 
 from tcpscope.diagnose.facts import Collected, Facts, about, by_server, host, times
@@ -234,11 +233,9 @@ def _half_open(server: str, group: list[Facts], found: Collected) -> list[Findin
 
 def _not_unicast(server: str, group: list[Facts]) -> list[Finding]:
     """RFC 1122, 4.2.3.10: a SYN to a broadcast or multicast address must be discarded."""
-    try:
-        address = ip_address(host(server).strip("[]"))
-    except ValueError:
-        return []
-    if not (address.is_multicast or str(address) == "255.255.255.255"):
+    raw, version = group[0].common["server_addr"], group[0].common["ip_version"]
+    multicast = raw[0] == 0xFF if version == 6 else 224 <= raw[0] < 240
+    if not (multicast or (version == 4 and raw[:4] == b"\xff\xff\xff\xff")):
         return []
     return [about(
         group, "not_unicast", "warning", "client",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from heapq import nsmallest
 from typing import Any, NamedTuple
 
 from tcpscope.diagnose.facts import endpoint, told
@@ -53,7 +52,7 @@ class Oddest:
         self.total += len(raw) // length
         worst = oddest(raw, SHOWN)
         fresh = [(-odd, number, bytes(raw[at * length : (at + 1) * length])) for odd, number, at in worst]
-        self._kept = nsmallest(SHOWN, self._kept + fresh)
+        self._kept = sorted(self._kept + fresh)[:SHOWN]
 
     def lines(self) -> list[Line]:
         """All in order of number, or of more than SHOWN the oddest, worst first."""

@@ -6,7 +6,6 @@ rich does more, and draws what changes on the screen (`watch`, `screen/`); loadi
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from typing import IO, TypeAlias
@@ -42,9 +41,7 @@ class Printer:
         self.stream = stream or sys.stdout
         self.terminal = self.stream.isatty()
         self.coloured = self.terminal and not os.environ.get("NO_COLOR")
-        self.width = width or shutil.get_terminal_size((PIPE_WIDTH, 24)).columns
-        if width is None and not self.terminal and not os.environ.get("COLUMNS", "").isdigit():
-            self.width = PIPE_WIDTH
+        self.width = width or _width(self.terminal)
 
     def line(self, told: Words | str = "", style: str = "", indent: int = 0) -> None:
         """A line, or as many as it takes."""
@@ -85,6 +82,18 @@ class Printer:
         plain = "".join(text for text, _ in spans).rstrip()
         styled = (_styled(text, style) for text, style in _cut(spans, 0, len(plain)))
         click.echo("".join(styled) if self.coloured else plain, file=self.stream, color=self.coloured)
+
+
+def _width(terminal: bool) -> int:
+    """Of a terminal, or of a pipe."""
+    told = os.environ.get("COLUMNS", "")
+    if told.isdigit() and int(told) > 0:
+        return int(told)
+    if not terminal:
+        return PIPE_WIDTH
+    from shutil import get_terminal_size
+
+    return get_terminal_size((PIPE_WIDTH, 24)).columns
 
 
 def _length(told: Words) -> int:
