@@ -3,6 +3,7 @@ and the answer does not depend on how the segments were cut into batches."""
 
 from itertools import pairwise
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -123,3 +124,10 @@ def test_time_wait_ends_after_twice_the_msl():
     last = [e for e in replayed.events if e["connection"] == 0 and e["endpoint"] == 0][-1]
     assert (STATES[last["old"]], STATES[last["new"]], last["frame"]) == ("TIME_WAIT", "CLOSED", 0)
     assert last["time_ns"] == 5 * 10**6 + 60 * 10**9
+
+
+@pytest.mark.parametrize("batch", [1, 3, 4096])
+def test_a_clock_set_back_is_one_step_however_many_packets_follow(batch):
+    seconds = [10, 11, 5, 6, 7, 12, 11.5, 8]  # back by six seconds, by half a second, and by three and a half
+    steps = [segment(n, 0, ACK, n, 1, time_ns=int(at * 1e9)) for n, at in enumerate(seconds, 1)]
+    assert Replayed(steps, batch).counters["clock_steps"] == 2
