@@ -15,7 +15,7 @@ EXPLAINS: dict[str, tuple[str, ...]] = {
     "syn_ack_lost": ("spurious",),
     "handshake_ack_lost": ("spurious",),
     "path_mtu": ("vanished", "retransmissions", "timeouts"),
-    "dead_reader": ("vanished",),
+    "dead_reader": ("vanished", "no_answer"),
     "not_unicast": ("unanswered",),
     "no_answer": ("reset_abort",),
     "port_reuse": ("unanswered", "half_open"),

@@ -42,13 +42,18 @@ def elsewhere(f: Facts) -> bool:
     return usual > 0 and abs(hops(f.common["reset_ttl"]) - hops(usual)) >= HOPS
 
 
+def outlived(f: Facts) -> bool:
+    """It had come through silences as long as the latest, again and again."""
+    return any(0.9 * f.common["pause_ns"] <= side["heartbeat_ns"] for side in (f.client, f.server))
+
+
 def idle_before(f: Facts) -> float:
     """Seconds of silence after which the first word, or the RST itself, ended the connection; 0: it was not so."""
     c = f.common
     if c["pause_ns"] < IDLE_NS or not 0 <= c["reset_ns"] - c["pause_end_ns"] <= AT_ONCE_NS:
         return 0.0
-    if any(0.9 * c["pause_ns"] <= side["heartbeat_ns"] for side in (f.client, f.server)):
-        return 0.0  # it had outlived as long a silence again and again
+    if outlived(f):
+        return 0.0
     unasked = c["pause_end_ns"] == c["reset_ns"]
     if c["reset_bits"] & (OWN_FIN | PEER_FIN) or (unasked and f.reset_by == "client" and not elsewhere(f)):
         return 0.0  # a client that has enough of waiting

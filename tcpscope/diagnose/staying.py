@@ -6,7 +6,7 @@ from tcpscope.diagnose.facts import Collected, Facts, about, by_server, endpoint
 from tcpscope.diagnose.finding import Finding
 from tcpscope.diagnose.loss import FEW, again
 from tcpscope.diagnose.measure import proved
-from tcpscope.diagnose.resets import IDLE_NS, gave_up
+from tcpscope.diagnose.resets import IDLE_NS, gave_up, outlived
 from tcpscope.diagnose.schedules import probing
 from tcpscope.replay import layout
 from tcpscope.tables.address import address
@@ -44,8 +44,7 @@ def _other(side: str) -> str:
 def _after_idle(f: Facts) -> float:
     """Seconds of silence after which the first word got no answer; 0: it was not so."""
     silent, c = f.side(_silent(f)), f.common
-    outlived = any(0.9 * c["pause_ns"] <= side["heartbeat_ns"] for side in (f.client, f.server))
-    if c["pause_ns"] >= IDLE_NS and silent["last_ns"] < c["pause_end_ns"] and not outlived and not _probing(f):
+    if c["pause_ns"] >= IDLE_NS and silent["last_ns"] < c["pause_end_ns"] and not outlived(f) and not _probing(f):
         return float(c["pause_ns"]) / 1e9
     return 0.0
 

@@ -139,8 +139,8 @@ def _waited_in_vain(f: Facts) -> int:
     asked, said = f.client["last_data_ns"], f.server["last_data_ns"]
     if asked < 0 or said > asked or f.server["last_ns"] < asked or f.common["one_direction"] or f.close == "timeout":
         return 0
-    if f.reset_by == "server" or (f.close == "fin" and f.closed_by == "server" and not f.server["fin_packets"]):
-        return 0
+    if f.reset_by == "server" or f.begun_before:
+        return 0  # told otherwise; nor is it known who asks whom
     return int(max(f.end_ns - asked, 1))
 
 

@@ -59,8 +59,6 @@ cdef uint64_t cause(Flight *f, const Segment *s, const Chunk *c, uint32_t end, i
     quiet = min(since_news, since_sent) if f.news_ns else since_sent
     first = not after(s.seq, f.una)
     last = not before(end, f.max)
-    if s.length == 0 and quiet < max(rtt // 2, 2 * MS):
-        return 0                    # a FIN that answers the peer's at once (CLOSING): no timer is so short
     evidence = f.dup_acks > 0 or (f.sack_high and after(f.sack_high, s.seq))
     age = now - max(c.last_ns if c != NULL else f.una_ns, f.una_ns + reach)
     if f.phase == LOSS:
@@ -78,6 +76,8 @@ cdef uint64_t cause(Flight *f, const Segment *s, const Chunk *c, uint32_t end, i
                 f.recoveries += 1
             return bit(A_FAST_RETRANSMISSION)
         return timed_out(f)
+    if s.length == 0 and quiet < max(rtt // 2, 2 * MS):
+        return 0                    # a FIN that answers the peer's at once (CLOSING): no timer is so short
     if f.sack_ok and last and not f.probe_out and quiet < probe_most(f, rtt):
         f.probe_out, f.probe_end = True, f.max
         return bit(A_TAIL_LOSS_PROBE)

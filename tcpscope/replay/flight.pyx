@@ -160,7 +160,10 @@ cdef inline bint divisible(Flight *f, uint32_t i) noexcept nogil:
 
 cdef int divide(Flight *f, uint32_t i, uint32_t seq, Finding *out) noexcept nogil:
     """Chunk i becomes two, the second from seq on: only one of them is sent again.  The second's place, or < 0."""
-    cdef int place = open_place(f, i + 1, out)
+    cdef int place
+    if i == 0 and f.live == f.room and f.room >= ROOM_MOST:
+        return TOO_DEAR             # what makes room is this very chunk, the oldest
+    place = open_place(f, i + 1, out)
     if place > 0:
         chunk(f, place)[0] = chunk(f, place - 1)[0]
         chunk(f, place - 1).end = chunk(f, place).seq = seq

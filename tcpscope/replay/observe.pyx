@@ -239,9 +239,11 @@ cdef int observe(Replay *r, Connection *c, const Segment *s, int d, uint64_t ord
     if s.checksum_state == SUM_GOOD:
         c.side[d].good_sum = True
     copy = copy_seen(&c.flight[d], s, c.copies > 0, &f)
-    stray = flight_stray(&c.flight[d], s) or damaged(c, s, d) and beyond(&c.flight[d], s)
+    stray = flight_stray(&c.flight[d], s)
     if stray:
         c.flight[d].last_kind = SAID_UNACCEPTABLE
+    elif damaged(c, s, d) and beyond(&c.flight[d], s):
+        stray = True                     # dropped without a word
     else:
         handshake(c, s, d)
     if not copy and not stray:
