@@ -12,4 +12,5 @@ cdef inline bint identified(const Segment *s) noexcept nogil:
     return s.ip_id != NO_ID and s.ip_id != 0
 
 
+cdef void copy_remember(Flight *f, const Segment *s) noexcept nogil
 cdef bint copy_seen(Flight *f, const Segment *s, bint expected, Finding *out) noexcept nogil

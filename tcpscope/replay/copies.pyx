@@ -39,7 +39,16 @@ cdef bint copy_seen(Flight *f, const Segment *s, bint expected, Finding *out) no
         here = s.time_ns - g.time_ns < SAME_CAPTURE_NS or s.ttl != g.id_and_ttl & 0xFF
         out.annotations |= bit(A_DUPLICATE_CAPTURE if here else A_NETWORK_DUPLICATE)
         return True
-    g = &f.seen[f.seen_at & 3]
+    remember(f, s, key)
+    return False
+
+
+cdef void copy_remember(Flight *f, const Segment *s) noexcept nogil:
+    """`copy_seen` of a segment that cannot be a copy."""
+    remember(f, s, glimpse_key(s))
+
+
+cdef inline void remember(Flight *f, const Segment *s, uint32_t key) noexcept nogil:
+    cdef Glimpse *g = &f.seen[f.seen_at & 3]
     f.seen_at += 1
     g.time_ns, g.key, g.id_and_ttl = s.time_ns, key, s.ip_id << 8 | s.ttl
-    return False

@@ -283,7 +283,7 @@ cdef bytes taken(Store *s):
 cdef class Engine:
     def __cinit__(self, *, bint packets=False, int64_t msl_ns=30_000_000_000, bint flow_by_tunnel=False,
                   bint keep_past=True, bint prompt=False, bint live=False, uint64_t max_connections=0,
-                  int share=0, int shares=1):
+                  bint careful=False, int share=0, int shares=1):
         memset(&self.r, 0, sizeof(Replay))
         memset(&self.open_ones, 0, sizeof(Store))
         if not 0 <= share < shares <= MOST_SHARES:
@@ -293,6 +293,7 @@ cdef class Engine:
         self.r.msl_ns = msl_ns
         self.r.want_packets = packets
         self.r.keep_past = keep_past
+        self.r.careful = careful
         self.r.prompt = prompt or packets or live
         self.r.live = live
         self.r.share, self.r.shares = share, shares

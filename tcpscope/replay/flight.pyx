@@ -270,6 +270,12 @@ cdef inline void remember_told(Flight *f, uint32_t left, uint32_t right) noexcep
         f.told_to = right
 
 
+cdef inline void acknowledged_to(Flight *f, const Segment *s) noexcept nogil:
+    f.una, f.una_ns, f.dup_acks = s.ack, s.time_ns, 0
+    if after(f.una, f.told_to):
+        f.told_from = f.told_to = f.una
+
+
 cdef int flight_acked(Flight *f, const Segment *s, uint32_t window, int64_t reach, Finding *out) noexcept nogil:
     """The peer of f's sender sent s: what it tells about f's data.  reach: to that peer and back."""
     cdef Chunk *c
@@ -324,9 +330,7 @@ cdef int flight_acked(Flight *f, const Segment *s, uint32_t window, int64_t reac
             out.rtt_ns = -1                         # Karn
         if out.rtt_ns >= 0:
             sample(f, out.rtt_ns)
-        f.una, f.una_ns, f.dup_acks = s.ack, s.time_ns, 0
-        if after(f.una, f.told_to):
-            f.told_from = f.told_to = f.una
+        acknowledged_to(f, s)
         if after(f.una, f.max):
             out.annotations |= bit(A_ACK_LOST_SEGMENT)
             f.max = f.una                           # acknowledged, though the capture has not seen it
@@ -353,6 +357,37 @@ cdef int flight_acked(Flight *f, const Segment *s, uint32_t window, int64_t reac
     if news or moved:
         f.news_ns = s.time_ns
     return 0
+
+
+cdef bint flight_plain_acked(Flight *f, const Segment *s, uint32_t window, int64_t reach, Finding *out) noexcept nogil:
+    """`flight_acked` of a plain segment (plain.pyx).  False, and nothing done: what it acknowledges is not so plain."""
+    cdef uint32_t n = 0, longest = f.acked_most
+    cdef const Chunk *c = NULL
+    if s.ack != f.una:
+        if s.length == 0 and s.time_ns - f.sent_ns - reach >= DELAYED_LEAST:
+            return False
+        while n < f.live:
+            c = chunk(f, f.old + n)
+            if after(c.end, s.ack):
+                break
+            if c.times > 1 or c.bits:
+                return False
+            longest = max(longest, c.end - c.seq)
+            n += 1
+        if n:
+            c = chunk(f, f.old + n - 1)
+            out.rtt_ns, out.acked_frame = s.time_ns - c.first_ns, c.last_frame
+            if out.rtt_ns >= 0:
+                sample(f, out.rtt_ns)
+            f.old += n
+            f.live -= n
+            f.acked_most = longest
+        acknowledged_to(f, s)
+        f.news_ns = s.time_ns
+        if s.length:
+            out.annotations |= bit(A_PIGGYBACKED_ACK)
+    f.peer_window = window
+    return True
 
 
 # ---------------------------------------------------------------- the side sends
@@ -450,6 +485,26 @@ cdef inline void probed(Flight *f, const Segment *s, int64_t reach) noexcept nog
         f.opened_ns = 0
 
 
+cdef inline int sent_next(Flight *f, const Segment *s, uint32_t end, uint64_t order, Finding *out) noexcept nogil:
+    """Nothing of s was sent before."""
+    cdef int result
+    if f.live and s.length and 0 < f.length_last < SMALL and s.length < SMALL and not s.flags & FIN:
+        f.undelayed = True                          # two small ones at a time: Nagle's algorithm is off
+    result = append(f, s, end, order)
+    f.spare += SPARE
+    f.max = end
+    out.since_ns = s.time_ns - f.sent_ns
+    f.sent_ns = s.time_ns
+    f.length_before, f.length_last = f.length_last, s.length
+    watch_order(f, s)
+    return result
+
+
+cdef int flight_plain_sent(Flight *f, const Segment *s, uint64_t order, Finding *out) noexcept nogil:
+    """`flight_sent` of a plain segment (plain.pyx) with data."""
+    return sent_next(f, s, s.seq + s.length, order, out)
+
+
 cdef int flight_sent(Flight *f, const Segment *s, uint64_t order, int64_t reach, Finding *out) noexcept nogil:
     """f's side sent s.  reach: from the capture point to that side and back."""
     cdef uint32_t end = s.seq + s.length + ((s.flags & SYN) >> 1) + (s.flags & FIN)
@@ -500,17 +555,9 @@ cdef int flight_sent(Flight *f, const Segment *s, uint64_t order, int64_t reach,
             out.annotations |= bit(A_LOST_SEGMENT)
             f.holes += s.seq - f.max
             f.hole_ns = s.time_ns
-        f.spare += SPARE
-        if f.live and s.length and 0 < f.length_last < SMALL and s.length < SMALL and not s.flags & FIN:
-            f.undelayed = True                      # two small ones at a time: Nagle's algorithm is off
-        result = append(f, s, end, order)
+        result = sent_next(f, s, end, order, out)
         if result == 0:
             chunk(f, f.old + f.live - 1).bits |= probe
-        f.max = end
-        out.since_ns = s.time_ns - f.sent_ns
-        f.sent_ns = s.time_ns
-        f.length_before, f.length_last = f.length_last, s.length
-        watch_order(f, s)
         return result
 
     # behind what was sent before: again, out of order, or a copy

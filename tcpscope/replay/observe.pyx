@@ -27,6 +27,7 @@ from tcpscope.replay.flight cimport (
     SAID_KEEP_ALIVE, SAID_UNACCEPTABLE, Finding, Flight, flight_acked, flight_sent, flight_stray,
 )
 from tcpscope.replay.marks cimport MARK_BAD_SUM, MARK_EXACT, MARK_UNREACHABLE, marks_keep, marks_want
+from tcpscope.replay.plain cimport is_calm, observe_plain
 from tcpscope.replay.roles cimport role_of_first
 from tcpscope.replay.rows cimport PacketRow
 from tcpscope.replay.run cimport Replay
@@ -229,9 +230,16 @@ cdef int observe(Replay *r, Connection *c, const Segment *s, int d, uint64_t ord
     cdef Finding f
     cdef int64_t reach, quiet
     cdef Patch *patch
+    cdef int done
 
     memset(&f, 0, sizeof(Finding))
     f.rtt_ns = -1
+    if c.calm and not stepped_back:
+        done = observe_plain(c, s, d, order, write, &shown, &f)
+        if done > 0 and write:
+            return write_packet(r, c, s, d, order, f.annotations, &shown, &f)
+        if done:
+            return min(done, 0)
     if wireshark_observe(&c.wireshark, s, d, write, &shown) < 0:
         return -1
     if fresh and c.flow.reused:
@@ -297,6 +305,7 @@ cdef int observe(Replay *r, Connection *c, const Segment *s, int d, uint64_t ord
             if patch == NULL:
                 return -1
             patch.order, patch.bits = f.late_order, f.late_bits
+    c.calm = not r.careful and is_calm(c)
     if write:
         return write_packet(r, c, s, d, order, own, &shown, &f)
     return 0
@@ -336,6 +345,7 @@ cdef int write_packet(Replay *r, const Connection *c, const Segment *s, int d, u
 cdef int quote(Connection *c, const Segment *s, int d, uint64_t order) noexcept nogil:
     """An ICMP error that quotes a segment of side d: evidence, not part of the connection."""
     c.icmp_type, c.icmp_code = s.icmp_type, s.icmp_code
+    c.calm = False
     if not is_unreachable(s):
         return 0
     # told to the side that sent what is quoted: the mark's sender is the other one

@@ -42,5 +42,6 @@ cdef struct Replay:
     uint32_t tally[N_STATES][N_STATES]   # open connections by the states told, client's and server's; only live
     bint live                    # tell states as they become known
     bint want_packets
+    bint careful                 # show every segment to every observer in full (plain.pyx)
     bint prompt                  # replay each segment as it comes, once a handshake is over
     bint keep_past               # remember steps and patches for the settling of packet records

@@ -273,9 +273,8 @@ cdef inline void acknowledged(Pace *p, const Flight *f, const Segment *s, bint c
         p.empty_ns = s.time_ns
 
 
-cdef void spending_observe(Spending *l, const Flight *flight, const Traffic *traffic, const Segment *s, int d,
-                           int64_t dt, uint64_t own, const Finding *found) noexcept nogil:
-    """One packet that side d sent, dt after the one before; all others have seen it.  flight, traffic: of both."""
+cdef inline void observe(Spending *l, const Flight *flight, const Traffic *traffic, const Segment *s, int flags, int d,
+                         int64_t dt, uint64_t own, const Finding *found) noexcept nogil:
     cdef Pace *p = &l.side[d]
     cdef Pace *q = &l.side[1 - d]
     cdef int64_t lag
@@ -283,13 +282,13 @@ cdef void spending_observe(Spending *l, const Flight *flight, const Traffic *tra
     spend(l, flight, traffic, s, d, dt, own)
     if own & TWICE:
         return
-    if not s.flags & SYN:
+    if not flags & SYN:
         l.open = True
     if not p.begun:
         p.begun, p.begin = True, s.seq
-    if (s.length and not own & NOT_NEW) or s.flags & (FIN | RST):
+    if (s.length and not own & NOT_NEW) or flags & (FIN | RST):
         settle(l, flight, s, d)
-    if s.flags & RST:
+    if flags & RST:
         l.reset = True
         p.why = q.why = BY_CLOSING
         return
@@ -313,7 +312,7 @@ cdef void spending_observe(Spending *l, const Flight *flight, const Traffic *tra
         p.why = BY_RECEIVER
     if found.rtt_ns > q.slowest_ns:
         q.slowest_ns, q.slowest_frame = found.rtt_ns, s.frame
-    if s.flags & ACK:
+    if flags & ACK:
         lag = lag_of(l, flight, 1 - d)
         if lag >= NEAR_NS:
             remember_edge(q, s, flight[1 - d].peer_window, lag)
@@ -330,6 +329,18 @@ cdef void spending_observe(Spending *l, const Flight *flight, const Traffic *tra
             l.side[x].closed = True
             if flight[x].live == 0:
                 l.side[x].why = BY_CLOSING
+
+
+cdef void spending_observe(Spending *l, const Flight *flight, const Traffic *traffic, const Segment *s, int d,
+                           int64_t dt, uint64_t own, const Finding *found) noexcept nogil:
+    """One packet that side d sent, dt after the one before; all others have seen it.  flight, traffic: of both."""
+    observe(l, flight, traffic, s, s.flags, d, dt, own, found)
+
+
+cdef void spending_plain(Spending *l, const Flight *flight, const Traffic *traffic, const Segment *s, int d,
+                         int64_t dt, const Finding *found) noexcept nogil:
+    """`spending_observe` of a plain segment (plain.pyx): what is known of it, the compiler need not ask."""
+    observe(l, flight, traffic, s, ACK, d, dt, 0, found)
 
 
 # ---------------------------------------------------------------- the record

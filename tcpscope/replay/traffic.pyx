@@ -233,19 +233,29 @@ cdef void read_oddities(Traffic *me, const Segment *s) noexcept nogil:
             me.cwr += 1
 
 
+cdef inline void count_silence(Traffic *me, const Segment *s) noexcept nogil:
+    me.idle_max_ns = max(me.idle_max_ns, s.time_ns - me.last_ns)
+    me.last_ns = s.time_ns
+
+
+cdef inline void count_flight(Traffic *me, const Segment *s, int64_t start) noexcept nogil:
+    """New data: of the initial window, and how much is under way."""
+    if not me.marks & DATA_ANSWERED:
+        me.initial_window_bytes += s.length
+    if not s.flags & SYN and start + s.length > me.una and start + s.length - me.una > me.max_in_flight:
+        me.max_in_flight = <uint32_t>(start + s.length - me.una)
+
+
 cdef int traffic_observe(Traffic *me, Traffic *peer, const Segment *s) noexcept nogil:
     """Count one segment; -1 when memory fails."""
     cdef uint32_t flags = s.flags
     cdef uint32_t window = s.window
-    cdef int64_t start, end, quiet
+    cdef int64_t start, end
     cdef bint repeats = False
     if not me.marks & STARTED:
         begin(me, peer, s)
     me.packets += 1
-    quiet = s.time_ns - me.last_ns
-    if quiet > me.idle_max_ns:
-        me.idle_max_ns = quiet
-    me.last_ns = s.time_ns
+    count_silence(me, s)
     if s.checksum_state > SUM_GOOD or s.tos & 3 == 3 or flags & (ECE | CWR):
         read_oddities(me, s)
     if s.notes & NOTE_CUT_HEADER:
@@ -282,10 +292,33 @@ cdef int traffic_observe(Traffic *me, Traffic *peer, const Segment *s) noexcept 
         if s.options & OPT_SACK and s.n_sack:
             read_sack(me, s)
     if s.length and not repeats:
-        if not me.marks & DATA_ANSWERED:
-            me.initial_window_bytes += s.length
-        if not flags & SYN and start + s.length > me.una and start + s.length - me.una > me.max_in_flight:
-            me.max_in_flight = <uint32_t>(start + s.length - me.una)
+        count_flight(me, s, start)
+    return 0
+
+
+cdef int traffic_plain(Traffic *me, Traffic *peer, const Segment *s) noexcept nogil:
+    """`traffic_observe` of a plain segment (plain.pyx); -1 when memory fails."""
+    cdef uint32_t window = s.window
+    cdef int64_t start = me.nxt
+    me.packets += 1
+    count_silence(me, s)
+    if me.marks & peer.marks & SCALE_SEEN:
+        window <<= min(<uint32_t>me.window_scale, K_MAX_SCALE)
+    if s.length:
+        read_data(me, peer, s)
+        me.nxt = me.seen.end = start + s.length
+        me.unique_bytes += s.length
+        if candidates_add(&me.candidates, <uint32_t>start, <uint32_t>me.nxt, s.time_ns, me.marks & ANSWERED != 0) < 0:
+            return -1
+    else:
+        me.pure_acks += 1
+    if read_ack(me, peer, s, window) < 0:
+        return -1
+    read_window(me, peer, s, window)
+    me.last_ack = s.ack
+    me.marks |= ACK_SENT
+    if s.length:
+        count_flight(me, s, start)
     return 0
 
 

@@ -49,6 +49,9 @@ cdef struct Wireshark:
     int64_t irtt                 # 0: not known
     uint8_t completeness
 
+cdef enum:
+    QUEUE_MOST = 10000           # Wireshark keeps no more unacknowledged segments
+
 cdef struct Marks:               # what Wireshark shows for one packet
     uint32_t marks
     uint32_t bytes_in_flight
@@ -57,7 +60,15 @@ cdef struct Marks:               # what Wireshark shows for one packet
     int64_t ack_rtt              # 0: not shown
     int64_t irtt
 
+cdef inline uint32_t window_of(const WiresharkSide *r) noexcept nogil:
+    """What that side's latest packet allows."""
+    if r.shift < 0 or r.plain_window:
+        return <uint32_t>r.last_win
+    return <uint32_t>r.last_win << r.shift
+
+
 cdef void wireshark_start(Wireshark *w, const Segment *s, int sender) noexcept nogil
 cdef bint wireshark_new_stream(const Wireshark *w, const Segment *s, int sender) noexcept nogil
 cdef int wireshark_observe(Wireshark *w, const Segment *s, int sender, bint numbers, Marks *out) noexcept nogil
+cdef int wireshark_plain(Wireshark *w, const Segment *s, int sender, bint numbers, Marks *out) noexcept nogil
 cdef void wireshark_free(Wireshark *w) noexcept nogil

@@ -13,7 +13,6 @@ from tcpscope.replay.unacked cimport unacked_add, unacked_forget, unacked_free, 
 from tcpscope.wire.segment cimport ACK, FIN, OPT_SACK, OPT_WSCALE, RST, SYN, Segment
 
 cdef enum:
-    QUEUE_MOST = 10000           # Wireshark keeps no more unacknowledged segments
     FAST_WITHIN = 20_000_000     # ns since the acknowledgment, for a fast retransmission
     NEAR_WITHIN = 3_000_000      # ns; stands in for an unknown initial RTT
     MOST_SHIFT = 14              # RFC 7323, 2.3
@@ -64,12 +63,6 @@ cdef uint32_t in_flight(const WiresharkSide *f, const WiresharkSide *r, const Se
 
 
 # ---------------------------------------------------------------- the tests
-
-cdef inline uint32_t window_of(const WiresharkSide *r) noexcept nogil:
-    if r.shift < 0 or r.plain_window:
-        return <uint32_t>r.last_win
-    return <uint32_t>r.last_win << r.shift
-
 
 cdef uint32_t retransmission(Wireshark *w, WiresharkSide *f, WiresharkSide *r, const Segment *s,
                              uint32_t end) noexcept nogil:
@@ -176,6 +169,35 @@ cdef int wireshark_observe(Wireshark *w, const Segment *s, int sender, bint numb
     f.sack_bytes = sacked(s)
     complete(w, s)
     out.marks = marks
+    return 0
+
+
+cdef int wireshark_plain(Wireshark *w, const Segment *s, int sender, bint numbers, Marks *out) noexcept nogil:
+    """`wireshark_observe` of a plain segment (plain.pyx), for which no test holds; -1 when memory runs out."""
+    cdef WiresharkSide *f = &w.side[sender]
+    cdef WiresharkSide *r = &w.side[1 - sender]
+    cdef int64_t rtt = unacked_forget(&r.unacked, s.ack, s.time_ns)
+    if s.ack != f.last_ack:
+        f.dups, f.doubt = 0, False
+    out.marks = out.duplicate_ack_num = out.bytes_in_flight = 0
+    out.window = show_window(f, s)
+    out.irtt = w.irtt
+    out.ack_rtt = rtt if rtt > 0 else 0
+    f.last_win, f.last_ack, f.last_ack_when, f.last_marks = s.window, s.ack, s.time_ns, 0
+    f.sack_bytes = 0
+    f.plain_window = r.lost_pending = False
+    if s.length:
+        f.high, f.high_when = s.seq + s.length, s.time_ns
+    if f.front == 0 or s.seq == f.front:
+        f.front = f.high
+    if s.length == 0:
+        w.completeness |= 4
+        return 0
+    w.completeness |= 8
+    if unacked_add(&f.unacked, s.time_ns, s.seq, f.high) < 0:
+        return -1
+    if numbers and not f.lost_pending:
+        out.bytes_in_flight = in_flight(f, r, s)
     return 0
 
 

@@ -410,6 +410,31 @@ cdef void zeek_observe(Zeek *z, const Segment *s, int sender) noexcept nogil:
             received(me, me.start + <uint32_t>max(position, me.acked), me.start + <uint32_t>end)
 
 
+cdef bint zeek_is_plain(const Zeek *z, int sender, uint32_t una, uint32_t nxt) noexcept nogil:
+    """The sender is open as Zeek sees it too, from una to nxt."""
+    cdef const ZeekSide *me = &z.side[sender]
+    return ((me.state == ESTABLISHED or me.state == PARTIAL) and z.length > 1
+            and 0 <= me.acked <= me.last and me.start + <uint32_t>me.acked == una and me.start + <uint32_t>me.last == nxt)
+
+
+cdef void zeek_plain(Zeek *z, const Segment *s, int sender) noexcept nogil:
+    """`zeek_observe` of a plain segment (plain.pyx)."""
+    cdef ZeekSide *me = &z.side[sender]
+    cdef ZeekSide *peer = &z.side[1 - sender]
+    if s.checksum_state == SUM_GOOD:
+        me.marks |= VERIFIED
+    if s.length:
+        tell_once(z, sender, SEEN_DATA, b'D')
+    else:
+        tell_once(z, sender, SEEN_ACK, b'A')
+    peer.acked = place(peer.acked, s.ack - peer.start)
+    me.last += s.length
+    if after(s.ack, peer.known.upto):
+        acknowledged(z, 1 - sender, s.ack)
+    if s.length and s.captured >= s.length:
+        received(me, s.seq, s.seq + s.length)
+
+
 # ---------------------------------------------------------------- the answer
 
 cdef bint reset_before_answer(const Zeek *z) noexcept nogil:
