@@ -18,7 +18,7 @@ from tcpscope.replay.marks cimport QUIET
 from tcpscope.replay.seq cimport after
 from tcpscope.replay.spending cimport spending_plain
 from tcpscope.replay.traffic cimport (
-    MSS_SEEN, PROBING, SCALED, SCALE_SEEN, STARTED, WINDOW_SEEN, Traffic, traffic_plain,
+    MSS_SEEN, PROBING, STARTED, WINDOW_SEEN, Traffic, traffic_plain,
 )
 from tcpscope.replay.turns cimport turns_observe
 from tcpscope.replay.wireshark cimport QUEUE_MOST, SHIFT_UNKNOWN, Marks, WiresharkSide, window_of, wireshark_plain
@@ -43,19 +43,17 @@ cdef bint is_calm(const Connection *c) noexcept nogil:
 cdef inline bint side_is_calm(const Connection *c, int x) noexcept nogil:
     cdef const Flight *f = &c.flight[x]
     cdef const WiresharkSide *w = &c.wireshark.side[x]
-    cdef const Traffic *t = &c.traffic[x]
     return (f.phase == STEADY and f.started and f.una_told and not f.probe_out and not f.fin_sent
             and not f.zero_window and not f.last_kind and not f.held_ns and not after(f.una, f.max)
             and w.base_known and w.high == f.max and w.last_win > 0 and w.unacked.disorder == NULL
             and c.wireshark.side[1 - x].last_ack == f.una
-            and traffic_is_calm(t, &c.traffic[1 - x], f)
+            and traffic_is_calm(&c.traffic[x], f)
             and zeek_is_plain(&c.zeek, x, f.una, f.max)
             and c.side[x].ttl and not c.side[x].zero_since_ns and c.spending.side[x].begun)
 
 
-cdef inline bint traffic_is_calm(const Traffic *t, const Traffic *peer, const Flight *f) noexcept nogil:
+cdef inline bint traffic_is_calm(const Traffic *t, const Flight *f) noexcept nogil:
     return (t.marks & (STARTED | WINDOW_SEEN | PROBING) == STARTED | WINDOW_SEEN and t.window and not t.probe_end
-            and (t.marks & SCALED or not t.marks & peer.marks & SCALE_SEEN)
             and t.una <= t.nxt and <uint32_t>t.una == f.una and <uint32_t>t.nxt == f.max)
 
 
@@ -77,7 +75,7 @@ cdef inline bint has_plain_data(const Connection *c, const Segment *s, int d) no
     """More than a probe's byte, and not up to the very end of the peer's window."""
     cdef const WiresharkSide *peer = &c.wireshark.side[1 - d]
     cdef const Traffic *t = &c.traffic[d]
-    return (s.length > 1 and s.seq + s.length != peer.last_ack + window_of(peer) and peer.shift != SHIFT_UNKNOWN
+    return (s.length > 1 and (s.seq + s.length != peer.last_ack + window_of(peer) or peer.shift == SHIFT_UNKNOWN)
             and c.wireshark.side[d].unacked.count < QUEUE_MOST
             and t.seen.end == t.nxt and t.seen.start != t.seen.end)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator
-from threading import Condition, Thread
+from threading import Condition, Lock, Thread
 from typing import Any, NamedTuple
 
 from tcpscope.replay.engine import Engine
@@ -92,8 +92,10 @@ class Pool:
         shares = SHARES * threads
         self.engines = [Engine(share=at, shares=shares, **settings) for at in range(shares)]
         self._reader, self._divider, self._numbering = reader, Divider(shares), Numbering(shares)
-        self._change = Condition()
-        # all below under the lock of `_change`
+        self._lock = Lock()
+        self._work = Condition(self._lock)  # there is something to do
+        self._results = Condition(self._lock)  # there is something for the caller
+        # all below under this lock
         self._free = [SegmentBatch(SHARED_BATCH) for _ in range(AHEAD)]
         self._ready: deque[SegmentBatch] = deque()  # decoded, and not yet replayed by all
         self._first = 0  # number of the first of them
@@ -111,7 +113,7 @@ class Pool:
             self._divider.divide(batch)
             self._ready.append(batch)
             self._using.append(shares)
-        self._threads = [Thread(target=self._work, name=f"tcpscope-{at}", daemon=True) for at in range(threads)]
+        self._threads = [Thread(target=self._run, name=f"tcpscope-{at}", daemon=True) for at in range(threads)]
 
     def __enter__(self) -> Pool:
         for thread in self._threads:
@@ -119,9 +121,9 @@ class Pool:
         return self
 
     def __exit__(self, *_: object) -> None:
-        with self._change:
+        with self._lock:
             self._stopped = True
-            self._change.notify_all()
+            self._work.notify_all()
         for thread in self._threads:
             thread.join(PATIENCE)  # at once, but where one waits for a pipe that the caller has given up
 
@@ -131,14 +133,14 @@ class Pool:
         """What has ended, stretch by stretch; raises what went wrong in a thread."""
         going = list(range(len(self.engines)))
         while going:
-            with self._change:
+            with self._lock:
                 while self._error is None and not all(self._found[at] for at in going):
-                    self._change.wait()
+                    self._results.wait()
                 if self._error is not None:
                     raise self._error
                 given = {at: self._found[at].popleft() for at in going}
                 self._taken += 1
-                self._change.notify_all()
+                self._work.notify_all()
             if len(going) == len(self.engines):
                 self._numbering.merge([given[at][0] for at in going])
             yield Ended(*self._numbering.join({at: given[at][1:4] for at in going}), self._divider.segments)
@@ -147,15 +149,15 @@ class Pool:
 
     # ------------------------------------------------------------ what the threads do
 
-    def _work(self) -> None:
+    def _run(self) -> None:
         at: int | None = None  # the share it replayed last: its connections are near
         try:
             while True:
-                with self._change:
+                with self._lock:
                     while (task := self._task(at)) is None:
                         if self._stopped or all(self._over):
                             return
-                        self._change.wait()
+                        self._work.wait()
                 at, batch = task
                 if at is None:
                     self._decode(batch)
@@ -164,10 +166,11 @@ class Pool:
                 else:
                     self._replay(at, batch)
         except BaseException as error:
-            with self._change:
+            with self._lock:
                 self._error = self._error or error
                 self._stopped = True
-                self._change.notify_all()
+                self._work.notify_all()
+                self._results.notify_all()
 
     def _task(self, last: int | None) -> Any:
         """(None, batch to fill), (share, batch to replay), (share, None) to finish, or None: nothing to do now."""
@@ -199,22 +202,22 @@ class Pool:
         more = self._reader.fill(batch)
         if more:
             self._divider.divide(batch)
-        with self._change:
+        with self._lock:
             self._decoding = False
             if more:
                 self._ready.append(batch)
                 self._using.append(len(self.engines))
             else:
                 self._decoded = True
-            self._change.notify_all()
+            self._work.notify_all()
 
     def _replay(self, at: int, batch: SegmentBatch) -> None:
         engine = self.engines[at]
         engine.replay(batch)
         found = self._take(at, True) if (self._next[at] + 1) % SHARED_STRETCH == 0 else None
-        with self._change:
+        with self._lock:
             if found is not None:
-                self._found[at].append(found)
+                self._tell(at, found)
             self._using[self._next[at] - self._first] -= 1
             self._next[at] += 1
             self._busy[at] = False
@@ -222,16 +225,22 @@ class Pool:
                 self._using.popleft()
                 self._free.append(self._ready.popleft())
                 self._first += 1
-            self._change.notify_all()
+            self._work.notify_all()
 
     def _finish(self, at: int) -> None:
         more = self.engines[at].finish(ENDED)
         found = self._take(at, more)
-        with self._change:
-            self._found[at].append(found)
+        with self._lock:
+            self._tell(at, found)
             self._busy[at] = False
             self._over[at] = not more
-            self._change.notify_all()
+            self._work.notify_all()
+
+    def _tell(self, at: int, found: tuple[Any, ...]) -> None:
+        """A stretch of one share is done; the caller waits for all of them."""
+        self._found[at].append(found)
+        if all(found or over for found, over in zip(self._found, self._over, strict=True)):
+            self._results.notify_all()
 
     def _take(self, at: int, more: bool) -> tuple[Any, ...]:
         """A share's records since the last time, and whether more will come."""
