@@ -182,8 +182,8 @@ cdef inline void sample(Flight *f, int64_t rtt) noexcept nogil:
         f.srtt_ns, f.rttvar_ns = rtt, rtt // 2
     else:
         off = f.srtt_ns - rtt
-        f.rttvar_ns += ((off if off > 0 else -off) - f.rttvar_ns) // 4
-        f.srtt_ns -= off // 8
+        f.rttvar_ns += ((off if off > 0 else -off) - f.rttvar_ns) >> 2
+        f.srtt_ns -= off >> 3
 
 
 cdef void told_spurious(Flight *f, Chunk *c, Finding *out) noexcept nogil:

@@ -218,12 +218,9 @@ cdef int hand_down(Replay *r, Connection *c, const Segment *s, int d, uint64_t o
     return touch(r, old.flow) if r.live else 0
 
 
-cdef int observe(Replay *r, Connection *c, const Segment *s, int d, uint64_t order, bint stepped_back,
-                 bint write) noexcept nogil:
-    """Replay one segment of c, sent by side d; -1 when memory runs out.
-
-    stepped_back: the capture's clock had gone back.  write: make a packet record.
-    """
+cdef int observe_fully(Replay *r, Connection *c, const Segment *s, int d, uint64_t order, bint stepped_back,
+                       bint write) noexcept nogil:
+    """`observe` (observe.pxd) of a segment that is not plain."""
     cdef bint copy, stray, fresh = c.last_frame == 0
     cdef uint64_t own, fresh_bits
     cdef Shown shown
@@ -234,12 +231,10 @@ cdef int observe(Replay *r, Connection *c, const Segment *s, int d, uint64_t ord
 
     memset(&f, 0, sizeof(Finding))
     f.rtt_ns = -1
-    if c.calm and not stepped_back:
-        done = observe_plain(c, s, d, order, write, &shown, &f)
-        if done > 0 and write:
-            return write_packet(r, c, s, d, order, f.annotations, &shown, &f)
+    if write and c.calm and not stepped_back:
+        done = observe_plain(c, s, d, order, True, &shown, &f)
         if done:
-            return min(done, 0)
+            return done if done < 0 else write_packet(r, c, s, d, order, f.annotations, &shown, &f)
     if wireshark_observe(&c.wireshark, s, d, write, &shown) < 0:
         return -1
     if fresh and c.flow.reused:

@@ -7,5 +7,6 @@ from tcpscope.replay.wireshark cimport Marks
 from tcpscope.wire.segment cimport Segment
 
 cdef bint is_calm(const Connection *c) noexcept nogil
+cdef int pass_plain(Connection *c, const Segment *s, int d, uint64_t order) noexcept nogil
 cdef int observe_plain(Connection *c, const Segment *s, int d, uint64_t order, bint numbers, Marks *shown,
                        Finding *f) noexcept nogil

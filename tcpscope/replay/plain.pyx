@@ -80,12 +80,25 @@ cdef inline bint has_plain_data(const Connection *c, const Segment *s, int d) no
             and t.seen.end == t.nxt and t.seen.start != t.seen.end)
 
 
+cdef int pass_plain(Connection *c, const Segment *s, int d, uint64_t order) noexcept nogil:
+    """`observe_plain`, where nobody asks what it found."""
+    cdef Marks shown
+    cdef Finding f
+    f.annotations, f.rtt_ns, f.since_ns = 0, -1, 0
+    return look(c, s, d, order, False, &shown, &f)
+
+
 cdef int observe_plain(Connection *c, const Segment *s, int d, uint64_t order, bint numbers, Marks *shown,
                        Finding *f) noexcept nogil:
     """`observe` of a segment of a calm connection, if it is plain: 1; if it is not: 0, and nothing was done.
 
-    -1 when memory runs out.  The capture's clock had not gone back.  f: its round trip is -1.
+    -1 when memory runs out.  The capture's clock had not gone back.  f: cleared, its round trip is -1.
     """
+    return look(c, s, d, order, numbers, shown, f)
+
+
+cdef inline int look(Connection *c, const Segment *s, int d, uint64_t order, bint numbers, Marks *shown,
+                     Finding *f) noexcept nogil:
     cdef int64_t dt = s.time_ns - c.last_ns, quiet, reach = c.flight[1 - d].rtt_min_ns
     cdef const WiresharkSide *w = &c.wireshark.side[d]
     cdef uint32_t window = s.window if w.shift < 0 else <uint32_t>s.window << w.shift

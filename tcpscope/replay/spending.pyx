@@ -145,11 +145,12 @@ cdef inline bint is_short(const Segment *s, uint32_t full, uint32_t longest) noe
 
 cdef inline uint32_t edge_known(const Pace *p, const Flight *f, int64_t now, int64_t lag, bint *known) noexcept nogil:
     """The window's right edge that a side knew of when it sent what passes now."""
-    cdef uint32_t then = <uint32_t>((now - lag) // 1000)
+    cdef uint32_t then
     cdef int i
     known[0] = True
     if lag < NEAR_NS:
         return f.una + f.peer_window
+    then = <uint32_t>(<uint64_t>(now - lag) // 1000)
     for i in range(p.n_edges - 1, -1, -1):
         if distance(p.edges[i].time_us, then) >= 0:
             return p.edges[i].edge
@@ -159,9 +160,9 @@ cdef inline uint32_t edge_known(const Pace *p, const Flight *f, int64_t now, int
 
 cdef inline void remember_edge(Pace *p, const Segment *s, uint32_t window, int64_t lag) noexcept nogil:
     """The peer of p's side allows more."""
-    cdef uint32_t us = <uint32_t>(s.time_ns // 1000)
+    cdef uint32_t us = <uint32_t>(<uint64_t>s.time_ns // 1000)
     cdef int i
-    if p.n_edges and distance(p.known_us, us) < lag // (1000 * (EDGES - 2)):
+    if p.n_edges and distance(p.known_us, us) < <int64_t>(<uint64_t>lag // (1000 * (EDGES - 2))):
         return
     p.known_us = us
     if p.n_edges == EDGES:
@@ -185,7 +186,7 @@ cdef inline void sample_lag(Spending *l, const Segment *s, int d) noexcept nogil
     if p.why == BY_APPLICATION or p.why == BY_CLOSING or not 0 <= sample <= MOST_LAG_NS or (
             p.empty_ns and s.time_ns - p.empty_ns > p.lag_ns + 10 * MS):
         return                       # the program, too, took its time
-    p.lag_ns += (sample - p.lag_ns) // 8 if p.lag_samples else sample
+    p.lag_ns += sample - p.lag_ns >> 3 if p.lag_samples else sample
     p.lag_samples += 1
     p.lag_sum_ns += sample
     if p.lag_least_ns == 0 or sample < p.lag_least_ns:
@@ -193,8 +194,8 @@ cdef inline void sample_lag(Spending *l, const Segment *s, int d) noexcept nogil
     p.lag_most_ns = max(p.lag_most_ns, sample)
 
 
-cdef inline void count_rounds(Pace *p, const Flight *f, const Segment *s, int64_t round_ns, int64_t since,
-                              uint32_t full) noexcept nogil:
+cdef inline void count_rounds(Pace *p, const Flight *f, const Traffic *traffic, const Segment *s, int d,
+                              int64_t round_ns, int64_t since) noexcept nogil:
     """How much a side sends in a round trip, and whether it began anew after a pause (RFC 5681, 4.1)."""
     cdef bint clocked
     if s.time_ns >= p.round_end_ns:
@@ -206,7 +207,7 @@ cdef inline void count_rounds(Pace *p, const Flight *f, const Segment *s, int64_
         elif p.burst == 2:
             p.burst = 0
             if (p.round_last >= 2 * p.burst_bytes and 4 * p.round_bytes > 5 * p.burst_bytes
-                    and p.burst_bytes >= 2 * full):
+                    and p.burst_bytes >= 2 * full_segment(traffic, d)):
                 p.restarts += 1
                 if p.restart_frame == 0:
                     p.restart_frame = p.burst_frame
@@ -262,14 +263,14 @@ cdef inline void sent_again(Pace *p, const Flight *f, const Segment *s, uint64_t
         p.stuck_length, p.stuck_times = s.length, p.chain
 
 
-cdef inline void acknowledged(Pace *p, const Flight *f, const Segment *s, bint closed_window) noexcept nogil:
-    """The peer of p's side acknowledged."""
+cdef inline void acknowledged(Pace *p, const Flight *f, const Traffic *traffic, const Segment *s, int d) noexcept nogil:
+    """The peer of side d, which is p's, acknowledged."""
     if f.una_ns == s.time_ns and p.chain:
         if p.chain > p.chain_longest:
             p.chain_longest, p.chain_longest_ns = p.chain, s.time_ns - p.chain_start_ns
         p.chain = 0
     p.stuck_heard += p.chain > 0
-    if f.live == 0 and p.empty_ns == 0 and not (closed_window and p.why == BY_RECEIVER):
+    if f.live == 0 and p.empty_ns == 0 and not (p.why == BY_RECEIVER and f.peer_window < full_segment(traffic, d)):
         p.empty_ns = s.time_ns
 
 
@@ -304,8 +305,7 @@ cdef inline void observe(Spending *l, const Flight *flight, const Traffic *traff
         elif not own & NOT_NEW:
             lag = lag_of(l, flight, d)
             if p.round_end_ns or flight[d].live > 1:
-                count_rounds(p, &flight[d], s, lag + flight[d].srtt_ns * 7 // 8, found.since_ns,
-                             full_segment(traffic, d))
+                count_rounds(p, &flight[d], traffic, s, d, lag + (flight[d].srtt_ns * 7 >> 3), found.since_ns)
             sent_new(l, flight, traffic, s, d, lag, found.since_ns)
         p.empty_ns = 0
     elif own & bit(A_ZERO_WINDOW_PROBE):
@@ -316,7 +316,7 @@ cdef inline void observe(Spending *l, const Flight *flight, const Traffic *traff
         lag = lag_of(l, flight, 1 - d)
         if lag >= NEAR_NS:
             remember_edge(q, s, flight[1 - d].peer_window, lag)
-        acknowledged(q, &flight[1 - d], s, flight[1 - d].peer_window < full_segment(traffic, 1 - d))
+        acknowledged(q, &flight[1 - d], traffic, s, 1 - d)
     for x in range(2):
         if flight[x].phase != STEADY:
             l.side[x].why = BY_LOSS
