@@ -15,7 +15,8 @@ from tcpscope.wire.segment cimport ACK, FIN, RST, SUM_BAD, SUM_GOOD, SYN, Segmen
 
 cdef enum:
     MOST = 16                    # segments; a short connection has some twelve
-    FEW = 4                      # rooms double up to here, then grow by it
+    PAIR = 2                     # room at first: a flow of a flood or a scan has no more
+    STEP = 5                     # what it grows by; the usual short connection grows twice
     BOTH = 3                     # Flow.fins
 
 
@@ -39,7 +40,7 @@ cdef int embryo_keep(Flow *f, const Segment *s, int sender, uint64_t order, bint
     cdef Saved *k
     cdef int room
     if f.n_saved == f.saved_room:
-        room = f.saved_room + (min(f.saved_room, FEW) if f.saved_room else 1)
+        room = min(f.saved_room + STEP, MOST) if f.saved_room else PAIR
         k = <Saved *>realloc(f.saved, room * sizeof(Saved))
         if k == NULL:
             return -1

@@ -7,21 +7,18 @@ from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memcpy, memset
 
 from tcpscope.replay.announce cimport announce, forget, write_step
+from tcpscope.replay.bodies cimport bodies_give
 from tcpscope.replay.connection cimport Connection, Flow
 from tcpscope.replay.embryo cimport embryo_last_ns
-from tcpscope.replay.evidence cimport Proof, evidence_free
-from tcpscope.replay.flight cimport flight_free
-from tcpscope.replay.flows cimport bodies_give, flows_free
+from tcpscope.replay.evidence cimport Proof
+from tcpscope.replay.flows cimport flows_free
 from tcpscope.replay.lifecycle cimport Step
-from tcpscope.replay.marks cimport marks_free
 from tcpscope.replay.rows cimport ConnectionRow, EvidenceRow
 from tcpscope.replay.run cimport Replay
 from tcpscope.replay.services cimport said_free
 from tcpscope.replay.settle cimport Past
 from tcpscope.replay.store cimport Store, more
 from tcpscope.replay.summary cimport Told, summarize, tell
-from tcpscope.replay.traffic cimport traffic_free
-from tcpscope.replay.wireshark cimport wireshark_free
 
 
 cdef int end(Replay *r, Connection *c, int64_t now) noexcept nogil:
@@ -80,14 +77,7 @@ cdef int remember_past(Replay *r, const Connection *c, const Told *told) noexcep
 
 cdef void shed_body(Replay *r, Flow *flow) noexcept nogil:
     """Give back the memory of flow's connection."""
-    cdef Connection *c = flow.body
-    wireshark_free(&c.wireshark)
-    marks_free(&c.marks)
-    evidence_free(&c.evidence)
-    for side in range(2):
-        flight_free(&c.flight[side])
-        traffic_free(&c.traffic[side])
-    bodies_give(&r.flows, c)
+    bodies_give(&r.bodies, flow.body)
     flow.body = NULL
 
 

@@ -13,6 +13,7 @@ from libc.string cimport memcpy, memset
 
 from tcpscope.replay import layout
 from tcpscope.replay.announce cimport forget, touch
+from tcpscope.replay.bodies cimport bodies_close, bodies_open
 from tcpscope.replay.connection cimport Connection, Flow
 from tcpscope.replay.course cimport REUSE_LATER
 from tcpscope.replay.embryo cimport embryo_free, embryo_may_begin, embryo_takes
@@ -54,6 +55,7 @@ cdef enum:
     FETCH_FLOW = 16
     FETCH_BODY = 10
     FETCH_RINGS = 4
+    KEPT = 1 << 20                   # bytes that a store of records may hold on to when they have been taken
 
 cdef int LINES = sizeof(Connection) // LINE
 cdef int SEGMENT_LINES = (sizeof(Segment) + LINE - 1) // LINE
@@ -272,11 +274,14 @@ cdef void give_all_back(Replay *r) noexcept nogil:
                 forget(r, f)
                 r.flows.slots[i] = f.next_in_slot
     flows_close(&r.flows)
+    bodies_close(&r.bodies)
 
 
 cdef bytes taken(Store *s):
     cdef bytes found = PyBytes_FromStringAndSize(s.data, s.size)
-    drop(s)
+    if s.room > KEPT:
+        drop(s)
+    s.size = 0
     return found
 
 
@@ -290,6 +295,7 @@ cdef class Engine:
             raise ValueError(f"shares are counted from 0, and are {MOST_SHARES} at most")
         if flows_open(&self.r.flows, flow_by_tunnel) < 0:
             raise MemoryError()
+        bodies_open(&self.r.bodies)
         self.r.msl_ns = msl_ns
         self.r.want_packets = packets
         self.r.keep_past = keep_past

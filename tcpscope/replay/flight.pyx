@@ -47,7 +47,7 @@ cdef uint64_t BY_SILENCE = bit(A_TIMEOUT_RETRANSMISSION) | bit(A_TAIL_LOSS_PROBE
 
 cdef void flight_free(Flight *f) noexcept nogil:
     free(f.ring)
-    f.ring = NULL
+    f.ring, f.room = NULL, 0
 
 
 # ---------------------------------------------------------------- the ring of chunks

@@ -1,15 +1,9 @@
-"""The flow table: from addresses and ports to the flow between them; and the memory of flows and connections."""
+"""The flow table: from addresses and ports to the flow between them."""
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
-from tcpscope.replay.connection cimport Connection, Flow
+from tcpscope.replay.connection cimport Flow
+from tcpscope.replay.pool cimport Pool
 from tcpscope.wire.segment cimport Segment
-
-cdef struct Pool:                # pieces of one size, allocated many at a time, reused when given back
-    void *spare
-    void **arenas
-    uint32_t n_arenas
-    uint32_t left                # unused ones in the newest arena
-    uint32_t size
 
 cdef struct Flows:
     Flow **slots                 # chains; a power of two of them
@@ -17,7 +11,6 @@ cdef struct Flows:
     uint32_t used
     uint64_t *ended              # full hashes of flows that have ended: a cache, newer ones displace older
     Pool flows
-    Pool bodies
     bint by_outer                # VLAN and tunnel identifiers are part of a flow's identity
 
 cdef int flows_open(Flows *t, bint by_outer) noexcept nogil
@@ -27,8 +20,6 @@ cdef Flow *flows_add(Flows *t, const Segment *s) noexcept nogil
 cdef bint flows_known(const Flows *t, const Segment *s) noexcept nogil
 cdef void flows_unlink(Flows *t, Flow *f) noexcept nogil
 cdef void flows_free(Flows *t, Flow *f) noexcept nogil
-cdef Connection *bodies_take(Flows *t) noexcept nogil
-cdef void bodies_give(Flows *t, Connection *c) noexcept nogil
 
 
 cdef extern from *:

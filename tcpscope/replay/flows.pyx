@@ -1,99 +1,22 @@
 # cython: wraparound=False, freethreading_compatible=True
-"""The flow table: chained hashing by the segments' keyed hash; flows and connections from pools.
+"""The flow table: chained hashing by the segments' keyed hash; flows from a pool.
 
 A flow is an unordered pair of (address, port), as Wireshark's stream is; with `by_outer` the
 VLAN and tunnel identifiers around the packet belong to it as well.
 """
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
-from libc.stdlib cimport calloc, free, realloc
+from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
-from tcpscope.replay.connection cimport Connection, Flow
+from tcpscope.replay.connection cimport Flow
+from tcpscope.replay.pool cimport pool_close, pool_give, pool_open, pool_take
 from tcpscope.wire.flow cimport ends_hash, stir, word
 from tcpscope.wire.segment cimport Segment
 
-cdef extern from *:
-    """
-    #include <stdlib.h>
-    #if defined(__linux__)
-    #include <sys/mman.h>
-    #define large_pages(at, size) ((void)madvise((at), (size), MADV_HUGEPAGE))
-    #else
-    #define large_pages(at, size) ((void)0)
-    #endif
-    """
-    void *aligned_alloc(size_t alignment, size_t size) noexcept nogil
-    void large_pages(void *at, size_t size) noexcept nogil
-
 cdef enum:
     FIRST_SLOTS = 1024
-    LINE = 64                    # bytes of a cache line
-    SMALL_ARENA = 1 << 18        # bytes allocated at a time
-    LARGE_ARENA = 1 << 21        # ... once there are FEW_ARENAS: a page of the large kind
-    FEW_ARENAS = 8
     ENDED = 1 << 16              # ended flows remembered, so that their four-tuple's reuse is seen
 
-
-# ---------------------------------------------------------------- memory
-
-cdef void pool_open(Pool *p, uint32_t size) noexcept nogil:
-    memset(p, 0, sizeof(Pool))
-    p.size = (size + 15) & ~<uint32_t>15
-
-
-cdef void *pool_take(Pool *p) noexcept nogil:
-    """A zeroed piece; NULL when memory runs out."""
-    cdef void *piece
-    cdef void **arenas
-    cdef uint32_t size
-    if p.spare != NULL:
-        piece = p.spare
-        p.spare = (<void **>piece)[0]
-    else:
-        if p.left == 0:
-            arenas = <void **>realloc(p.arenas, (p.n_arenas + 1) * sizeof(void *))
-            if arenas == NULL:
-                return NULL
-            p.arenas = arenas
-            size = LARGE_ARENA if p.n_arenas >= FEW_ARENAS else SMALL_ARENA
-            arenas[p.n_arenas] = aligned_alloc(size if size == LARGE_ARENA else LINE, size)
-            if arenas[p.n_arenas] == NULL:
-                return NULL
-            if size == LARGE_ARENA:
-                large_pages(arenas[p.n_arenas], size)
-            p.left = size // p.size
-            p.n_arenas += 1
-        p.left -= 1
-        piece = <char *>p.arenas[p.n_arenas - 1] + p.left * p.size
-    memset(piece, 0, p.size)
-    return piece
-
-
-cdef inline void pool_give(Pool *p, void *piece) noexcept nogil:
-    (<void **>piece)[0] = p.spare
-    p.spare = piece
-
-
-cdef void pool_close(Pool *p) noexcept nogil:
-    cdef uint32_t i
-    for i in range(p.n_arenas):
-        free(p.arenas[i])
-    free(p.arenas)
-    p.arenas = NULL
-    p.spare = NULL
-    p.n_arenas = p.left = 0
-
-
-cdef Connection *bodies_take(Flows *t) noexcept nogil:
-    """A zeroed connection; NULL when memory runs out."""
-    return <Connection *>pool_take(&t.bodies)
-
-
-cdef void bodies_give(Flows *t, Connection *c) noexcept nogil:
-    pool_give(&t.bodies, c)
-
-
-# ---------------------------------------------------------------- the table
 
 cdef int flows_open(Flows *t, bint by_outer) noexcept nogil:
     memset(t, 0, sizeof(Flows))
@@ -104,13 +27,11 @@ cdef int flows_open(Flows *t, bint by_outer) noexcept nogil:
     t.mask = FIRST_SLOTS - 1
     t.by_outer = by_outer
     pool_open(&t.flows, sizeof(Flow))
-    pool_open(&t.bodies, sizeof(Connection))
     return 0
 
 
 cdef void flows_close(Flows *t) noexcept nogil:
     pool_close(&t.flows)
-    pool_close(&t.bodies)
     free(t.slots)
     free(t.ended)
     t.slots = NULL
@@ -174,6 +95,7 @@ cdef Flow *flows_add(Flows *t, const Segment *s) noexcept nogil:
     f = <Flow *>pool_take(&t.flows)
     if f == NULL:
         return NULL
+    memset(f, 0, sizeof(Flow))
     f.hash, f.outer, f.ip_version = s.flow, s.outer, s.ip_version
     slot = slot_of(t, s)
     f.next_in_slot = t.slots[slot]

@@ -3,12 +3,12 @@
 from libc.stdint cimport int64_t, uint64_t
 
 from tcpscope.replay.announce cimport touch
+from tcpscope.replay.bodies cimport bodies_take
 from tcpscope.replay.connection cimport Connection, Flow
 from tcpscope.replay.embryo cimport (
     embryo_begins, embryo_damaged, embryo_free, embryo_keep, embryo_may_be_closed, embryo_segment,
 )
 from tcpscope.replay.ending cimport end, last_ns, linger, overdue, shed_body, unlink
-from tcpscope.replay.flows cimport bodies_take
 from tcpscope.replay.observe cimport begin, closed, observe
 from tcpscope.replay.run cimport Replay
 from tcpscope.replay.services cimport said_keep
@@ -17,7 +17,7 @@ from tcpscope.wire.segment cimport Segment
 
 cdef Connection *give_body(Replay *r, Flow *f, const Segment *first) noexcept nogil:
     """A connection for f; NULL when memory runs out."""
-    cdef Connection *c = bodies_take(&r.flows)
+    cdef Connection *c = bodies_take(&r.bodies)
     if c == NULL:
         return NULL
     c.flow = f

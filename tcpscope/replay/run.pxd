@@ -3,6 +3,7 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from tcpscope.replay.connection cimport Flow
 from tcpscope.replay.flows cimport Flows
+from tcpscope.replay.pool cimport Pool
 from tcpscope.replay.rows cimport N_STATES
 from tcpscope.replay.store cimport Store
 from tcpscope.wire.hints cimport Hint
@@ -13,6 +14,7 @@ cdef enum:                       # Replay.retired: what was ended before its tim
 
 cdef struct Replay:
     Flows flows
+    Pool bodies                  # Connection
     Store connections            # ConnectionRow
     Store events                 # EventRow
     Store evidence               # EvidenceRow
