@@ -6,9 +6,10 @@ would spend more time in malloc() than in some observers.
 """
 from libc.string cimport memset
 
+from tcpscope.replay.chunks cimport chunks_free
 from tcpscope.replay.connection cimport Connection
 from tcpscope.replay.evidence cimport Evidence, evidence_free
-from tcpscope.replay.flight cimport Flight, flight_free
+from tcpscope.replay.flight cimport Flight
 from tcpscope.replay.marks cimport Marks, marks_free
 from tcpscope.replay.pool cimport Pool, pool_close, pool_give, pool_open, pool_take
 from tcpscope.replay.traffic cimport traffic_free
@@ -62,7 +63,7 @@ cdef void free_rooms(Connection *c) noexcept nogil:
     marks_free(&c.marks)
     evidence_free(&c.evidence)
     for side in range(2):
-        flight_free(&c.flight[side])
+        chunks_free(&c.flight[side])
 
 
 cdef void bodies_close(Pool *p) noexcept nogil:

@@ -15,6 +15,7 @@ class Engine:
         prompt: bool = False,
         live: bool = False,
         max_connections: int = 0,
+        careful: bool = False,
         share: int = 0,
         shares: int = 1,
     ) -> None:
@@ -24,7 +25,8 @@ class Engine:
         what `settle` needs (some dozen bytes a connection).  prompt: what is known of a connection is known at
         once, not only when its first few segments have been kept.  live: events are written while
         connections are open (`announce`), with corrections.  max_connections: where more
-        are open, some are ended before their time (replay/limit.pyx), and counted; 0: any number.  share, shares:
+        are open, some are ended before their time (replay/limit.pyx), and counted; 0: any number.  careful: show
+        plain segments to every observer in full, too (replay/plain.pyx): the same at greater cost.  share, shares:
         take only one share of the flows, from 0; every share's engine is shown every batch, divided by a Divider.
         """
 

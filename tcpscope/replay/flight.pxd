@@ -121,4 +121,3 @@ cdef bint flight_stray(Flight *f, const Segment *s) noexcept nogil
 cdef int flight_sent(Flight *f, const Segment *s, uint64_t order, int64_t reach, Finding *out) noexcept nogil
 cdef bint flight_plain_acked(Flight *f, const Segment *s, uint32_t window, int64_t reach, Finding *out) noexcept nogil
 cdef int flight_plain_sent(Flight *f, const Segment *s, uint64_t order, Finding *out) noexcept nogil
-cdef void flight_free(Flight *f) noexcept nogil

@@ -9,7 +9,6 @@ What only looks like one: the same packet seen twice (same IP ID, same checksum)
 that was sent before what the capture has already shown (older IP ID or timestamp): reordering.
 """
 from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint32_t, uint64_t
-from libc.stdlib cimport free, malloc
 
 from tcpscope.replay.annotations cimport (
     A_ACK_LOST_SEGMENT,
@@ -19,155 +18,25 @@ from tcpscope.replay.annotations cimport (
     A_TIMEOUT_RETRANSMISSION, A_ZERO_WINDOW_PROBE, bit,
 )
 from tcpscope.replay.cause cimport cause
+from tcpscope.replay.chunks cimport (
+    LEAST_SPARE, NO_MEMORY, TOO_DEAR, append, chunk, divide, divisible, fill, insert, place, take_one,
+)
 from tcpscope.replay.copies cimport COPY_WITHIN_NS, SAME_CAPTURE_NS, identified
 from tcpscope.replay.seq cimport after, before
 from tcpscope.wire.segment cimport (
     ACK, FIN, OPT_SACK, OPT_SACK_PERMITTED, OPT_TIMESTAMPS, RST, SYN, Segment,
 )
 
-cdef enum:                       # of open_place
-    TOO_DEAR = -1
-    NO_MEMORY = -2
-
 cdef enum:
     SMALL = 536                  # bytes of a segment that a program wrote so, and no path asks for (RFC 9293, 3.7.1)
-    ROOM_LEAST = 2               # chunks; most connections are short
-    ROOM_KEPT = 8                # below this the ring grows before anything acknowledged is forgotten
-    ROOM_MOST = 16384
     MS = 1_000_000
     DELAYED_LEAST = 35_000_000   # Linux delays acknowledgments by 40 ms and more
     SPARE = 256                  # chunks; a loss in a window of thousands is repaired at far less a packet
-    LEAST_SPARE = 64             # that any packet may look at
 
 cdef int64_t K_MOST_RTT_NS = <int64_t>1 << 55          # a year: no round trip, and sums of its multiples fit
 cdef uint64_t CAUSES = (bit(A_FAST_RETRANSMISSION) | bit(A_TIMEOUT_RETRANSMISSION) | bit(A_TAIL_LOSS_PROBE)
                         | bit(A_RTO_RECOVERY))
 cdef uint64_t BY_SILENCE = bit(A_TIMEOUT_RETRANSMISSION) | bit(A_TAIL_LOSS_PROBE)
-
-
-cdef void flight_free(Flight *f) noexcept nogil:
-    free(f.ring)
-    f.ring, f.room = NULL, 0
-
-
-# ---------------------------------------------------------------- the ring of chunks
-
-cdef inline Chunk *chunk(Flight *f, uint32_t i) noexcept nogil:
-    return &f.ring[(f.head + i) & (f.room - 1)]
-
-
-cdef int make_room(Flight *f) noexcept nogil:
-    """One more place at the end: forget the oldest acknowledged chunk, or double the ring."""
-    cdef uint32_t room, i, kept = f.old + f.live
-    cdef Chunk *ring
-    if kept < f.room:
-        return 0
-    if (f.old > f.room // 2 and f.room >= ROOM_KEPT) or f.room >= ROOM_MOST:
-        f.head = (f.head + 1) & (f.room - 1)
-        if f.old:
-            f.old -= 1
-        else:
-            f.live -= 1              # more in flight than is kept: the oldest is let go
-        return 0
-    room = f.room * 2 if f.room else ROOM_LEAST
-    ring = <Chunk *>malloc(room * sizeof(Chunk))
-    if ring == NULL:
-        return -1
-    for i in range(kept):
-        ring[i] = chunk(f, i)[0]
-    free(f.ring)
-    f.ring, f.room, f.head = ring, room, 0
-    return 0
-
-
-cdef inline void fill(Chunk *c, const Segment *s, uint32_t end, uint64_t order) noexcept nogil:
-    c.first_ns = c.last_ns = s.time_ns
-    c.last_order, c.last_frame = order, s.frame
-    c.seq, c.end = s.seq, end
-    c.first_ts = c.last_ts = s.ts_val
-    c.ip_id, c.checksum = s.ip_id, s.checksum
-    c.times, c.bits = 1, BARE_SYN if s.flags & (SYN | ACK) == SYN else 0
-
-
-cdef uint32_t place(Flight *f, uint32_t seq) noexcept nogil:
-    """Index of the first chunk that ends after seq."""
-    cdef uint32_t low = 0, high = f.old + f.live, middle
-    while low < high:
-        middle = (low + high) // 2
-        if after(chunk(f, middle).end, seq):
-            high = middle
-        else:
-            low = middle + 1
-    return low
-
-
-cdef int append(Flight *f, const Segment *s, uint32_t end, uint64_t order) noexcept nogil:
-    if make_room(f) < 0:
-        return -1
-    fill(chunk(f, f.old + f.live), s, end, order)
-    f.live += 1
-    return 0
-
-
-cdef inline bint may_look(Flight *f, uint32_t chunks) noexcept nogil:
-    """Pay for looking at so many chunks; False when that is too dear."""
-    if chunks <= LEAST_SPARE:
-        return True
-    if chunks > f.spare:
-        return False
-    f.spare -= chunks
-    return True
-
-
-cdef int open_place(Flight *f, uint32_t at, Finding *out) noexcept nogil:
-    """Move what lies at `at` and behind up by one place; the place, TOO_DEAR, or NO_MEMORY."""
-    cdef uint32_t i, kept = f.old + f.live
-    if at < f.old or kept - at > 2048:
-        return TOO_DEAR             # long acknowledged, or too far back to be worth the move
-    if not may_look(f, kept - at):
-        out.in_part = True
-        return TOO_DEAR
-    if kept == f.room:
-        if (f.old > f.room // 2 and f.room >= ROOM_KEPT) or f.room >= ROOM_MOST:
-            if at == 0:
-                return TOO_DEAR
-            at -= 1
-        if make_room(f) < 0:
-            return NO_MEMORY
-        kept = f.old + f.live
-    i = kept
-    while i > at:
-        chunk(f, i)[0] = chunk(f, i - 1)[0]
-        i -= 1
-    f.live += 1
-    return <int>at
-
-
-cdef int insert(Flight *f, uint32_t at, const Segment *s, uint32_t end, uint64_t order, Finding *out) noexcept nogil:
-    """A chunk for a hole that has been filled."""
-    cdef int place = open_place(f, at, out)
-    if place < 0:
-        return 0 if place == TOO_DEAR else -1
-    fill(chunk(f, place), s, end, order)
-    if not before(s.seq, f.told_from) and not after(end, f.told_to):
-        chunk(f, place).bits |= SACKED  # the peer had it before the capture
-    return 0
-
-
-cdef inline bint divisible(Flight *f, uint32_t i) noexcept nogil:
-    return i >= f.old and not chunk(f, i).bits & (BARE_SYN | PROBE)
-
-
-cdef int divide(Flight *f, uint32_t i, uint32_t seq, Finding *out) noexcept nogil:
-    """Chunk i becomes two, the second from seq on: only one of them is sent again.  The second's place, or < 0."""
-    cdef int place
-    if i == 0 and f.live == f.room and f.room >= ROOM_MOST:
-        return TOO_DEAR             # what makes room is this very chunk, the oldest
-    place = open_place(f, i + 1, out)
-    if place > 0:
-        chunk(f, place)[0] = chunk(f, place - 1)[0]
-        chunk(f, place - 1).end = chunk(f, place).seq = seq
-    return place
 
 
 # ---------------------------------------------------------------- the peer acknowledges
@@ -249,14 +118,6 @@ cdef bint take_sacks(Flight *f, const Segment *s, Finding *out) noexcept nogil:
         if b == first and not out.in_part:
             remember_told(f, left, right)
     return new
-
-
-cdef inline bint take_one(Flight *f) noexcept nogil:
-    """Pay for looking at one more chunk."""
-    if f.spare == 0:
-        return False
-    f.spare -= 1
-    return True
 
 
 cdef inline void remember_told(Flight *f, uint32_t left, uint32_t right) noexcept nogil:

@@ -65,8 +65,9 @@ cdef inline bint is_plain(const Connection *c, const Segment *s, int d) noexcept
     cdef const Flight *theirs = &c.flight[1 - d]
     cdef uint32_t news = s.ack - theirs.una, front = c.wireshark.side[1 - d].front
     if (s.flags & ~PSH != ACK or s.options & ~OPT_TIMESTAMPS or s.seq != mine.max or news > theirs.max - theirs.una
-            or s.window == 0 or s.ack == 0 or front and after(s.ack, front) or s.checksum_state > SUM_GOOD or s.tos & 3 == CONGESTED or s.notes or s.hint
-            or s.kind != TCP_SEGMENT or not 0 <= s.time_ns - c.last_ns < PAUSE_NS):
+            or front and after(s.ack, front) or s.window == 0 or s.ack == 0 or s.checksum_state > SUM_GOOD
+            or s.tos & 3 == CONGESTED or s.notes or s.hint or s.kind != TCP_SEGMENT
+            or not 0 <= s.time_ns - c.last_ns < PAUSE_NS):
         return False
     return has_plain_data(c, s, d) if s.length else news > 0
 

@@ -414,7 +414,8 @@ cdef bint zeek_is_plain(const Zeek *z, int sender, uint32_t una, uint32_t nxt) n
     """The sender is open as Zeek sees it too, from una to nxt."""
     cdef const ZeekSide *me = &z.side[sender]
     return ((me.state == ESTABLISHED or me.state == PARTIAL) and z.length > 1
-            and 0 <= me.acked <= me.last and me.start + <uint32_t>me.acked == una and me.start + <uint32_t>me.last == nxt)
+            and 0 <= me.acked <= me.last
+            and me.start + <uint32_t>me.acked == una and me.start + <uint32_t>me.last == nxt)
 
 
 cdef void zeek_plain(Zeek *z, const Segment *s, int sender) noexcept nogil:
