@@ -6,8 +6,6 @@ a reader compare.  The order of the tests, and what a packet leaves behind, deci
 so both are kept as Wireshark has them, its oddities included (a number of 0 counts as unset;
 `ack` is used as it stands even without the ACK flag; one hole is reported once).
 """
-from libc.string cimport memset
-
 from tcpscope.replay.seq cimport after, before
 from tcpscope.replay.unacked cimport unacked_add, unacked_forget, unacked_free, unacked_span
 from tcpscope.wire.segment cimport ACK, FIN, OPT_SACK, OPT_WSCALE, RST, SYN, Segment
@@ -19,8 +17,7 @@ cdef enum:
 
 
 cdef void wireshark_start(Wireshark *w, const Segment *s, int sender) noexcept nogil:
-    """A new stream; its first packet also tells the other direction's numbers if it acknowledges."""
-    memset(w, 0, sizeof(Wireshark))
+    """Begin zeroed memory: a new stream; its first packet tells the other direction's numbers too if it acknowledges."""
     w.syn_when = -1
     for i in range(2):
         w.side[i].last_win = -1
