@@ -6,12 +6,13 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from copy import copy
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from tcpscope.diagnose.finding import Finding
 from tcpscope.replay import layout
 from tcpscope.replay.census import Census
 from tcpscope.replay.oddness import odd_ones
+from tcpscope.replay.record import Record
 from tcpscope.tables.address import address
 from tcpscope.wire.layout import SERVICES
 
@@ -46,24 +47,8 @@ _COMMON = ("connection", "file", "first_frame", "last_frame", "start_ns", "end_n
            "one_direction", "refused_ns", "syn_rtt_ns", "ack_rtt_ns", "initial_rtt_ns", "service",
            "server_name", *_COURSE, *(f"time_{name}_ns" for name in layout.TIMES))  # fmt: skip
 _SIDE = _PLAIN + _ODD + _TRANSFER + _REST
-_NAMES = [*_COMMON, *(f"{role}_{name}" for role in layout.ROLES for name in _SIDE)]
-_PLACES = [
-    {name: at for at, name in enumerate(names, first)}
-    for names, first in ((_COMMON, 0), (_SIDE, len(_COMMON)), (_SIDE, len(_COMMON) + len(_SIDE)))
-]
+_PLACES = [layout.CONNECTION.places(_COMMON), *(layout.CONNECTION.places(_SIDE, f"{role}_") for role in layout.ROLES)]
 HALF_OPEN = layout.CLOSE_KINDS.index("half_open")
-
-
-class Fields:
-    """Some fields of a record by name; of thousands of records few are ever asked for."""
-
-    __slots__ = ("_places", "_values")
-
-    def __init__(self, values: tuple[Any, ...], places: dict[str, int]) -> None:
-        self._values, self._places = values, places
-
-    def __getitem__(self, name: str) -> Any:
-        return self._values[self._places[name]]
 
 
 class Proof(NamedTuple):
@@ -84,9 +69,9 @@ class Facts(NamedTuple):
     close: str
     closed_by: str | None
     states: tuple[str, str]
-    common: Fields
-    client: Fields
-    server: Fields
+    common: Record
+    client: Record
+    server: Record
     proofs: list[Proof]  # in capture order
 
     @property
@@ -97,7 +82,7 @@ class Facts(NamedTuple):
     def last_frame(self) -> int:
         return int(self.common["last_frame"])
 
-    def side(self, role: str) -> Fields:
+    def side(self, role: str) -> Record:
         """What `role` sent."""
         return self.client if role == "client" else self.server
 
@@ -161,8 +146,10 @@ def host(name: str) -> str:
 
 def facts(raw: bytes | bytearray) -> Iterator[Facts]:
     """The facts of packed connection records, in their order."""
-    for values in layout.CONNECTION.select(raw, _NAMES):
-        c, client, server = (Fields(values, places) for places in _PLACES)
+    size = layout.CONNECTION.size
+    for at in range(0, len(raw), size):
+        row = bytes(raw[at : at + size])
+        c, client, server = (Record(row, places) for places in _PLACES)
         yield Facts(
             c["connection"],
             endpoint(c["server_addr"], c["ip_version"], c["server_port"]),

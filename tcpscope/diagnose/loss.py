@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from tcpscope.diagnose.facts import Facts, Fields, about, times
+from tcpscope.diagnose.facts import Facts, about, times
 from tcpscope.diagnose.finding import Finding
 from tcpscope.diagnose.measure import both, other, proved, seconds, sides, worst
+from tcpscope.replay.record import Record
 
 LOSSY = 0.01  # share of data packets sent again that a user feels
 NOTABLE = 0.001
@@ -30,7 +31,7 @@ WHY = {
 }
 
 
-def again(side: Fields) -> int:
+def again(side: Record) -> int:
     """Segments with data or FIN that a side sent again, whatever the cause."""
     return int(sum(side[cause] for cause in _COUNTS))
 
@@ -169,7 +170,7 @@ def _same(where: str) -> str:
 def _chains(f: Facts) -> tuple[int, int, str]:
     """The longest chain of time-outs: how many, how long it took, and what ended it."""
 
-    def ended(side: Fields) -> str:
+    def ended(side: Record) -> str:
         if side["spurious_retransmissions"] >= side["back_off_open"]:
             return "though what they repeated had been acknowledged"
         return {"reset": "ended by a reset"}.get(f.close, "never answered")

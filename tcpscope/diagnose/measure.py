@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from tcpscope.diagnose.facts import MANY, Facts, Fields
+from tcpscope.diagnose.facts import MANY, Facts
 from tcpscope.diagnose.finding import Finding
+from tcpscope.replay.record import Record
 
 ROLES = ("client", "server")
 
@@ -43,7 +44,7 @@ def sides(group: list[Facts], name: str) -> dict[str, int]:
     return {role: sum(f.side(role)[name] for f in group) for role in ROLES}
 
 
-def worst(group: list[Facts], role: str, name: str) -> Fields:
+def worst(group: list[Facts], role: str, name: str) -> Record:
     """The side with the largest value."""
     return max((f.side(role) for f in group), key=lambda side: side[name])
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from tcpscope.diagnose.facts import Collected, Facts, Fields, about, times
+from tcpscope.diagnose.facts import Collected, Facts, about, times
 from tcpscope.diagnose.finding import Finding
 from tcpscope.replay import layout
+from tcpscope.replay.record import Record
 
 ENOUGH = 3  # packets of one side; fewer may be the end of something, or due no answer
 CUT_IN_HEADER = "cut_in_tcp"  # what the decoder calls a frame that ends inside the TCP header
 
 
-def _damaged(side: Fields) -> bool:
+def _damaged(side: Record) -> bool:
     """Some of its checksums are wrong; where all are, they were left to the network card, or the file was edited."""
     return bool(0 < side["bad_checksums"] < side["packets"])
 

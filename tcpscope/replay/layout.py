@@ -136,6 +136,21 @@ CONNECTION_FIELDS = (
 )  # fmt: skip
 
 
+def _size(code: str) -> int:
+    return int(code[:-1]) if code.endswith("s") else struct.calcsize("=" + code)
+
+
+def _offsets(codes: Sequence[str]) -> Iterator[int]:
+    """Where fields of these types begin, each aligned to its size, as the C compiler does."""
+    at = 0
+    for code in codes:
+        size = _size(code)
+        if not code.endswith("s"):
+            at = -(-at // size) * size
+        yield at
+        at += size
+
+
 class Layout:
     """One record type: its `struct.Struct`, its field names and, on demand, its numpy dtype."""
 
@@ -145,6 +160,7 @@ class Layout:
         # a trailing "0q" pads to eight bytes, as the C compiler does
         self.struct = struct.Struct("@" + "".join(self.codes) + "0q")
         self.size = self.struct.size
+        self._offsets = dict(zip(self.names, _offsets(self.codes), strict=True))
         self._plans: dict[tuple[str, ...], tuple[struct.Struct, Any]] = {}
 
     def dicts(self, raw: Raw) -> Iterator[dict[str, Any]]:
@@ -172,9 +188,16 @@ class Layout:
 
     def offset(self, name: str) -> int:
         """Where the field begins, bytes from the record's start."""
-        at = self.names.index(name)
-        code = self.codes[at]
-        return struct.calcsize("@" + "".join(self.codes[:at]) + "0" + ("B" if code.endswith("s") else code))
+        return self._offsets[name]
+
+    def places(self, names: Sequence[str], prefix: str = "") -> dict[str, int]:
+        """Where and what the fields of these names are, which have the prefix in the record: for a `record.Record`."""
+        codes = dict(zip(self.names, self.codes, strict=True))
+        return {
+            name: self._offsets[prefix + name] << 16 | _size(code) << 8 | ord(code[-1])
+            for name in names
+            for code in [codes[prefix + name]]
+        }
 
     def dtype(self) -> Any:
         """The numpy structured dtype of the record."""

@@ -17,7 +17,7 @@ cdef enum:
 
 
 cdef void wireshark_start(Wireshark *w, const Segment *s, int sender) noexcept nogil:
-    """Begin zeroed memory: a new stream; its first packet tells the other direction's numbers too if it acknowledges."""
+    """Begin zeroed memory with a stream's first packet, which also tells the other side's numbers if it acknowledges."""
     w.syn_when = -1
     for i in range(2):
         w.side[i].last_win = -1

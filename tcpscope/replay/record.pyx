@@ -1,0 +1,46 @@
+# cython: wraparound=False, freethreading_compatible=True
+"""A packed record whose fields are read by name, each when it is asked for: most never are."""
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memcpy
+
+
+cdef class Record:
+    cdef bytes raw
+    cdef dict places
+
+    def __init__(self, bytes raw not None, dict places not None):
+        self.raw, self.places = raw, places
+
+    def __getitem__(self, str name not None):
+        cdef uint64_t place = self.places[name]
+        cdef Py_ssize_t offset = <Py_ssize_t>(place >> 16), size = <Py_ssize_t>(place >> 8 & 0xFF)
+        cdef uint8_t code = place & 0xFF
+        cdef const char *at = PyBytes_AS_STRING(self.raw) + offset
+        cdef int64_t number
+        cdef uint64_t natural
+        cdef uint32_t word
+        cdef uint16_t half
+        cdef double real
+        if offset + size > len(self.raw):
+            raise ValueError("the record is too short")
+        if code == b"q":
+            memcpy(&number, at, sizeof(number))
+            return number
+        if code == b"Q":
+            memcpy(&natural, at, sizeof(natural))
+            return natural
+        if code == b"I":
+            memcpy(&word, at, sizeof(word))
+            return word
+        if code == b"B":
+            return <uint8_t>at[0]
+        if code == b"H":
+            memcpy(&half, at, sizeof(half))
+            return half
+        if code == b"d":
+            memcpy(&real, at, sizeof(real))
+            return real
+        if code == b"s":
+            return PyBytes_FromStringAndSize(at, size)
+        raise TypeError(f"{name}: no such type")
