@@ -6,6 +6,9 @@ from libc.stdlib cimport calloc, free, malloc, realloc
 
 from tcpscope.replay.seq cimport after
 
+cdef extern from *:
+    int leading_zeros "__builtin_clzll" (unsigned long long) noexcept nogil
+
 cdef int64_t K_GRANULARITY_NS = 1_000_000           # RFC 6298's G: a kernel's clock tick
 cdef int64_t K_MIN_RTO_NS = 1_000_000_000           # RFC 6298, 2.4 (Linux takes 200 ms)
 cdef int64_t K_MAX_RTO_NS = 60_000_000_000          # RFC 6298, 2.5
@@ -83,14 +86,10 @@ cdef void candidates_free(Candidates *c) noexcept nogil:
 
 
 cdef inline uint32_t bucket(int64_t rtt_ns) noexcept nogil:
-    cdef uint32_t octave = 0
-    cdef uint64_t value
+    cdef uint32_t octave
     if rtt_ns < 1 << LOWEST_OCTAVE:
         return 0
-    value = <uint64_t>rtt_ns >> LOWEST_OCTAVE
-    while value > 1:
-        value >>= 1
-        octave += 1
+    octave = <uint32_t>(63 - LOWEST_OCTAVE - leading_zeros(<uint64_t>rtt_ns))
     if octave >= OCTAVES:
         return BUCKETS - 1
     return octave * STEPS + <uint32_t>(<uint64_t>rtt_ns >> (octave + LOWEST_OCTAVE - 3) & 7)

@@ -17,7 +17,7 @@ cdef enum:
 
 
 cdef void wireshark_start(Wireshark *w, const Segment *s, int sender) noexcept nogil:
-    """Begin zeroed memory with a stream's first packet, which also tells the other side's numbers if it acknowledges."""
+    """Begin zeroed memory with a stream's first packet; if it acknowledges, it tells the other side's numbers too."""
     w.syn_when = -1
     for i in range(2):
         w.side[i].last_win = -1

@@ -127,3 +127,43 @@ for at in range(0, int(sys.argv[1]), 1000):
 assert engine.counters()["open"] == int(sys.argv[1])
 print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024 / int(sys.argv[1]))
 """
+
+
+@pytest.mark.parametrize("data", [1, 8, 40])
+def test_what_has_ended_leaves_nothing(data):
+    """Whether it stayed an embryo, kept small buffers for the next connection, or had large ones."""
+    done = subprocess.run([sys.executable, "-c", ENDED, "12000", str(data)], capture_output=True, text=True, check=True)
+    assert float(done.stdout) < 30
+
+
+ENDED = """
+import psutil, struct, sys
+from tcpscope.replay.engine import Engine
+from tcpscope.wire.batch import SegmentBatch
+from tcpscope.wire.layout import SEGMENT
+from tests.replay.segments import ACK, RST, SYN, segment
+
+connections, data = int(sys.argv[1]), int(sys.argv[2])
+engine, batch, made, ended = Engine(keep_past=False, msl_ns=1000), SegmentBatch(10_000), [], 0
+
+def say(sender, flags, seq, ack=0, length=0):
+    made.append(segment(1 + len(made), sender, flags, seq, ack, length, checksum_state=1))
+
+say(0, SYN, 0), say(1, SYN | ACK, 0, 1), say(0, ACK, 1, 1)
+for n in range(data):
+    say(0, ACK, 1 + 100 * n, 1 + 100 * n, 100), say(1, ACK, 1 + 100 * n, 101 + 100 * n, 100)
+say(0, ACK, 1, 1, 100), say(1, ACK, 500_000, 101, 300)           # again, and behind a hole
+say(0, RST, 1 + 100 * data)
+raw = bytearray(b"".join(made))
+for at in range(connections):
+    for n in range(len(made)):
+        struct.pack_into("q", raw, n * SEGMENT.size, (1 + at) * 1_000_000_000 + n * 1000)      # time_ns comes first
+    batch.load(raw)
+    engine.replay(batch)
+    ended += len(engine.take_connections()) > 0
+    engine.take_events(), engine.take_evidence()
+    if at == 2000:
+        before = psutil.Process().memory_info().rss
+assert ended == connections - 1
+print((psutil.Process().memory_info().rss - before) / (connections - 2000))
+"""
