@@ -28,10 +28,14 @@ FLAGS = (f"-O2 -g1 -fno-omit-frame-pointer -fno-wrapv -fsanitize={SANITIZE} -fno
 COVERED = "src:*\nfun:__pyx_f_*\n"  # our functions, not what Cython wraps around them
 
 LIMITS = {
-    "replay/flows.pyx": {"FIRST_SLOTS": "8", "SMALL_ARENA": "1 << 14", "ENDED": "1 << 8"},
+    "replay/flows.pyx": {"FIRST_SLOTS": "8", "ENDED": "1 << 8"},
+    "replay/pool.pyx": {"SMALL_ARENA": "1 << 14"},
+    "replay/bodies.pyx": {"SMALL": "4"},
     "replay/store.pxd": {"FIRST": "1 << 10"},
-    "replay/flight.pyx": {"ROOM_MOST": "32", "ROOM_KEPT": "4", "SPARE": "4", "LEAST_SPARE": "2"},
-    "replay/wireshark.pyx": {"QUEUE_MOST": "24"},
+    "replay/chunks.pyx": {"ROOM_MOST": "32", "ROOM_KEPT": "4"},
+    "replay/chunks.pxd": {"LEAST_SPARE": "2"},
+    "replay/flight.pyx": {"SPARE": "4"},
+    "replay/wireshark.pxd": {"QUEUE_MOST": "24"},
     "replay/unacked.pyx": {"BUNCH": "4"},
     "replay/ranges.pxd": {"MAX_RANGES": "8"},
     "replay/rtt.pxd": {"MAX_CANDIDATES": "32", "MAX_UNANSWERED": "16", "FIRST_SAMPLES": "8"},
@@ -78,7 +82,7 @@ def build(folder: Path, jobs: int = 1) -> Path:
     stamp = folder / "flags"
     if folder.exists() and (not stamp.exists() or stamp.read_text() != FLAGS + COVERED):
         shutil.rmtree(folder)
-    _copy(folder)
+    copy(folder)
     stamp.write_text(FLAGS + COVERED)
     (folder / "setup.py").write_text(_setup())
     (folder / "covered").write_text(COVERED)
@@ -119,7 +123,7 @@ def _driver(folder: Path) -> None:
     _run(command)
 
 
-def _copy(folder: Path) -> None:
+def copy(folder: Path) -> None:
     """Sources and nothing else; a file keeps its time unless its text changes, so that little is compiled again."""
     sources = [it for it in (ROOT / "tcpscope").rglob("*") if it.suffix in (".py", ".pyx", ".pxd")]
     for source in [*sources, HERE / f"{CORE}.pyx", HERE / "seeds.py"]:
