@@ -27,6 +27,7 @@ from tcpscope.wire.segment cimport ACK, OPT_TIMESTAMPS, PSH, SUM_GOOD, TCP_SEGME
 
 cdef enum:
     CONGESTED = 3                # of the TOS byte (RFC 3168, 5)
+    LARGEST = 1 << 30            # window (RFC 7323, 2.3): within it numbers compare as they should
 
 
 # ---------------------------------------------------------------- the connection
@@ -73,10 +74,11 @@ cdef inline bint is_plain(const Connection *c, const Segment *s, int d) noexcept
 
 
 cdef inline bint has_plain_data(const Connection *c, const Segment *s, int d) noexcept nogil:
-    """More than a probe's byte, and not up to the very end of the peer's window."""
+    """More than a probe's byte, no more than any window, and not up to the very end of the peer's."""
     cdef const WiresharkSide *peer = &c.wireshark.side[1 - d]
     cdef const Traffic *t = &c.traffic[d]
-    return (s.length > 1 and (s.seq + s.length != peer.last_ack + window_of(peer) or peer.shift == SHIFT_UNKNOWN)
+    return (1 < s.length < LARGEST and s.seq + s.length - c.flight[d].una < LARGEST
+            and (s.seq + s.length != peer.last_ack + window_of(peer) or peer.shift == SHIFT_UNKNOWN)
             and c.wireshark.side[d].unacked.count < QUEUE_MOST
             and t.seen.end == t.nxt and t.seen.start != t.seen.end)
 

@@ -54,7 +54,7 @@ STEPS = st.lists(
         st.sampled_from(["data"] * 8 + ["ack"] * 8 + ["part", "again", "hole", "same", "sack", "shut", "probe", "alive",
                          "odd", "fin", "rst", "copy", "broken", "edge", "open"]),
         st.integers(0, 1),
-        st.sampled_from([1, 2, 100, 536, 1448, 1460, 3000]),
+        st.sampled_from([1, 2, 100, 536, 1448, 1460, 3000, 3000, 2**30 - 9, 4_000_000_000]),
         st.sampled_from([0, 0, 10_000, 1_000_000, 40_000_000, 300_000_000, 1_200_000_000, 6_000_000_000, -10_000_000]),
     ),
     max_size=60,
