@@ -63,7 +63,7 @@ def _answered_after(f: Facts) -> int:
     """From the latest SYN to the RST, ns."""
     syns = [f.common["start_ns"], *(it.time_ns for it in f.seen("syn_retransmission", "client"))]
     refused = f.common["start_ns"] + f.common["refused_ns"]
-    return int(refused - max(it for it in syns if it <= refused))
+    return int(refused - max((it for it in syns if it <= refused), default=refused))  # none: the clock went back
 
 
 # ---------------------------------------------------------------- unanswered

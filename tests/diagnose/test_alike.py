@@ -243,3 +243,12 @@ def test_what_icmp_asked_to_be_sent_in_shorter_pieces_was_not_lost(code, id):
     assert id in told and ("retransmissions" in told) is (code is None)
     if code:
         assert told["path_mtu"].severity == "note" and "timeouts" not in told
+
+
+def test_a_refusal_stamped_before_its_syn_is_told_all_the_same():
+    """The capture's clock went back between them: no SYN came before the RST."""
+    steps = [
+        segment(1, CLIENT, SYN, 100, time_ns=DAWN + 5 * 10**9),
+        segment(2, SERVER, RST | ACK, 0, 101, time_ns=DAWN),
+    ]
+    assert found(steps)["refused"].numbers["milliseconds"] == 0
