@@ -13,8 +13,7 @@ import os
 import select
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
-from typing import Any, BinaryIO, Protocol, cast
+from typing import Any, BinaryIO, NamedTuple, Protocol, cast
 
 from tcpscope.errors import CaptureError
 
@@ -42,17 +41,15 @@ class Stream(Protocol):
     def close(self) -> None: ...
 
 
-@dataclass(frozen=True)
-class Source:
+class Source(NamedTuple):
     """One capture to read: its name, and how to open its raw bytes."""
 
     name: str
-    opener: Callable[[], BinaryIO] = field(repr=False)
+    opener: Callable[[], BinaryIO]
     explicit: bool = True
 
 
-@dataclass(frozen=True)
-class Sources:
+class Sources(NamedTuple):
     """The captures found, and the files of folders that are none."""
 
     captures: list[Source]

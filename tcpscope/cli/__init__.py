@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import gc
 import importlib
 import os
 import sys
@@ -103,7 +102,6 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the command line; every failure is one line on stderr."""
     if sys.stderr is None:  # closed by whoever started us
         sys.stderr = open(os.devnull, "w")  # noqa: SIM115 (until exit)
-    gc.set_threshold(100_000, 20, 20)  # what is made here makes few cycles, and is much: looking for them costs 5 %
     try:
         given = sys.argv[1:] if arguments is None else arguments
         code = group.main(given or ["--help"], prog_name="tcpscope", standalone_mode=False)

@@ -6,6 +6,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from copy import copy
+from operator import attrgetter
 from typing import NamedTuple
 
 from tcpscope.diagnose.finding import Finding
@@ -165,10 +166,15 @@ def facts(raw: bytes | bytearray) -> Iterator[Facts]:
 
 
 class Collected:
-    """The odd connections of a capture, taken in as they end: MOST of them in full, of the rest how they ended."""
+    """The odd connections of a capture, taken in as they end: the first MOST in full, of the rest how they ended.
+
+    They are the first by number, so that which they are does not depend on the order in which they are taken in:
+    several threads have none.
+    """
 
     def __init__(self) -> None:
         self.facts: list[Facts] = []
+        self._below = 1 << 32  # only numbers less than that can be among the first
         self.census = Census()  # of all, odd or not
         self.beyond: Counter[tuple[str, str, str | None]] = Counter()  # by service, close kind, who closed; see `close`
         self.half_open: dict[str, Counter[int]] = {}  # of those beyond: by service, how many began in which second
@@ -177,14 +183,18 @@ class Collected:
         """More packed connection records, in any order, and the evidence records of the same connections."""
         size = layout.CONNECTION.size
         self.census.take(raw)
-        room = MOST - len(self.facts)
-        odd = odd_ones(raw) if room else []
-        fresh = list(facts(b"".join([raw[at * size : at * size + size] for at in odd[:room]])))
-        self.facts += fresh
+        self.census.count_ends(raw, self._below)
+        odd = odd_ones(raw, self._below)
+        fresh = list(facts(b"".join([raw[at * size : at * size + size] for at in odd])))
         if fresh:
             _prove(fresh, evidence)
-        if len(odd) > room or not room:
-            self.census.count_ends(raw, room)
+            self.facts += fresh
+        if len(self.facts) > MOST:
+            self.facts.sort(key=attrgetter("number"))
+            for it in self.facts[MOST:]:
+                self.census.count_ends(it.common.raw)
+            del self.facts[MOST:]
+            self._below = self.facts[-1].number
 
     def close(self) -> None:
         """All connections have been taken: fill `beyond` and `half_open`."""
@@ -199,7 +209,7 @@ class Collected:
     def copy(self) -> Collected:
         """What has been taken so far, to go on with apart."""
         other = Collected()
-        other.facts, other.census = list(self.facts), self.census.copy()
+        other.facts, other.census, other._below = list(self.facts), self.census.copy(), self._below
         return other
 
     def only(self, facts: list[Facts]) -> Collected:

@@ -32,7 +32,7 @@ cdef struct Pair:                # layout.PAIR: first what it is found by
     uint16_t port
     uint8_t version
     uint8_t used
-    uint32_t numbers[SHOWN]      # of the first connections
+    uint32_t numbers[SHOWN]      # of the first connections, in their order
     int64_t connections
     int64_t opened               # with a whole handshake
     int64_t packets
@@ -98,8 +98,13 @@ cdef inline bint same(const Pair *p, const ConnectionRow *row) noexcept nogil:
 
 cdef void count(Pair *p, const ConnectionRow *row) noexcept nogil:
     cdef int64_t overhead
-    if p.connections < SHOWN:
-        p.frames[p.connections], p.numbers[p.connections] = row.first_frame, row.connection
+    cdef int64_t at = min(p.connections, SHOWN)
+    while at and p.numbers[at - 1] > row.connection:
+        at -= 1
+        if at < SHOWN - 1:
+            p.numbers[at + 1], p.frames[at + 1] = p.numbers[at], p.frames[at]
+    if at < SHOWN:
+        p.numbers[at], p.frames[at] = row.connection, row.first_frame
     if p.connections == 0 or row.start_ns < p.first_ns:
         p.first_ns = row.start_ns
     if row.start_ns > p.last_ns:
@@ -175,8 +180,8 @@ cdef class Census:
         free(old)
         return 0
 
-    def count_ends(self, const unsigned char[::1] records, int64_t skip):
-        """Of layout.CONNECTION records, how those ended in which something is odd, but for the first `skip` of them."""
+    def count_ends(self, const unsigned char[::1] records, int64_t first=0):
+        """Of layout.CONNECTION records, how those ended in which something is odd, from the number `first` on."""
         cdef Py_ssize_t i, n = records.shape[0] // <Py_ssize_t>sizeof(ConnectionRow)
         cdef const ConnectionRow *row
         cdef End key
@@ -187,10 +192,7 @@ cdef class Census:
         with nogil:
             row = <const ConnectionRow *>&records[0]
             for i in range(n):
-                if not row[i].odd:
-                    continue
-                skip -= 1
-                if skip >= 0:
+                if not row[i].odd or row[i].connection < first:
                     continue
                 key.port, key.version = row[i].server_port, row[i].ip_version
                 key.close_kind, key.closed_by = row[i].close_kind, row[i].closed_by
@@ -211,13 +213,13 @@ cdef class Census:
                 place.connections += 1
 
     def ends_of(self):
-        """Records (layout.END) of what `count_ends` counted."""
+        """Records (layout.END) of what `count_ends` counted, always in the same order."""
         cdef uint32_t i
         cdef list found = []
         for i in range(self.end_room):
             if self.ends[i].used:
                 found.append(PyBytes_FromStringAndSize(<char *>&self.ends[i], sizeof(End)))
-        return b"".join(found)
+        return b"".join(sorted(found))
 
     cdef Pair *find(self, const ConnectionRow *row) noexcept nogil:
         """The pair's place; a free one if it is new."""
@@ -285,10 +287,10 @@ cdef class Census:
         return clients, connections, opened
 
     def pairs_of(self, int64_t least):
-        """Records (layout.PAIR) of the pairs with so many connections or more, or with idle ones."""
+        """Records (layout.PAIR) of the pairs with so many connections or more, or with idle ones, as they began."""
         cdef uint32_t i
         cdef list found = []
         for i in range(self.room):
             if self.pairs[i].used and (self.pairs[i].connections >= least or self.pairs[i].idle):
-                found.append(PyBytes_FromStringAndSize(<char *>&self.pairs[i], sizeof(Pair)))
-        return b"".join(found)
+                found.append((self.pairs[i].numbers[0], PyBytes_FromStringAndSize(<char *>&self.pairs[i], sizeof(Pair))))
+        return b"".join([pair for _, pair in sorted(found)])

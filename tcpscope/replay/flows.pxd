@@ -9,7 +9,9 @@ cdef struct Flows:
     Flow **slots                 # chains; a power of two of them
     uint32_t mask
     uint32_t used
-    uint64_t *ended              # full hashes of flows that have ended: a cache, newer ones displace older
+    uint64_t *ended              # full hashes of flows that have ended, so that their four-tuple's reuse is seen
+    uint32_t n_ended
+    uint32_t ended_mask
     Pool flows
     bint by_outer                # VLAN and tunnel identifiers are part of a flow's identity
 

@@ -15,16 +15,18 @@ from tcpscope.wire.segment cimport Segment
 
 cdef enum:
     FIRST_SLOTS = 1024
-    ENDED = 1 << 16              # ended flows remembered, so that their four-tuple's reuse is seen
+    FIRST_ENDED = 1024           # room for the hashes of flows that have ended
+    MOST_ENDED = 1 << 20         # ... and most of it; half full, all of them are forgotten
 
 
 cdef int flows_open(Flows *t, bint by_outer) noexcept nogil:
     memset(t, 0, sizeof(Flows))
     t.slots = <Flow **>calloc(FIRST_SLOTS, sizeof(Flow *))
-    t.ended = <uint64_t *>calloc(ENDED, sizeof(uint64_t))
+    t.ended = <uint64_t *>calloc(FIRST_ENDED, sizeof(uint64_t))
     if t.slots == NULL or t.ended == NULL:
         return -1
     t.mask = FIRST_SLOTS - 1
+    t.ended_mask = FIRST_ENDED - 1
     t.by_outer = by_outer
     pool_open(&t.flows, sizeof(Flow))
     return 0
@@ -111,17 +113,51 @@ cdef inline uint64_t full_hash(const Flows *t, const uint8_t *a, uint32_t a_port
     return (stir(hash + outer) if t.by_outer else hash) | 1
 
 
+cdef inline uint64_t *place_of(const Flows *t, uint64_t hash) noexcept nogil:
+    """Where it stands among the ended, or a free place."""
+    cdef uint32_t at = <uint32_t>(hash >> 8) & t.ended_mask
+    while t.ended[at] and t.ended[at] != hash:
+        at = (at + 1) & t.ended_mask
+    return &t.ended[at]
+
+
+cdef void widen_ended(Flows *t) noexcept nogil:
+    """Twice the room for those that have ended; where that is too much, they are forgotten."""
+    cdef uint32_t room = t.ended_mask + 1, i
+    cdef uint64_t *narrow = t.ended
+    cdef uint64_t *wide = NULL
+    if room < MOST_ENDED:
+        wide = <uint64_t *>calloc(2 * room, sizeof(uint64_t))
+    if wide == NULL:
+        memset(narrow, 0, room * sizeof(uint64_t))
+        t.n_ended = 0
+        return
+    t.ended, t.ended_mask = wide, 2 * room - 1
+    for i in range(room):
+        if narrow[i]:
+            place_of(t, narrow[i])[0] = narrow[i]
+    free(narrow)
+
+
+cdef void remember_ended(Flows *t, uint64_t hash) noexcept nogil:
+    cdef uint64_t *place
+    if t.n_ended > t.ended_mask // 2:
+        widen_ended(t)
+    place = place_of(t, hash)
+    if place[0] == 0:
+        place[0] = hash
+        t.n_ended += 1
+
+
 cdef bint flows_known(const Flows *t, const Segment *s) noexcept nogil:
-    """A connection of this flow has ended not long ago."""
-    cdef uint64_t hash = full_hash(t, s.src, s.sport, s.dst, s.dport, s.ip_version, s.outer)
-    return t.ended[(hash >> 8) & (ENDED - 1)] == hash
+    """A connection of this flow has ended."""
+    return place_of(t, full_hash(t, s.src, s.sport, s.dst, s.dport, s.ip_version, s.outer))[0] != 0
 
 
 cdef void flows_unlink(Flows *t, Flow *f) noexcept nogil:
     """Take f out of the table, if it is in it."""
     cdef Flow **link = &t.slots[slot_of_flow(t, f)]
-    cdef uint64_t hash = full_hash(t, f.addr[0], f.port[0], f.addr[1], f.port[1], f.ip_version, f.outer)
-    t.ended[(hash >> 8) & (ENDED - 1)] = hash
+    remember_ended(t, full_hash(t, f.addr[0], f.port[0], f.addr[1], f.port[1], f.ip_version, f.outer))
     while link[0] != NULL and link[0] != f:
         link = &link[0].next_in_slot
     if link[0] == f:

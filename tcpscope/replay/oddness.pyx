@@ -1,6 +1,6 @@
 # cython: wraparound=False, freethreading_compatible=True
 """Which of many packed connection records are odd, and which the oddest: a look at each, of captures with millions."""
-from libc.stdint cimport uint8_t, uint32_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t
 from libc.string cimport memmove
 
 from tcpscope.replay.rows cimport ConnectionRow
@@ -19,11 +19,11 @@ cdef inline bint odder(const Rank *a, const Rank *b) noexcept nogil:
     return a.odd > b.odd if a.odd != b.odd else a.number < b.number
 
 
-def odd_ones(const unsigned char[::1] records not None):
-    """The places of those in which anything is odd, in their order."""
+def odd_ones(const unsigned char[::1] records not None, int64_t below=1 << 32):
+    """The places of those in which anything is odd, in their order; of those with a number less than `below`."""
     cdef Py_ssize_t at, count = len(records) // <Py_ssize_t>sizeof(ConnectionRow)
     cdef const ConnectionRow *row = <const ConnectionRow *>&records[0] if count else NULL
-    return [at for at in range(count) if row[at].odd]
+    return [at for at in range(count) if row[at].odd and row[at].connection < below]
 
 
 def oddest(const unsigned char[::1] records not None, Py_ssize_t most):

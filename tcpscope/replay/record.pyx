@@ -6,7 +6,7 @@ from libc.string cimport memcpy
 
 
 cdef class Record:
-    cdef bytes raw
+    cdef readonly bytes raw
     cdef dict places
 
     def __init__(self, bytes raw not None, dict places not None):

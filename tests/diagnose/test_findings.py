@@ -4,11 +4,15 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import tcpscope
-from tcpscope.diagnose import diagnose
+from tcpscope.diagnose import Collected, diagnose, findings
 from tcpscope.diagnose.facts import called
 from tcpscope.replay.engine import Engine
+from tcpscope.replay.layout import CONNECTION
+from tcpscope.tables.analysis import analyse, locate
 from tcpscope.wire.batch import SegmentBatch
 from tcpscope.wire.layout import SERVICES
 from tests.replay.segments import ACK, FIN, SYN, segment
@@ -255,6 +259,25 @@ def test_a_flood_beyond_what_is_looked_at_is_counted(monkeypatch):
     whole = found["syn_flood"].count
     assert whole >= 50 and f"{whole:,} connections" in found["syn_flood"].text
     assert found["not_looked_at"].count == whole - 10
+
+
+@settings(max_examples=20)
+@given(st.randoms(use_true_random=False))
+def test_which_are_looked_at_does_not_depend_on_the_order(chance):
+    capture = analyse(locate(SAMPLES / "syn_flood.pcap"), threads=1)
+    size = CONNECTION.size
+    each = [capture.connections[at : at + size] for at in range(0, len(capture.connections), size)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tcpscope.diagnose.facts.MOST", 10)
+        straight, shuffled = Collected(), Collected()
+        straight.take(capture.connections, capture.evidence)
+        chance.shuffle(each)
+        while each:
+            some = [each.pop() for _ in range(min(chance.randrange(1, 9), len(each)))]
+            shuffled.take(b"".join(some), capture.evidence)
+        told = [[it.as_dict() for it in findings(odd, [{}], ["flood"])] for odd in (straight, shuffled)]
+    assert told[0] == told[1]
+    assert [it.number for it in straight.facts] == list(range(10))
 
 
 def test_of_several_captures_the_frames_are_of_one_that_is_named():

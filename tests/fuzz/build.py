@@ -28,7 +28,7 @@ FLAGS = (f"-O2 -g1 -fno-omit-frame-pointer -fno-wrapv -fsanitize={SANITIZE} -fno
 COVERED = "src:*\nfun:__pyx_f_*\n"  # our functions, not what Cython wraps around them
 
 LIMITS = {
-    "replay/flows.pyx": {"FIRST_SLOTS": "8", "ENDED": "1 << 8"},
+    "replay/flows.pyx": {"FIRST_SLOTS": "8", "FIRST_ENDED": "4", "MOST_ENDED": "1 << 5"},
     "replay/pool.pyx": {"SMALL_ARENA": "1 << 14"},
     "replay/bodies.pyx": {"SMALL": "4"},
     "replay/store.pxd": {"FIRST": "1 << 10"},

@@ -1,10 +1,12 @@
 """What is counted over all connections, and what of a connection's course stands in its record."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tcpscope.replay.census import Census
 from tcpscope.replay.engine import Engine
-from tcpscope.replay.layout import CLOSE_KINDS, END, FAST_OPEN, PAIR, REUSE
+from tcpscope.replay.layout import CLOSE_KINDS, CONNECTION, END, FAST_OPEN, PAIR, REUSE
 from tcpscope.wire.batch import SegmentBatch
 from tests.replay.segments import ACK, FIN, RST, SYN, Replayed, segment
 
@@ -36,6 +38,24 @@ def test_pairs_and_services():
     assert sum(it["packets"] for it in pairs) == 600 and max(it["connections"] for it in pairs) == 2
     assert census.service(pairs[0]["server"], 80, 4) == (250, 300, 0)
     assert census.service(pairs[0]["server"], 81, 4) == (0, 0, 0)
+
+
+@given(st.randoms(use_true_random=False))
+def test_the_order_in_which_they_end_changes_nothing(chance):
+    raw = records([step for number in range(90) for step in half_open(number % 30 + 250 * (number // 30))])
+    size = CONNECTION.size
+    each = [raw[at : at + size] for at in range(0, len(raw), size)]
+    straight, shuffled = Census(), Census()
+    straight.take(raw)
+    straight.count_ends(raw, 40)
+    chance.shuffle(each)
+    for one in each:
+        shuffled.take(one)
+        shuffled.count_ends(one, 40)
+    assert shuffled.pairs_of(1) == straight.pairs_of(1)
+    assert shuffled.ends_of() == straight.ends_of()
+    first = dict(zip(PAIR.names, next(PAIR.struct.iter_unpack(straight.pairs_of(1))), strict=True))
+    assert [first[f"number_{at}"] for at in range(3)] == [0, 30, 60]
 
 
 def test_what_is_not_looked_at_is_counted_by_second():

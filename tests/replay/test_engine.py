@@ -100,6 +100,19 @@ def test_a_new_syn_on_the_same_ports_is_a_new_connection():
     assert replayed.packets[-1]["annotations"] >> ANNOTATIONS.index("reused_ports") & 1
 
 
+def test_of_many_ended_connections_none_is_forgotten():
+    many, later = 20_000, 10**12
+    ends = [{"src": bytes([10, 1, n >> 8, n & 255]), "sport": 50_000} for n in range(many)]
+    steps = []
+    for time_ns in (0, later):
+        for n, end in enumerate(ends):
+            steps.append(segment(len(steps) + 1, 0, SYN, 5, **end, time_ns=time_ns + 2 * n))
+            back = {"dst": end["src"], "dport": end["sport"], "time_ns": time_ns + 2 * n + 1}
+            steps.append(segment(len(steps) + 1, 1, RST | ACK, 0, 6, **back))
+    found = Replayed(steps, packets=False).connections
+    assert [c["reused"] for c in found] == many * [0] + many * [1]
+
+
 def test_an_icmp_error_ends_the_opening():
     """RFC 9293, 3.9.2.2: a hard error while in SYN-SENT aborts."""
     replayed = Replayed([segment(1, 0, SYN, 1), segment(2, 0, 0, 1, kind=1, icmp_type=3, icmp_code=3)])

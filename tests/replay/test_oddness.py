@@ -30,6 +30,8 @@ def test_the_oddest_are_those_that_sorting_finds(marks: list[tuple[int, int]], m
 @given(st.lists(st.integers(0, 3), max_size=60))
 def test_odd_ones_stand_in_their_order(odd: list[int]) -> None:
     assert odd_ones(packed([(it, 0) for it in odd])) == [at for at, it in enumerate(odd) if it]
+    numbered = packed([(it, 7 * at % 10) for at, it in enumerate(odd)])
+    assert odd_ones(numbered, 5) == [at for at, it in enumerate(odd) if it and 7 * at % 10 < 5]
 
 
 @pytest.mark.parametrize("most", [0, -1, 65])

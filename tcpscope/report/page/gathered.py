@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy
@@ -13,7 +13,6 @@ from tcpscope.capture.sources import Sources
 from tcpscope.diagnose import Collected, Finding, findings
 from tcpscope.diagnose.facts import MOST, Facts
 from tcpscope.replay.layout import CLOSE_KINDS, CONNECTION, EVENT, SENT_AGAIN
-from tcpscope.replay.oddness import odd_ones
 from tcpscope.report.page.listed import Listed
 from tcpscope.report.plots.whole import Whole
 from tcpscope.tables.analysis import DEFAULT_MSL, Analysis, Progress, check_usable, readable_once, stream
@@ -93,7 +92,7 @@ def gather(found: Sources, wanted: Wanted | None = None, progress: Progress | No
     told = findings(keeper.odd, result.files, result.names, result.counters.get("clock_steps", 0))
     return Gathered(
         found, wanted, result, told, {it.number: it for it in keeper.odd.facts}, keeper.listed, keeper.all(),
-        keeper.records, {n: b"".join(parts) for n, parts in keeper.events.items()}, keeper.every_event(), spools,
+        keeper.records(), {n: b"".join(parts) for n, parts in keeper.events.items()}, keeper.every_event(), spools,
     )  # fmt: skip
 
 
@@ -112,7 +111,7 @@ def readable_twice(found: Sources) -> tuple[Sources, list[Any]]:
         stream.close()
         spool.flush()
         spools.append(spool)
-        captures.append(replace(source, opener=_opener(spool.name)))
+        captures.append(source._replace(opener=_opener(spool.name)))
     return Sources(captures, found.skipped), spools
 
 
@@ -125,10 +124,9 @@ class _Keeper:
 
     def __init__(self, wanted: Wanted) -> None:
         self.odd, self.listed = Collected(), Listed(wanted.rows)
-        self.records: dict[int, bytes] = {}
         self.events: dict[int, list[bytes]] = {}
+        self._others: dict[int, bytes] = {}  # records that are not odd
         self._asked = numpy.array(wanted.connections, dtype=numpy.int64)
-        self._room = MOST
         self._dtype = CONNECTION.dtype()
         self._slim = numpy.dtype([(name, self._dtype.fields[name][0]) for name in KEPT])
         self._kept: list[Any] = []
@@ -138,12 +136,15 @@ class _Keeper:
     def take(self, it: Ended) -> None:
         self.odd.take(it.connections, it.evidence)
         self.listed.take(it.connections)
-        records = numpy.frombuffer(it.connections, self._dtype)
-        slim = numpy.empty(len(records), self._slim)
+        passing = numpy.frombuffer(it.connections, self._dtype)
+        slim = numpy.empty(len(passing), self._slim)
         for name in KEPT:
-            slim[name] = records[name]
+            slim[name] = passing[name]
         self._kept.append(slim)
-        self._keep_candidates(it, records["connection"])
+        self._keep_candidates(it, passing["connection"])
+        if len(self.events) > 2 * MOST:
+            records = self.records()
+            self.events = {number: rows for number, rows in self.events.items() if number in records}
         self._event_count += len(it.events) // EVENT.size
         if self._event_count <= MOST_EVENTS:
             self._every.append(it.events)
@@ -152,16 +153,17 @@ class _Keeper:
 
     def _keep_candidates(self, it: Ended, numbers: Any) -> None:
         """Those that may be shown in detail: the odd ones that findings are made from, those asked for, the first."""
-        odd = odd_ones(it.connections)[: self._room]
-        self._room -= len(odd)
-        others = numpy.flatnonzero((numbers < FIRST) | numpy.isin(numbers, self._asked))
-        for at in {*odd, *others.tolist()}:
-            self.records[int(numbers[at])] = bytes(it.connections[at * CONNECTION.size : (at + 1) * CONNECTION.size])
+        for at in numpy.flatnonzero((numbers < FIRST) | numpy.isin(numbers, self._asked)).tolist():
+            self._others[int(numbers[at])] = bytes(it.connections[at * CONNECTION.size : (at + 1) * CONNECTION.size])
+        kept = numpy.intersect1d(numbers, [*self._others, *(it.number for it in self.odd.facts)])
         events = numpy.frombuffer(it.events, EVENT.dtype())
-        mine = numpy.isin(events["connection"], numpy.array(list(self.records), dtype=numpy.int64))
-        for at in numpy.flatnonzero(mine).tolist():
+        for at in numpy.flatnonzero(numpy.isin(events["connection"], kept)).tolist():
             row = bytes(it.events[at * EVENT.size : (at + 1) * EVENT.size])
             self.events.setdefault(int(events["connection"][at]), []).append(row)
+
+    def records(self) -> dict[int, bytes]:
+        """Packed, of those that may be shown in detail."""
+        return self._others | {it.number: it.common.raw for it in self.odd.facts}
 
     def all(self) -> Any:
         kept = numpy.concatenate(self._kept) if self._kept else numpy.empty(0, self._slim)
