@@ -292,5 +292,6 @@ cdef class Census:
         cdef list found = []
         for i in range(self.room):
             if self.pairs[i].used and (self.pairs[i].connections >= least or self.pairs[i].idle):
-                found.append((self.pairs[i].numbers[0], PyBytes_FromStringAndSize(<char *>&self.pairs[i], sizeof(Pair))))
+                pair = PyBytes_FromStringAndSize(<char *>&self.pairs[i], sizeof(Pair))
+                found.append((self.pairs[i].numbers[0], pair))
         return b"".join([pair for _, pair in sorted(found)])

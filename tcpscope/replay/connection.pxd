@@ -22,7 +22,7 @@ cdef enum:                       # Side.counts
     N_HOLES, N_UPDATES, N_FULL, N_DELAYED, N_PIGGYBACKED, N_CHALLENGES, N_RECOVERY, N_PROBE_ACKS
 
 cdef struct Side:                # what is counted of one side beside Traffic
-    int64_t last_ns              # its latest segment
+    int64_t last_ns              # its latest segment; -1: none
     int64_t zero_since_ns        # the window it advertises is zero since then; 0: it is not
     uint32_t unanswered          # repetitions and probes since the peer last spoke
     uint8_t ttl                  # of its first segment

@@ -30,7 +30,7 @@ cdef bint copy_seen(Flight *f, const Segment *s, bint expected, Finding *out) no
     cdef bint here
     for i in range(4):
         g = &f.seen[i]
-        if g.key != key or g.time_ns == 0 or g.id_and_ttl >> 8 != s.ip_id:
+        if g.key != key or g.id_and_ttl == 0 or g.id_and_ttl >> 8 != s.ip_id:
             continue
         if s.time_ns - g.time_ns > (COPY_WITHIN_NS if identified(s) else MS):
             continue

@@ -39,7 +39,7 @@ cdef struct Chunk:               # a range of numbers that was sent, once or mor
 cdef struct Glimpse:             # enough of a packet to recognise it when it is captured again
     int64_t time_ns
     uint32_t key
-    uint32_t id_and_ttl          # the IP ID above eight bits of TTL
+    uint32_t id_and_ttl          # the IP ID above eight bits of TTL; 0: none
 
 cdef struct Flight:
     Chunk *ring                  # in order of sequence numbers; acknowledged ones stay while there is room

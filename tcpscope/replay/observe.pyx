@@ -15,11 +15,11 @@ from tcpscope.replay.annotations cimport (
 from tcpscope.replay.connection cimport N_SPURIOUS, Connection
 from tcpscope.replay.copies cimport copy_seen
 from tcpscope.replay.course cimport (
-    BEAT_NS, Course, ECHOED_FIRST, ECHOED_LATER, FAST_OPEN_ACCEPTED, FAST_OPEN_ASKED, FAST_OPEN_GIVEN,
+    Course, ECHOED_FIRST, ECHOED_LATER, FAST_OPEN_ACCEPTED, FAST_OPEN_ASKED, FAST_OPEN_GIVEN,
     FAST_OPEN_REFUSED, FAST_OPEN_USED, PAUSE_NS, RESET_ACK, RESET_EXACT, RESET_IN_FLIGHT, RESET_NO_SOCKET,
     RESET_OPENING, RESET_OWN_FIN,
     RESET_PEER_FIN, RESET_PROBED, RESET_PROMPTED, RESET_SPOKE, RESET_STRANGE_ID, RESET_UNDELIVERED, RESET_UNREAD,
-    course_beat, course_pause,
+    course_pause,
 )
 from tcpscope.replay.ending cimport end, linger
 from tcpscope.replay.evidence cimport NOTEWORTHY, evidence_keep
@@ -34,10 +34,11 @@ from tcpscope.replay.run cimport Replay
 from tcpscope.replay.seq cimport before, distance
 from tcpscope.replay.services cimport said_keep
 from tcpscope.replay.settle cimport Patch
+from tcpscope.replay.speaking cimport spoke
 from tcpscope.replay.spending cimport spending_observe, spending_start
 from tcpscope.replay.store cimport more
 from tcpscope.replay.traffic cimport traffic_observe, traffic_observe_copy
-from tcpscope.replay.turns cimport NOBODY_YET, turns_observe
+from tcpscope.replay.turns cimport NOBODY_YET
 from tcpscope.replay.wireshark cimport WS_REUSED_PORTS, Marks as Shown, wireshark_observe, wireshark_start
 from tcpscope.replay.zeek cimport zeek_observe, zeek_start
 from tcpscope.wire.segment cimport (
@@ -65,6 +66,7 @@ cdef void begin(Connection *c, const Segment *s) noexcept nogil:
     c.turns.talker = NOBODY_YET
     c.course.first_flags, c.course.first_side = s.flags, <uint8_t>client
     c.last_ns = s.time_ns
+    c.side[0].last_ns = c.side[1].last_ns = c.turns.side[0].data_ns = c.turns.side[1].data_ns = -1
     spending_start(&c.spending)
     c.syn_ns[0] = c.syn_ns[1] = c.ack_ns = c.reused_ns = c.reset_ns = c.last_syn_ns = -1
     wireshark_start(&c.wireshark, s, client)
@@ -272,10 +274,7 @@ cdef int observe_fully(Replay *r, Connection *c, const Segment *s, int d, uint64
     own = annotate(c, s, d, copy, &shown, &f, stepped_back)
     count_annotations(c, s, d, own, shown.window)
     if s.length and not own & (TWICE | bit(A_KEEP_ALIVE) | bit(A_ZERO_WINDOW_PROBE)):
-        quiet = s.time_ns - c.turns.side[d].data_ns
-        if quiet >= BEAT_NS and c.turns.side[d].data_ns:
-            course_beat(&c.course.beats[d], quiet)
-        turns_observe(&c.turns, d, s.time_ns, s.frame, not own & LATE)
+        spoke(c, s, d, not own & LATE)
     if s.hint and not damaged(c, s, d) and said_keep(&c.flow.saids, d, &r.hints[s.hint - 1], begins(c, s, d)) < 0:
         return -1
     quiet = s.time_ns - c.last_ns

@@ -12,15 +12,15 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 from tcpscope.replay.annotations cimport A_OFFLOADED, A_PIGGYBACKED_ACK, bit
 from tcpscope.replay.connection cimport N_PIGGYBACKED, Connection
 from tcpscope.replay.copies cimport copy_remember
-from tcpscope.replay.course cimport BEAT_NS, PAUSE_NS, course_beat
+from tcpscope.replay.course cimport PAUSE_NS
 from tcpscope.replay.flight cimport STEADY, Finding, Flight, flight_plain_acked, flight_plain_sent
 from tcpscope.replay.marks cimport QUIET
 from tcpscope.replay.seq cimport after
+from tcpscope.replay.speaking cimport spoke
 from tcpscope.replay.spending cimport spending_plain
 from tcpscope.replay.traffic cimport (
     MSS_SEEN, PROBING, STARTED, WINDOW_SEEN, Traffic, traffic_plain,
 )
-from tcpscope.replay.turns cimport turns_observe
 from tcpscope.replay.wireshark cimport QUEUE_MOST, SHIFT_UNKNOWN, Marks, WiresharkSide, window_of, wireshark_plain
 from tcpscope.replay.zeek cimport zeek_is_plain, zeek_plain
 from tcpscope.wire.segment cimport ACK, OPT_TIMESTAMPS, PSH, SUM_GOOD, TCP_SEGMENT, Segment
@@ -102,7 +102,7 @@ cdef int observe_plain(Connection *c, const Segment *s, int d, uint64_t order, b
 
 cdef inline int look(Connection *c, const Segment *s, int d, uint64_t order, bint numbers, Marks *shown,
                      Finding *f) noexcept nogil:
-    cdef int64_t dt = s.time_ns - c.last_ns, quiet, reach = c.flight[1 - d].rtt_min_ns
+    cdef int64_t dt = s.time_ns - c.last_ns, reach = c.flight[1 - d].rtt_min_ns
     cdef const WiresharkSide *w = &c.wireshark.side[d]
     cdef uint32_t window = s.window if w.shift < 0 else <uint32_t>s.window << w.shift
     if not is_plain(c, s, d) or not flight_plain_acked(&c.flight[1 - d], s, window, reach, f):
@@ -123,10 +123,7 @@ cdef inline int look(Connection *c, const Segment *s, int d, uint64_t order, bin
     if s.length:
         if c.traffic[1 - d].marks & MSS_SEEN and s.length > c.traffic[1 - d].mss and c.traffic[1 - d].mss:
             f.annotations |= bit(A_OFFLOADED)
-        quiet = s.time_ns - c.turns.side[d].data_ns
-        if quiet >= BEAT_NS and c.turns.side[d].data_ns:
-            course_beat(&c.course.beats[d], quiet)
-        turns_observe(&c.turns, d, s.time_ns, s.frame, True)
+        spoke(c, s, d, True)
     spending_plain(&c.spending, c.flight, c.traffic, s, d, dt, f)
     c.last_ns, c.last_frame = s.time_ns, s.frame
     c.side[d].last_ns = s.time_ns

@@ -143,7 +143,7 @@ cdef uint8_t kind_of_end(const Connection *c, const Told *told) noexcept nogil:
         return CLOSE_RESET
     if c.syn_ns[0] >= 0 and c.syn_ns[1] < 0 and c.icmp_type != NOBODY:
         return CLOSE_UNREACHABLE
-    if c.syn_ns[0] >= 0 and c.syn_ns[1] < 0 and c.side[1].last_ns == 0 and only_asked(&c.traffic[0]):
+    if c.syn_ns[0] >= 0 and c.syn_ns[1] < 0 and c.side[1].last_ns < 0 and only_asked(&c.traffic[0]):
         return CLOSE_UNANSWERED
     if c.syn_ns[1] >= 0 and c.ack_ns < 0 and told.lives[1].state == SYN_RECEIVED:
         return CLOSE_HALF_OPEN
@@ -236,7 +236,7 @@ cdef void fill_side(const Connection *c, const Told *told, int d, int64_t now, S
     row.challenge_acks, row.zero_window_probe_acks = side.counts[N_CHALLENGES], side.counts[N_PROBE_ACKS]
     row.zero_window_spells = side.zero_spells
     row.zero_window_ns, row.longest_zero_window_ns, row.zero_window_open_ns = side.zero_ns, side.zero_longest_ns, 0
-    row.last_ns = known(side.last_ns)
+    row.last_ns = side.last_ns
     row.syn_options = c.course.syn_options[d]
     row.after_fin_bytes = side.after_fin_bytes
     row.keep_alive_rounds, row.keep_alive_lost = c.course.probes[d].rounds, c.course.probes[d].lost

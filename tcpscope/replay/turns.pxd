@@ -5,7 +5,7 @@ cdef enum:
     NOBODY_YET = 2
 
 cdef struct Replies:             # of one side
-    int64_t data_ns              # its latest data, repeated data included
+    int64_t data_ns              # its latest data, repeated data included; -1: none
     int64_t sum_ns
     int64_t longest_ns
     uint64_t longest_frame
