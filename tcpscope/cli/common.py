@@ -16,6 +16,7 @@ import click
 from tcpscope.capture.sources import STDIN, Sources
 from tcpscope.errors import CaptureError, UsageError
 from tcpscope.replay.layout import ANNOTATIONS, STATES
+from tcpscope.replay.shares import one_heap
 from tcpscope.report.text import safe
 from tcpscope.tables.analysis import (
     DEFAULT_MSL,
@@ -157,6 +158,7 @@ def ended(found: Sources, options: dict[str, Any]) -> tuple[Analysis, Iterator[E
     """Replay the captures, showing progress: connections as they end, and what is known of the files at the end."""
     refuse_overwriting(found, options["output"])
     shown = {"tell": lambda segments: None}
+    one_heap()
     result, chunks = stream(
         found, msl=options["msl"], by_tunnel=options["by_tunnel"], threads=options["threads"],
         progress=lambda segments: shown["tell"](segments), max_connections=options.get("max_connections"),

@@ -1,6 +1,8 @@
 from tcpscope.replay.engine import Engine
 from tcpscope.wire.batch import SegmentBatch
 
+def one_heap() -> None: ...
+
 class Divider:
     def __init__(self, shares: int) -> None: ...
     @property
