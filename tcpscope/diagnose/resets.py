@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from tcpscope.diagnose.facts import Collected, Facts, about, by_server, times, told
 from tcpscope.diagnose.finding import Finding
+from tcpscope.diagnose.measure import other
 from tcpscope.diagnose.schedules import probing
 from tcpscope.replay import layout
 
@@ -30,10 +31,6 @@ Told = Callable[[str, str, list[Facts], int], list[Finding]]
 def hops(ttl: int) -> int:
     """How many routers a packet with this TTL has passed, if its host began with a usual one."""
     return next(start for start in STARTS if ttl <= start) - ttl
-
-
-def _other(side: str) -> str:
-    return "server" if side == "client" else "client"
 
 
 def elsewhere(f: Facts) -> bool:
@@ -67,7 +64,7 @@ def gave_up(f: Facts) -> bool:
     by = f.reset_by
     if f.close != "reset" or by is None or f.common["reset_bits"] & PROMPTED:
         return False
-    return bool(f.side(by)["keep_alive_lost"] > 0 and f.side(_other(by))["last_ns"] < f.side(by)["last_ns"])
+    return bool(f.side(by)["keep_alive_lost"] > 0 and f.side(other(by))["last_ns"] < f.side(by)["last_ns"])
 
 
 def _data_met_it(f: Facts) -> bool:
@@ -98,7 +95,7 @@ def kind_of(f: Facts) -> str:
         return "reset_after_close"
     if bits & PROBED:
         return "peer_rebooted"
-    if bits & OWN_FIN and (f.side(_other(by))["after_fin_bytes"] or bits & UNDELIVERED):
+    if bits & OWN_FIN and (f.side(other(by))["after_fin_bytes"] or bits & UNDELIVERED):
         return "reset_after_close"
     if bits & OWN_FIN:
         return "" if bits & (PROMPTED | PEER_FIN) else "reset_abort"
@@ -198,7 +195,7 @@ def _handshake(server: str, side: str, group: list[Facts], more: int) -> list[Fi
 
 
 def _rebooted(server: str, side: str, group: list[Facts], more: int) -> list[Finding]:
-    probes = group[0].side(_other(side))
+    probes = group[0].side(other(side))
     idle = probes["keep_alive_idle_ns"] / 1e9
     profile = probing(idle, probes["keep_alive_interval_ns"] / 1e9, probes["keep_alive_rounds"])
     return [_finding(
@@ -230,7 +227,7 @@ def _idle(server: str, side: str, group: list[Facts], more: int) -> list[Finding
 
 
 def _after_close(server: str, side: str, group: list[Facts], more: int) -> list[Finding]:
-    peer = _other(side)
+    peer = other(side)
     late = max(f.side(peer)["after_fin_bytes"] for f in group)
     crossed = [f for f in group if f.common["reset_bits"] & UNDELIVERED and not f.side(peer)["after_fin_bytes"]]
     if not late and crossed:
@@ -269,14 +266,14 @@ def _at_close(server: str, side: str, group: list[Facts], more: int) -> list[Fin
         group, "reset_at_close", "note", side,
         f"the {side} answered the close of {times(len(group) + more)} with {server} by RST instead of FIN; "
         + ("nothing was under way" if not any(f.common["reset_bits"] & IN_FLIGHT for f in group) else
-           f"it had all that the {_other(side)} had said"),
+           f"it had all that the {other(side)} had said"),
         f"the {side}'s program aborts (SO_LINGER 0) where it could close: harmless, but its TIME_WAIT is skipped",
         more,
     )]  # fmt: skip
 
 
 def _half_open(server: str, side: str, group: list[Facts], more: int) -> list[Finding]:
-    peer = _other(side)
+    peer = other(side)
     anew = [f for f in group if f.common["reset_bits"] & REPLACED]
     if len(anew) == len(group):
         text = (f"the {side} no longer knew {times(len(group))} with {server} and opened the same ports again: the "
@@ -296,7 +293,7 @@ def _half_open(server: str, side: str, group: list[Facts], more: int) -> list[Fi
 
 
 def _unread(server: str, side: str, group: list[Facts], more: int) -> list[Finding]:
-    peer = _other(side)
+    peer = other(side)
     lost = sum(bool(f.common["reset_bits"] & (UNDELIVERED | IN_FLIGHT)) or _data_met_it(f) for f in group)
     text = f"the {side} aborted {times(len(group) + more)} with {server}"
     shut = sum(f.side(side)["zero_window_ns"] > 0 for f in group)

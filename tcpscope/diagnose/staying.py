@@ -5,7 +5,7 @@ from __future__ import annotations
 from tcpscope.diagnose.facts import Collected, Facts, about, by_server, endpoint, times
 from tcpscope.diagnose.finding import Finding
 from tcpscope.diagnose.loss import FEW, again
-from tcpscope.diagnose.measure import proved
+from tcpscope.diagnose.measure import other, proved
 from tcpscope.diagnose.resets import IDLE_NS, gave_up, outlived
 from tcpscope.diagnose.schedules import probing
 from tcpscope.replay import layout
@@ -37,10 +37,6 @@ def _silent(f: Facts) -> str:
     return "server" if f.server["last_ns"] < f.client["last_ns"] else "client"
 
 
-def _other(side: str) -> str:
-    return "server" if side == "client" else "client"
-
-
 def _after_idle(f: Facts) -> float:
     """Seconds of silence after which the first word got no answer; 0: it was not so."""
     silent, c = f.side(_silent(f)), f.common
@@ -64,7 +60,7 @@ def _only_close(f: Facts) -> bool:
 def _vain(f: Facts, *annotations: str) -> set[int]:
     """Frames that bear one of these, sent to a side that had fallen silent."""
     silent = _silent(f)
-    return {it.frame for name in annotations for it in f.seen(name, _other(silent))
+    return {it.frame for name in annotations for it in f.seen(name, other(silent))
             if it.time_ns > f.side(silent)["last_ns"]}  # fmt: skip
 
 
@@ -72,7 +68,7 @@ def _earlier(group: list[Facts]) -> int:
     """Repetitions that have nothing to do with the silence at the end: so many that they are worth a word."""
     count = 0
     for f in group:
-        speaker = f.side(_other(_silent(f)))
+        speaker = f.side(other(_silent(f)))
         count += max(again(f.client) + again(f.server) - speaker["back_off_open"], 0)
     return count if count >= FEW else 0
 
@@ -124,7 +120,7 @@ def _had_closed(server: str, group: list[Facts]) -> list[Finding]:
             found.append(proved(about(
                 members, "vanished", "note", silent,
                 f"the {silent}, which had closed {times(len(members))} with {server}, no longer answered when the "
-                f"{_other(silent)} closed as well",
+                f"{other(silent)} closed as well",
                 f"harmless unless the {silent} was still to read: a host forgets a connection that it has closed, and "
                 "a firewall may drop the RST that would say so",
                 last=True,
@@ -135,7 +131,7 @@ def _had_closed(server: str, group: list[Facts]) -> list[Finding]:
 def _going(f: Facts) -> bool:
     """Open, and when the capture ends its sender has repeated in vain for a while."""
     silent = f.side(_silent(f))
-    speaker = _other(_silent(f))
+    speaker = other(_silent(f))
     vain = [it for it in f.seen("retransmission", speaker) if it.time_ns > silent["last_ns"]]
     quiet = f.side(speaker)["last_ns"] - silent["last_ns"]
     return f.close in ("open", "half_closed") and silent["last_ns"] > 0 and len(vain) >= 2 and quiet >= VAIN_NS
@@ -158,8 +154,8 @@ def _gone(server: str, rest: list[Facts], more: int) -> Finding:
         text += f" ({profile})" if profile else ""
     else:
         what = "its FIN" if _only_close(worst) else "what it had sent"
-        text += f"nothing came from it in {quiet:,.1f} s, in which the {_other(silent)} repeated {what}"
-    if any(it.time_ns > worst.side(silent)["last_ns"] for it in worst.seen("window_full", _other(silent))):
+        text += f"nothing came from it in {quiet:,.1f} s, in which the {other(silent)} repeated {what}"
+    if any(it.time_ns > worst.side(silent)["last_ns"] for it in worst.seen("window_full", other(silent))):
         text += ", just after its receive window had been filled"
     gave_up = sum(f.reset_by is not None for f in rest)
     if gave_up:

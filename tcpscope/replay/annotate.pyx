@@ -28,19 +28,19 @@ from tcpscope.replay.flight cimport (
     SAID_FIN_AGAIN, SAID_KEEP_ALIVE, SAID_PROBE, SAID_UNACCEPTABLE, Finding, Flight,
 )
 from tcpscope.replay.seq cimport within
+from tcpscope.replay.traffic cimport offloaded
 from tcpscope.replay.wireshark cimport (
     WS_DUPLICATE_ACK, WS_REUSED_PORTS, WS_WINDOW_FULL, WS_WINDOW_UPDATE, WS_ZERO_WINDOW,
     Marks as Shown,
 )
 from tcpscope.wire.segment cimport (
-    ACK, CWR, ECE, FIN, OPT_FAST_OPEN, OPT_MALFORMED, RST, SUM_BAD, SYN, URG, Segment,
+    ACK, CWR, ECE, FIN, OPT_FAST_OPEN, OPT_MALFORMED, RST, SUM_BAD, SYN, URG, Segment, congested,
 )
 
 cdef enum:
     HEELS_NS = 5_000_000         # data this soon after an acknowledgment had waited for it
     MOST_OPTIONS = 40            # of a TCP header; they take room from the MSS
     LEAST_MSS = 536              # RFC 9293, 3.7.1: where no option says otherwise
-    ECN_CE = 3                   # RFC 3168, 5: congestion experienced
     TAKEN_OVER = WS_WINDOW_UPDATE | WS_WINDOW_FULL | WS_ZERO_WINDOW
 
 
@@ -69,7 +69,6 @@ cdef uint64_t annotate(Connection *c, const Segment *s, int d, bint copy, const 
 cdef inline uint64_t header(Connection *c, const Segment *s, int d, bint stepped_back) noexcept nogil:
     """What the header says by itself."""
     cdef uint64_t own = 0
-    cdef uint32_t mss = c.traffic[1 - d].mss
     if s.checksum_state >= SUM_BAD:
         own |= bit(A_BAD_CHECKSUM) if s.checksum_state == SUM_BAD else bit(A_OFFLOAD_CHECKSUM)
     if s.flags & (URG | ECE | CWR) and not s.flags & SYN:
@@ -79,11 +78,11 @@ cdef inline uint64_t header(Connection *c, const Segment *s, int d, bint stepped
             own |= bit(A_ECN_ECHO)
         if s.flags & CWR:
             own |= bit(A_CWR)
-    if s.tos & 3 == ECN_CE:
+    if congested(s):
         own |= bit(A_ECN_CE)
     if s.options & OPT_MALFORMED:
         own |= bit(A_MALFORMED_OPTIONS)
-    if mss and s.length > mss:
+    if offloaded(&c.traffic[1 - d], s):
         own |= bit(A_OFFLOADED)
     if s.flags & SYN:
         if s.length:

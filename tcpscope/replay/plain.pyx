@@ -18,15 +18,12 @@ from tcpscope.replay.marks cimport QUIET
 from tcpscope.replay.seq cimport after
 from tcpscope.replay.speaking cimport spoke
 from tcpscope.replay.spending cimport spending_plain
-from tcpscope.replay.traffic cimport (
-    MSS_SEEN, PROBING, STARTED, WINDOW_SEEN, Traffic, traffic_plain,
-)
+from tcpscope.replay.traffic cimport PROBING, STARTED, WINDOW_SEEN, Traffic, offloaded, traffic_plain
 from tcpscope.replay.wireshark cimport QUEUE_MOST, SHIFT_UNKNOWN, Marks, WiresharkSide, window_of, wireshark_plain
 from tcpscope.replay.zeek cimport zeek_is_plain, zeek_plain
-from tcpscope.wire.segment cimport ACK, OPT_TIMESTAMPS, PSH, SUM_GOOD, TCP_SEGMENT, Segment
+from tcpscope.wire.segment cimport ACK, OPT_TIMESTAMPS, PSH, SUM_GOOD, TCP_SEGMENT, Segment, congested
 
 cdef enum:
-    CONGESTED = 3                # of the TOS byte (RFC 3168, 5)
     LARGEST = 1 << 30            # window (RFC 7323, 2.3): within it numbers compare as they should
 
 
@@ -67,7 +64,7 @@ cdef inline bint is_plain(const Connection *c, const Segment *s, int d) noexcept
     cdef uint32_t news = s.ack - theirs.una, front = c.wireshark.side[1 - d].front
     if (s.flags & ~PSH != ACK or s.options & ~OPT_TIMESTAMPS or s.seq != mine.max or news > theirs.max - theirs.una
             or front and after(s.ack, front) or s.window == 0 or s.ack == 0 or s.checksum_state > SUM_GOOD
-            or s.tos & 3 == CONGESTED or s.notes or s.hint or s.kind != TCP_SEGMENT
+            or congested(s) or s.notes or s.hint or s.kind != TCP_SEGMENT
             or not 0 <= s.time_ns - c.last_ns < PAUSE_NS):
         return False
     return has_plain_data(c, s, d) if s.length else news > 0
@@ -121,7 +118,7 @@ cdef inline int look(Connection *c, const Segment *s, int d, uint64_t order, bin
     if f.annotations & bit(A_PIGGYBACKED_ACK):
         c.side[d].counts[N_PIGGYBACKED] += 1
     if s.length:
-        if c.traffic[1 - d].marks & MSS_SEEN and s.length > c.traffic[1 - d].mss and c.traffic[1 - d].mss:
+        if offloaded(&c.traffic[1 - d], s):
             f.annotations |= bit(A_OFFLOADED)
         spoke(c, s, d, True)
     spending_plain(&c.spending, c.flight, c.traffic, s, d, dt, f)

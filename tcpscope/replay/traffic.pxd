@@ -89,6 +89,11 @@ cdef struct Traffic:
     uint8_t window_scale
     uint8_t ttl
 
+cdef inline bint offloaded(const Traffic *peer, const Segment *s) noexcept nogil:
+    """s is longer than its receiver's MSS: network cards divide it, or have put it together."""
+    return peer.mss and s.length > peer.mss
+
+
 cdef int traffic_observe(Traffic *me, Traffic *peer, const Segment *s) noexcept nogil
 cdef int traffic_plain(Traffic *me, Traffic *peer, const Segment *s) noexcept nogil
 cdef void traffic_observe_copy(Traffic *me, const Segment *s) noexcept nogil

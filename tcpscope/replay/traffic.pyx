@@ -16,7 +16,7 @@ from tcpscope.replay.seq cimport before, place
 from tcpscope.wire.batch cimport SegmentBatch
 from tcpscope.wire.segment cimport (
     ACK, CWR, ECE, FIN, NOTE_CUT_HEADER, OPT_MSS, OPT_SACK, OPT_WSCALE, PSH, RST, SUM_BAD, SUM_GOOD,
-    SUM_PARTIAL, SYN, URG, Segment
+    SUM_PARTIAL, SYN, URG, Segment, congested
 )
 
 cdef uint32_t K_MAX_SCALE = 14          # RFC 7323, 2.3
@@ -80,7 +80,7 @@ cdef inline void read_data(Traffic *me, const Traffic *peer, const Segment *s) n
         me.pushed_packets += 1
     if s.flags & URG:
         me.urgent_packets += 1
-    if peer.marks & MSS_SEEN and s.length > peer.mss:
+    if offloaded(peer, s):
         me.offloaded_segments += 1
 
 
@@ -224,7 +224,7 @@ cdef void read_oddities(Traffic *me, const Segment *s) noexcept nogil:
         me.bad_checksums += 1
     elif s.checksum_state == SUM_PARTIAL:
         me.offload_checksums += 1
-    if s.tos & 3 == 3:
+    if congested(s):
         me.ecn_ce += 1
     if not s.flags & SYN:               # on a SYN they negotiate (RFC 3168, 6.1.1)
         if s.flags & ECE:
@@ -256,7 +256,7 @@ cdef int traffic_observe(Traffic *me, Traffic *peer, const Segment *s) noexcept 
         begin(me, peer, s)
     me.packets += 1
     count_silence(me, s)
-    if s.checksum_state > SUM_GOOD or s.tos & 3 == 3 or flags & (ECE | CWR):
+    if s.checksum_state > SUM_GOOD or congested(s) or flags & (ECE | CWR):
         read_oddities(me, s)
     if s.notes & NOTE_CUT_HEADER:
         return 0

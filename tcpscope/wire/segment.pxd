@@ -86,3 +86,8 @@ cdef struct Segment:
     uint8_t header_length     # of the TCP header, bytes
     uint8_t cookie_length     # of a Fast Open option: bytes of its cookie
     uint16_t hint             # which of its batch's hints came with it, from 1; 0: none
+
+
+cdef inline bint congested(const Segment *s) noexcept nogil:
+    """A router has marked it: congestion experienced (RFC 3168, 5)."""
+    return s.tos & 3 == 3
