@@ -235,6 +235,12 @@ def _prove(fresh: list[Facts], evidence: bytes | bytearray) -> None:
             of[number].append(Proof(layout.ANNOTATIONS[annotation], layout.ROLES[side], frame, time_ns))
 
 
+def without(group: Iterable[Facts], *others: Iterable[Facts]) -> list[Facts]:
+    """Those that are in none of the others."""
+    members = {f.number for other in others for f in other}
+    return [f for f in group if f.number not in members]
+
+
 def by_pair(found: Iterable[Facts]) -> dict[tuple[str, str], list[Facts]]:
     """The connections by the hosts that sent the first packet and got it."""
     groups: dict[tuple[str, str], list[Facts]] = defaultdict(list)

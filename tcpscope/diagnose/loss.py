@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tcpscope.diagnose.facts import Facts, about, times
+from tcpscope.diagnose.facts import Facts, about, times, without
 from tcpscope.diagnose.finding import Finding
 from tcpscope.diagnose.measure import both, other, proved, seconds, sides, worst
 from tcpscope.replay.record import Record
@@ -39,7 +39,7 @@ def again(side: Record) -> int:
 def loss(server: str, group: list[Facts]) -> list[Finding]:
     """What was sent again to and from one service, and what only came in another order."""
     holes = [f for f in group if any(_stuck(f, role) for role in ("client", "server"))]
-    rest = [f for f in group if f not in holes]
+    rest = without(group, holes)
     late = [f for f in rest if _late(f)]
     return [*_path_mtu(server, holes), *_smaller(server, rest), *_again(server, rest), *_timeouts(server, late),
             *_tail(server, rest), *_spurious(server, group, late), *_reordering(server, group)]  # fmt: skip

@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping
 from itertools import pairwise
 
-from tcpscope.diagnose.facts import Collected, Facts, about, by_server, host, times
+from tcpscope.diagnose.facts import Collected, Facts, about, by_server, host, times, without
 from tcpscope.diagnose.finding import Finding
 from tcpscope.diagnose.schedules import near, next_gap, recognised, spelt
 
@@ -75,12 +75,13 @@ def _no_network(found: Collected) -> tuple[list[Finding], list[Facts]]:
     for f in found.facts:
         if f.close == "unanswered":
             silent[host(f.client_name)].append(f)
-    findings, members = [], set()
+    findings: list[Finding] = []
+    told: list[Facts] = []
     for client, group in silent.items():
         services = {f.server_name for f in group}
         if len(services) < MANY_SERVICES:
             continue
-        members |= {id(f) for f in group}
+        told += group
         longest = max(group, key=lambda f: (len(gaps(f)), _waited(f)))
         how = _patience(longest)
         findings.append(about(
@@ -89,7 +90,7 @@ def _no_network(found: Collected) -> tuple[list[Finding], list[Facts]]:
             "one cause is likelier than many: this client's network, its way out, or a firewall that drops",
             shown=["syn_retransmission"], services=len(services), syns=sum(f.client["syn_packets"] for f in group),
         ))  # fmt: skip
-    return findings, [f for f in found.facts if id(f) not in members]
+    return findings, without(found.facts, told)
 
 
 def gaps(f: Facts) -> list[float]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 
-from tcpscope.diagnose.facts import Facts, about, by_pair, host, times
+from tcpscope.diagnose.facts import Facts, about, by_pair, host, times, without
 from tcpscope.diagnose.finding import Finding
 
 PORTS = 15  # ports of one host tried in vain: a scan
@@ -90,8 +90,7 @@ def _over_ports(found: list[Facts]) -> tuple[list[Finding], list[Facts]]:
             if sum(map(_crafted, vain)) < CRAFTED:
                 rest += group
                 continue
-        members = {id(f) for f in vain}
-        rest += [f for f in group if id(f) not in members]
+        rest += without(group, vain)
         opened = sorted({_target_port(f) for f in vain if f.common["syn_ack_ns"] > 0})
         closed = {_target_port(f) for f in vain if _answered_by_reset(f)} - set(opened)
         quiet = len(ports) - len(opened) - len(closed)
@@ -112,14 +111,15 @@ def _over_hosts(found: list[Facts]) -> tuple[list[Finding], list[Facts]]:
     for f in found:
         if f.common["first_side"] == 0 and _vain(f):
             tried[host(f.client_name), _target_port(f)].append(f)
-    findings, members = [], set()
+    findings: list[Finding] = []
+    told: list[Facts] = []
     for (source, port), group in tried.items():
         hosts = {host(f.server_name) for f in group}
         span = max(f.common["start_ns"] for f in group) - min(f.common["start_ns"] for f in group)
         once = sum(f.client["syn_retransmissions"] == 0 for f in group)
         if len(hosts) < HOSTS or span > WITHIN_NS or once < 0.8 * len(group):
             continue
-        members |= {id(f) for f in group}
+        told += group
         answered = len({host(f.server_name) for f in group if f.common["syn_ack_ns"] > 0})
         refused = len({host(f.server_name) for f in group if f.close == "refused"})
         findings.append(about(
@@ -129,4 +129,4 @@ def _over_hosts(found: list[Facts]) -> tuple[list[Finding], list[Facts]]:
             "find out whether this host is meant to scan: it looks for hosts that offer this service",
             hosts=len(hosts), opened=answered, closed=refused, port=port,
         ))  # fmt: skip
-    return findings, [f for f in found if id(f) not in members]
+    return findings, without(found, told)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tcpscope.diagnose.facts import Collected, Facts, about, by_server, endpoint, times
+from tcpscope.diagnose.facts import Collected, Facts, about, by_server, endpoint, times, without
 from tcpscope.diagnose.finding import Finding
 from tcpscope.diagnose.loss import FEW, again
 from tcpscope.diagnose.measure import other, proved
@@ -84,7 +84,7 @@ def _vanished(server: str, group: list[Facts], found: Collected) -> list[Finding
     closed = [f for f in gone if f.closed_by == _silent(f) and not _probing(f)]
     if closed:
         findings += _had_closed(server, closed)
-        gone = [f for f in gone if f not in closed]
+        gone = without(gone, closed)
     idle = [f for f in gone if _after_idle(f)]
     if idle:
         seconds = sorted(map(_after_idle, idle))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tcpscope.diagnose.facts import Facts, about, times
+from tcpscope.diagnose.facts import Facts, about, times, without
 from tcpscope.diagnose.finding import Finding
 from tcpscope.diagnose.measure import bytes_of, other, proved, rate, round_trip, seconds, sides
 
@@ -25,10 +25,10 @@ def windows(server: str, group: list[Facts]) -> list[Finding]:
     found = []
     for role in ("client", "server"):
         dead = [f for f in group if f.side(role)["zero_window_open_ns"] >= DEAD_NS and f.close not in ("fin",)]
-        shut = [f for f in group if f.side(role)["zero_window_ns"] >= STALL_NS and f not in dead]
+        shut = [f for f in without(group, dead) if f.side(role)["zero_window_ns"] >= STALL_NS]
         found += _dead(server, role, dead)
         found += _shut(server, role, shut)
-        found += _limits(server, role, [f for f in group if f not in dead and f not in shut])
+        found += _limits(server, role, without(group, dead, shut))
         found += _small(server, role, group)
     return found
 
@@ -99,8 +99,10 @@ def _limits(server: str, role: str, group: list[Facts]) -> list[Finding]:
         """Share of that time in which less than half of the largest window was open."""
         return float(f.side(other(role))["starved_ns"] / cost(f))
 
-    held_up = [f for f in hit if starved(f) > OFTEN and round_trip(f) > 0 and not _reached(f, role)]
-    slow = [f for f in hit if starved(f) > MOSTLY or f in held_up]
+    def held_up(f: Facts) -> bool:
+        return starved(f) > OFTEN and round_trip(f) > 0 and not _reached(f, role)
+
+    slow = [f for f in hit if starved(f) > MOSTLY or held_up(f)]
     found = []
     if slow:
         total = sum(map(cost, slow))
@@ -112,10 +114,12 @@ def _limits(server: str, role: str, group: list[Facts]) -> list[Finding]:
             f"the program on the {role} reads more slowly than the network delivers: look at what it does",
             seconds=total / 1e9,
         ), _edges(slow, role)))  # fmt: skip
-    small = [f for f in hit if f not in slow and round_trip(f) > 0 and REACHED <= _windows_a_trip(f, role) <= BEYOND]
+    small = [
+        f for f in without(hit, slow) if round_trip(f) > 0 and REACHED <= _windows_a_trip(f, role) <= BEYOND
+    ]  # fmt: skip
     plain = [f for f in small if _plain(f, role)]
     found += _too_small(server, role, plain, "window_scale_off")
-    found += _too_small(server, role, [f for f in small if f not in plain], "small_window")
+    found += _too_small(server, role, without(small, plain), "small_window")
     return found
 
 
