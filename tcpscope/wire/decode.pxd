@@ -23,11 +23,8 @@ cdef class Decoder:
     cdef uint16_t file
     cdef bint verify_checksums
     cdef int why_joined
-    cdef readonly uint64_t incomplete     # datagrams whose rest never came
 
     cdef bint frame(self, Record *r, Segment *s) noexcept nogil
-    cdef bint leftover(self, Segment *s) noexcept nogil
-    cdef bint next_orphan(self, Segment *s) noexcept nogil
     cdef bint walk(self, Walk *w, int layer, bint whole) noexcept nogil
     cdef bint joined(self, Datagram *d, Segment *s) noexcept nogil
     cdef bint segment_of(self, Walk *w, bint whole) noexcept nogil

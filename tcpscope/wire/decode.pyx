@@ -11,7 +11,7 @@ from libc.string cimport memcpy, memset
 
 from tcpscope.capture.container cimport Record
 from tcpscope.wire.flow cimport set_flow
-from tcpscope.wire.fragments cimport Datagram, HEAD_BYTES, add, extent, head_size, oldest
+from tcpscope.wire.fragments cimport Datagram, HEAD_BYTES, add, extent, head_size, unfinished
 from tcpscope.capture.frame cimport be16
 from tcpscope.wire.icmp cimport icmp
 from tcpscope.wire.ip cimport extension, ip, ipv4, ipv6
@@ -242,23 +242,10 @@ cdef class Decoder:
         self.why_joined = w.why
         return found
 
-    cdef bint next_orphan(self, Segment *s) noexcept nogil:
-        """The first fragment of a datagram that had to make room; call before each `frame`."""
-        if not self.fragments.has_evicted:
-            return False
-        self.fragments.has_evicted = False
-        self.incomplete += 1
-        s[0] = self.fragments.evicted.first
-        return self.joined(&self.fragments.evicted, s)
-
-    cdef bint leftover(self, Segment *s) noexcept nogil:
-        """At the end of the file: the datagrams whose rest never came, until False."""
-        while oldest(&self.fragments):
-            self.incomplete += 1
-            s[0] = self.fragments.evicted.first
-            if self.joined(&self.fragments.evicted, s):
-                return True
-        return False
+    @property
+    def incomplete(self):
+        """Datagrams whose rest never came."""
+        return unfinished(&self.fragments)
 
     cdef void count(self, Record *r, Walk *w, Segment *s, bint found) noexcept nogil:
         """Every frame is counted once, under what it turned out to be."""

@@ -46,11 +46,10 @@ cdef struct Fragments:
     Datagram *table           # SETS x WAYS, allocated with the first fragment
     uint64_t clock
     Datagram complete         # what `add` finished
-    Datagram evicted          # what had to make room, if has_evicted
-    bint has_evicted
+    uint64_t given_up         # datagrams that had to make room
     Part last
 
 cdef bint add(Fragments *f, Walk *w) noexcept nogil
-cdef bint oldest(Fragments *f) noexcept nogil
+cdef uint64_t unfinished(const Fragments *f) noexcept nogil
 cdef Py_ssize_t head_size(Datagram *d) noexcept nogil
 cdef uint32_t extent(Datagram *d) noexcept nogil

@@ -3,9 +3,9 @@
 
 Payloads are not kept: a datagram is its first bytes (headers), the ranges seen and
 the total length.  The table is small and fixed; when a set is full its oldest entry
-makes room, and what is known of that one is handed out.
+makes room.  A datagram whose rest never comes is counted and is no segment: its receiver has none either.
 """
-from libc.stdint cimport uint8_t, uint32_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc
 from libc.string cimport memcmp, memcpy, memmove, memset
 
@@ -35,6 +35,7 @@ cdef bint add(Fragments *f, Walk *w) noexcept nogil:
         d.notes = w.notes
     if not join(d, start, <uint32_t>(start + length)):
         d.used = False
+        f.given_up += d.has_first
         return False
     if d.total and d.n_pieces == 1 and d.pieces[0].start == 0 and d.pieces[0].end >= d.total and d.has_first:
         f.complete = d[0]
@@ -71,9 +72,7 @@ cdef Datagram *find(Fragments *f, Walk *w) noexcept nogil:
             return d
         if not d.used or (found.used and d.touched < found.touched):
             found = d
-    if found.used:
-        f.evicted = found[0]
-        f.has_evicted = found.has_first
+    f.given_up += found.used and found.has_first
     memset(found, 0, sizeof(Datagram))
     found.used = True
     found.touched = found.born = f.clock
@@ -118,20 +117,14 @@ cdef bint join(Datagram *d, uint32_t start, uint32_t end) noexcept nogil:
     return True
 
 
-cdef bint oldest(Fragments *f) noexcept nogil:
-    """At the end: move the least recently touched datagram with a first piece to f.evicted."""
-    cdef Datagram *found = NULL
+cdef uint64_t unfinished(const Fragments *f) noexcept nogil:
+    """Datagrams whose beginning was seen, and whose rest has not come."""
+    cdef uint64_t count = f.given_up
     cdef int i
-    if f.table == NULL:
-        return False
-    for i in range(SETS * WAYS):
-        if f.table[i].used and f.table[i].has_first and (found == NULL or f.table[i].touched < found.touched):
-            found = &f.table[i]
-    if found == NULL:
-        return False
-    f.evicted = found[0]
-    found.used = False
-    return True
+    if f.table != NULL:
+        for i in range(SETS * WAYS):
+            count += f.table[i].used and f.table[i].has_first
+    return count
 
 
 cdef Py_ssize_t head_size(Datagram *d) noexcept nogil:

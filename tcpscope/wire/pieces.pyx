@@ -40,11 +40,6 @@ cdef class PieceReader(FrameReader):
         cdef Segment s
         memset(&r, 0, sizeof(Record))
         while not self.over:
-            if self.decoder.fragments.has_evicted:
-                if self.decoder.next_orphan(&s) and s.kind == TCP_SEGMENT:
-                    return self.joined(&s, self.decoder.fragments.evicted.born,
-                                       self.decoder.fragments.evicted.first.payload_at)
-                continue
             if not self.advance(&r):
                 self.over = True
                 break
@@ -55,11 +50,6 @@ cdef class PieceReader(FrameReader):
                 if found and s.notes & NOTE_FRAGMENT and s.kind == TCP_SEGMENT:
                     return self.joined(&s, self.decoder.fragments.complete.born,
                                        self.decoder.fragments.complete.first.payload_at)
-        if self.decoder.leftover(&s):
-            if s.kind == TCP_SEGMENT:
-                return self.joined(&s, self.decoder.fragments.evicted.born,
-                                   self.decoder.fragments.evicted.first.payload_at)
-            return self.next()
         return None
 
     def payload_of(self, uint64_t frame, Py_ssize_t length):

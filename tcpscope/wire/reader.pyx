@@ -31,7 +31,7 @@ cdef class SegmentReader:
     cdef Container container
     cdef Decoder decoder
     cdef Firsts firsts
-    cdef bint at_end, flushed, finished, seen_time, prompt
+    cdef bint at_end, finished, seen_time, prompt
     cdef str stream_damage
     cdef uint64_t total_bytes
     cdef int64_t first_ns, last_ns
@@ -70,9 +70,6 @@ cdef class SegmentReader:
                 return True
             if status == STOPPED or (self.at_end and status == NEED_MORE):
                 self.finished = True
-                if not self.flushed:
-                    with nogil:
-                        self.flush(batch)
                 return batch.size > 0
             if self.prompt and (batch.size or asked) and not self.more_waits():
                 return True
@@ -136,9 +133,6 @@ cdef class SegmentReader:
         cdef Segment *items = batch.items
         status = RECORD
         while size < capacity:
-            if self.decoder.fragments.has_evicted:
-                size += self.decoder.next_orphan(&items[size])
-                continue
             status = self.container.next(self.data, self.filled, &self.start, &record)
             if status != RECORD:
                 break
@@ -161,14 +155,6 @@ cdef class SegmentReader:
             return
         if at <= r.caplen and s.captured <= r.caplen - at:
             firsts_see(&self.firsts, batch, s, r.data + at)
-
-    cdef void flush(self, SegmentBatch batch) noexcept nogil:
-        """The datagrams whose rest never came, as many as the batch takes."""
-        while batch.size < batch.capacity:
-            if not self.decoder.leftover(&batch.items[batch.size]):
-                self.flushed = True
-                return
-            batch.size += 1
 
     @property
     def damage(self):

@@ -93,16 +93,14 @@ def test_a_header_in_two_fragments_is_put_together() -> None:
 
 def test_a_first_fragment_whose_rest_never_comes() -> None:
     segments, statistics = read(pcap([fragment(*PIECES[0]), fragment(*PIECES[1]), ethernet(ipv4(tcp(b"later")))]))
-    assert [(it["frame"], it["time_ns"], it["length"]) for it in segments] == [
-        (3, 3_000_000_000, 5), (1, 1_000_000_000, 44),
-    ]  # fmt: skip
+    assert [(it["frame"], it["time_ns"], it["length"]) for it in segments] == [(3, 3_000_000_000, 5)]
     assert statistics["incomplete_datagrams"] == 1
 
 
-def test_a_flood_of_fragments_is_bounded_and_gives_each_first_one() -> None:
+def test_a_flood_of_fragments_is_bounded_and_counted() -> None:
     frames = [fragment(0, SEGMENT[:24], ident) for ident in range(3000)]
     segments, statistics = read(pcap(frames), capacity=3)
-    assert sorted(int(it["frame"]) for it in segments) == list(range(1, 3001))
+    assert segments == []
     assert statistics["incomplete_datagrams"] == 3000
 
 
