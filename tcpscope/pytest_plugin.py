@@ -89,15 +89,18 @@ def assert_tcp() -> Callable[[Any], Claims]:
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
     __tracebackhide__ = True
     mark = _mark(item)
-    capture = {name: mark[name] for name in ("interface", "filter", "port") if mark.get(name)}
+    capture = {name: mark[name] for name in ("interface", "filter", "port") if mark.get(name) is not None}
     with contextlib.ExitStack() as stack:
         if capture:
             maker = _maker(item)
             maker.check_right()
             stack.enter_context(maker(**capture))
         result = yield
-    if MAKER in item.stash:
-        _judge(item, item.stash[MAKER].recordings)
+    recordings = item.stash[MAKER].recordings if MAKER in item.stash else []
+    if mark.get("policy") is not None and not recordings:
+        pytest.fail("nothing was captured that the policy could be held against: use tcp_capture, or name a port",
+                    pytrace=False)  # fmt: skip
+    _judge(item, recordings)
     return result
 
 

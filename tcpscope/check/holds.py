@@ -12,6 +12,12 @@ if TYPE_CHECKING:
     from tcpscope.tables.values import Columns
 
 SLACK = 1e-9  # of a bound: what decimal fractions lose in binary
+MOMENT = 1e-6  # seconds since the epoch are so large that a double has no more
+
+
+def slack(test: Test, bound: float) -> float:
+    """By how much a value may miss a bound of this test."""
+    return MOMENT if test.measure.kind == "moment" else abs(bound) * SLACK
 
 
 def complies(test: Test, found: Series) -> Any:
@@ -19,14 +25,15 @@ def complies(test: Test, found: Series) -> Any:
     import numpy
 
     if test.op == "max":
-        return found.values <= test.bounds[0] * (1 + SLACK)
+        return found.values <= test.bounds[0] + slack(test, test.bounds[0])
     if test.op == "min":
-        return found.values >= test.bounds[0] * (1 - SLACK)
+        return found.values >= test.bounds[0] - slack(test, test.bounds[0])
     if found.words is not None:
         wanted = [at for at, word in enumerate(found.words) if word in test.bounds]
         inside = numpy.isin(found.values, wanted)
     else:
-        inside = numpy.logical_or.reduce([numpy.isclose(found.values, float(b), SLACK, 0) for b in test.bounds])
+        inside = numpy.logical_or.reduce([numpy.isclose(found.values, float(b), 0, slack(test, float(b)))
+                                          for b in test.bounds])  # fmt: skip
     return ~inside if test.op == "forbid" else inside
 
 
@@ -44,7 +51,7 @@ def holding(tests: Iterable[Test], fields: Columns) -> Any:
 def within(test: Test, value: float) -> bool:
     """Whether one number complies with a max or a min."""
     bound: float = test.bounds[0]
-    return value <= bound * (1 + SLACK) if test.op == "max" else value >= bound * (1 - SLACK)
+    return value <= bound + slack(test, bound) if test.op == "max" else value >= bound - slack(test, bound)
 
 
 def together(test: Test, read: Callable[[str], Series], rows: Any) -> float | None:

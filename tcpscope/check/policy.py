@@ -24,6 +24,7 @@ from tcpscope.tables.filters import nearest
 DEFAULT = "default.toml"
 LONGEST = 1_000_000  # characters
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+MOST_MSL = 1e9  # seconds
 _NUMERIC = ("time", "bytes", "rate", "share", "number", "moment")
 CONNECTIONS = "connections"  # how many there are, of a group
 
@@ -192,8 +193,10 @@ def _parsed(text: str, path: str) -> Table:
     if suffix in (".yaml", ".yml"):
         import yaml
 
+        from tcpscope.check.strict_yaml import unique_keys
+
         try:
-            found = yaml.safe_load(text)
+            found = yaml.load(text, unique_keys())
         except (yaml.YAMLError, ValueError, RecursionError) as error:
             raise UsageError(f"{path}: {' '.join(str(error).split())}") from None
     elif suffix == ".toml":
@@ -288,6 +291,8 @@ def _built(table: Table, path: str | None, text: str) -> Policy:
     allows = tuple(_allow(given, at, rules, selects, names) for at, given in enumerate(table.get("allow", [])))
     profile = checked("profile", table.get("profile", {}), "profile")
     msl = units.amount(profile["msl"], "time", "profile.msl") if "msl" in profile else None
+    if msl is not None and msl > MOST_MSL:
+        raise UsageError(f"profile.msl: {units.shown(profile['msl'])} is more than a connection ever waits")
     title = table.get("title", "the default policy" if path is None and text else "")
     return Policy(title, tuple(rules.values()), allows, _quality(table.get("quality", {})), msl, path, names)
 

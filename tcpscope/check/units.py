@@ -25,6 +25,7 @@ UNITS: dict[str, dict[str, float]] = {
 }  # fmt: skip
 EXAMPLES = {"time": '"200ms"', "bytes": '"1MB"', "rate": '"10MB/s"', "share": '"0.5%"', "number": "3",
             "moment": '"2026-01-31T12:00:00"'}  # fmt: skip
+LATEST = 9_000_000_000  # seconds since the epoch: nanoseconds still fit in 64 bits
 _AMOUNT = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([^\s0-9].*?)?\s*", re.ASCII)
 
 
@@ -73,7 +74,7 @@ def moment(value: Any, where: str) -> float:
         return (value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp()
     if isinstance(value, date):
         return datetime(value.year, value.month, value.day, tzinfo=UTC).timestamp()
-    if isinstance(value, int | float) and not isinstance(value, bool):
+    if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < LATEST:
         return float(value)
     raise UsageError(f"{where}: {shown(value)} is no time; write {EXAMPLES['moment']}")
 

@@ -6,20 +6,47 @@ speaks again.  Where requests are in flight together (HTTP/2, pipelining) severa
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping
+from operator import itemgetter
 from typing import Any
 
 from tcpscope.tables.rows import Row
 
-COLUMNS = ("frame", "time_ns", "sender", "length", "annotations")  # of the packets table, that are read
+COLUMNS = ("frame", "time_ns", "sender", "seq", "length", "annotations")  # of the packets table, that are read
 
 # Not what an application said: what its TCP asks the peer, and copies.
 PROBES = frozenset({"duplicate_capture", "network_duplicate", "keep_alive", "zero_window_probe"})
+HALF = 1 << 31
 FIELDS = (
     "exchange", "time", "request_frame", "request_packets", "request_bytes", "response_frame", "response_packets",
     "response_bytes", "last_frame", "request_time", "wait", "network", "server_time", "response_time", "first_byte",
     "last_byte", "repeated",
 )  # fmt: skip
+
+
+class Stream:
+    """Which bytes of a side have been seen."""
+
+    def __init__(self) -> None:
+        self._seen: list[tuple[int, int]] = []  # ascending, apart
+        self.end = 0
+
+    def take(self, seq: int, length: int) -> tuple[int, bool]:
+        """How many of these bytes are new, and whether they go beyond all that was seen."""
+        if self._seen:
+            seq += (self.end - seq + HALF) // (2 * HALF) * (2 * HALF)  # of numbers modulo 2^32 the nearest
+        ahead = not self._seen or seq >= self.end
+        start, end = seq, seq + length
+        first = bisect_left(self._seen, start, key=itemgetter(1))
+        last = bisect_right(self._seen, end, key=itemgetter(0))
+        touched = self._seen[first:last]
+        known = sum(min(end, it[1]) - max(start, it[0]) for it in touched)
+        if touched:
+            start, end = min(start, touched[0][0]), max(end, touched[-1][1])
+        self._seen[first:last] = [(start, end)]
+        self.end = self._seen[-1][1]
+        return length - known, ahead
 
 
 class Run:
@@ -31,19 +58,19 @@ class Run:
         self.first_frame: int | None = None
         self.last_frame: int | None = None
 
-    def take(self, packet: Mapping[str, Any], again: bool) -> None:
+    def take(self, packet: Mapping[str, Any], fresh: int, again: bool) -> None:
         if self.first_frame is None:
             self.first_ns, self.first_frame = packet["time_ns"], packet["frame"]
         self.last_ns, self.last_frame = packet["time_ns"], packet["frame"]
-        self.straggler(packet, again)
+        self.count(fresh, again)
 
-    def straggler(self, packet: Mapping[str, Any], again: bool) -> None:
-        """A packet of this run, or of the one before, that came when the other side had spoken: times stay."""
-        if again:
-            self.repeated += 1
-        else:
-            self.packets += 1
-            self.bytes += packet["length"]
+    def count(self, fresh: int, again: bool) -> None:
+        """A packet with so many bytes that are new; of a straggler, which came when the other side had spoken, times
+        do not count.
+        """
+        self.repeated += again
+        self.packets += fresh > 0
+        self.bytes += fresh
 
     @property
     def begun(self) -> bool:
@@ -66,21 +93,22 @@ def exchanges(packets: Iterable[Mapping[str, Any]], connection: Mapping[str, Any
     """
     trip = round_trip(connection)
     asked, answered, number = Run(), Run(), 0
+    streams = {"client": Stream(), "server": Stream()}
     for packet in packets:
         marks = packet["annotations"]
         if not packet["length"] or not PROBES.isdisjoint(marks):
             continue
         again = "retransmission" in marks
-        late = again or "out_of_order" in marks  # turns.pxd: a late packet takes no turn
+        fresh, ahead = streams[packet["sender"]].take(packet["seq"], packet["length"])
         mine = answered if packet["sender"] == "server" else asked
-        if late and (mine is answered) != answered.begun:
-            mine.straggler(packet, again)
+        if not ahead and (mine is answered) != answered.begun:  # a late packet takes no turn
+            mine.count(fresh, again)
             continue
         if mine is asked and answered.begun:
             yield row(number, asked, answered, trip)
             asked, answered, number = Run(), Run(), number + 1
             mine = asked
-        mine.take(packet, again)
+        mine.take(packet, fresh, again)
     if asked.begun or answered.begun:
         yield row(number, asked, answered, trip)
 

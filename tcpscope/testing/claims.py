@@ -94,7 +94,8 @@ class Claims:
         __tracebackhide__ = True
 
         def judge(it: Connection) -> Wrong | None:
-            if it.completeness & HANDSHAKE != HANDSHAKE and not it.simultaneous_open:
+            crossed = it.simultaneous_open and max(it.client_dwell_established, it.server_dwell_established) > 0
+            if it.completeness & HANDSHAKE != HANDSHAKE and not crossed:
                 missing = [word for bit, word in ((1, "SYN"), (2, "SYN-ACK"), (4, "ACK")) if not it.completeness & bit]
                 return Wrong(f"no {', no '.join(missing)} seen ({it.close})", [it.first_frame])
             again = it.client_syn_retransmissions + it.server_syn_retransmissions
@@ -242,16 +243,23 @@ class Claims:
 
         result = self._capture._result
         records = b"".join(self._capture._record(number) for number in self._numbers)
-        return diagnose(records, result.files, result.names, result.evidence)
+        return diagnose(records, result.files, result.names, result.evidence, result.counters.get("clock_steps", 0))
 
     def column(
-        self, name: str, *, least: float | None = None, most: float | None = None, among: Iterable[Any] | None = None
+        self,
+        name: str,
+        *,
+        least: float | None = None,
+        most: float | None = None,
+        among: str | Iterable[Any] | None = None,
     ) -> Claims:
-        """Any column of the connections table lies within bounds (unknown does not), or is one of these values."""
+        """Any column of the connections table lies within bounds (unknown does not), and is one of these values."""
         __tracebackhide__ = True
+        if among is None or least is not None or most is not None:
+            self._number(f"column({name!r})", name, least, most)
         if among is None:
-            return self._number(f"column({name!r})", name, least, most)
-        allowed = list(among)
+            return self
+        allowed = [among] if isinstance(among, str) else list(among)
 
         def judge(it: Connection) -> Wrong | None:
             value = _value(it, name)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from tcpscope.errors import UsageError
 
 if TYPE_CHECKING:
     from tcpscope.api import Capture
+    from tcpscope.tables.values import Value
 
 ROLES = ("client", "server")
 Row = dict[str, Any]
@@ -21,7 +22,7 @@ def chosen(capture: Capture, numbers: list[int], where: dict[str, Any]) -> tuple
     """
     from tcpscope.tables.schema import TABLES
 
-    columns = [it.name for it in TABLES["connections"]]
+    columns = {it.name: it.value for it in TABLES["connections"]}
     tests = [_test(name, value, columns) for name, value in where.items()]
     rows = ((number, capture.connection(number).row) for number in numbers)
     found = [number for number, row in rows if all(test(row) for test in tests)]
@@ -29,19 +30,29 @@ def chosen(capture: Capture, numbers: list[int], where: dict[str, Any]) -> tuple
     return found, f" with {said}" if said else ""
 
 
-def _test(name: str, value: Any, columns: list[str]) -> Callable[[Row], bool]:
+def _test(name: str, value: Any, columns: Mapping[str, Value]) -> Callable[[Row], bool]:
     if name == "port":
+        if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 0xFFFF:
+            raise UsageError(f"no port: {value!r}; a number up to 65535")
         return lambda row: value in (row["client_port"], row["server_port"])
     if name == "number":
         return lambda row: bool(row["connection"] == value)
     if name in ("host", *ROLES):
         return _address(value, ROLES if name == "host" else (name,))
-    if name not in columns:
-        from tcpscope.tables.filters import nearest
+    from tcpscope.tables.filters import nearest
+    from tcpscope.tables.values import Word
 
+    if name not in columns:
         like = nearest(name, ["port", "host", "number", *ROLES, *columns])
         raise UsageError(f"connections have no {name!r}{like}; port, host, client, server, number, or a column")
+    kind = columns[name]
+    if isinstance(kind, Word) and value is not None and value not in kind.words:
+        raise UsageError(f"no {name} {value!r}{nearest(str(value), kind.words) or _listed(kind.words)}")
     return lambda row: bool(row[name] == value)
+
+
+def _listed(words: Iterable[str]) -> str:
+    return f"; there are: {', '.join(dict.fromkeys(words))}"
 
 
 def _address(value: str, sides: tuple[str, ...]) -> Callable[[Row], bool]:

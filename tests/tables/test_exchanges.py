@@ -4,17 +4,28 @@ from pathlib import Path
 
 import pytest
 
+from tcpscope import tables
 from tcpscope.tables import analysis
-from tcpscope.tables.exchanges import COLUMNS, FIELDS, exchanges
+from tcpscope.tables.exchanges import COLUMNS, FIELDS
 from tcpscope.tables.one import load
 
 SAMPLES = Path(__file__).parents[2] / "sample_pcaps"
 TRIP = {"syn_rtt": 0.01, "client_rtt_min": None}
 
 
-def packet(ms, sender, length, *annotations, frame=0):
-    return {"frame": frame or ms, "time_ns": ms * 1_000_000, "sender": sender, "length": length,
+def packet(ms, sender, length, *annotations, frame=0, seq=None):
+    return {"frame": frame or ms, "time_ns": ms * 1_000_000, "sender": sender, "length": length, "seq": seq,
             "annotations": list(annotations)}  # fmt: skip
+
+
+def exchanges(packets, trip):
+    """Each side's bytes one behind the other, where it is not said otherwise."""
+    ends = {"client": 1, "server": 1}
+    for it in packets:
+        if it["seq"] is None:
+            it["seq"] = ends[it["sender"]]
+        ends[it["sender"]] = max(ends[it["sender"]], it["seq"] + it["length"])
+    return tables.exchanges.exchanges(packets, trip)
 
 
 def test_network_and_server_time():
@@ -52,10 +63,10 @@ def test_repetitions_take_no_turn():
     packets = [
         packet(0, "client", 100),
         packet(10, "server", 200),
-        packet(12, "client", 100, "retransmission"),
+        packet(12, "client", 100, "retransmission", seq=1),
         packet(13, "server", 300),
         packet(20, "client", 7),
-        packet(21, "server", 200, "retransmission"),
+        packet(21, "server", 200, "retransmission", seq=1),
         packet(30, "server", 9),
     ]
     first, second = exchanges(packets, TRIP)
@@ -67,7 +78,30 @@ def test_repetitions_take_no_turn():
 )
 def test_as_the_replay_counts_replies(name):
     _, row, packets, _ = load(analysis.locate(SAMPLES / name), 0, msl=30, by_tunnel=False, only=COLUMNS)
-    found = [it for it in exchanges(packets, row) if it["wait"] is not None]
+    found = [it for it in tables.exchanges.exchanges(packets, row) if it["wait"] is not None]
     assert len(found) == row["server_replies"] > 0
     assert sum(it["wait"] for it in found) / len(found) == pytest.approx(row["server_reply_mean"], abs=1e-8)
     assert max(it["wait"] for it in found) == pytest.approx(row["server_reply_max"], abs=1e-8)
+
+
+def test_bytes_whose_first_copy_was_not_captured_are_an_answer_too():
+    packets = [
+        packet(0, "client", 100),
+        packet(10, "server", 200, "retransmission"),
+        packet(20, "client", 100),
+        packet(30, "server", 100, seq=301),
+        packet(31, "client", 50),
+        packet(32, "server", 100, "retransmission", seq=201),
+        packet(33, "server", 200, seq=401),
+    ]
+    first, second, third = exchanges(packets, TRIP)
+    assert [it["response_bytes"] for it in (first, second, third)] == [200, 100, 300]
+    assert [it["repeated"] for it in (first, second, third)] == [1, 0, 1]
+
+
+@pytest.mark.parametrize("path", sorted(SAMPLES.glob("*.pcap*")), ids=lambda path: path.name)
+def test_the_bytes_are_those_of_the_connection(path):
+    _, row, packets, _ = load(analysis.locate(path), 0, msl=30, by_tunnel=False, only=COLUMNS)
+    found = list(tables.exchanges.exchanges(packets, row))
+    assert sum(it["request_bytes"] for it in found) == row["client_unique_bytes"]
+    assert sum(it["response_bytes"] for it in found) == row["server_unique_bytes"]
