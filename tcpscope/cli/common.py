@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from tcpscope.capture.sources import STDIN, Sources
-from tcpscope.errors import CaptureError, UsageError
+from tcpscope.errors import CaptureError, UsageError, no_connection
 from tcpscope.replay.layout import ANNOTATIONS, STATES
 from tcpscope.replay.shares import one_heap
 from tcpscope.report.text import safe
@@ -72,6 +72,8 @@ class Seconds(click.FloatRange):
         return found
 
 
+NUMBER = click.IntRange(0, 0xFFFF_FFFF)  # of a connection
+
 common = stack(
     click.option("-o", "--output", metavar="FILE", help="Write to FILE (only when all went well)."),
     click.option("--msl", type=Seconds(), default=DEFAULT_MSL, show_default=True, metavar="SECONDS",
@@ -114,9 +116,9 @@ filters = stack(
                  help="Either end in this state."),
     click.option("--annotation", "annotations", multiple=True, type=Words(ANNOTATIONS), metavar="NAME",
                  help="Packets with this annotation; connections with such packets."),
-    click.option("-c", "--connection", "connections", multiple=True, type=int, metavar="N",
+    click.option("-c", "--connection", "connections", multiple=True, type=NUMBER, metavar="N",
                  help="Only this connection (several times for several)."),
-    click.option("--from", "since", metavar="TIME", help="From here: +SECONDS, epoch seconds, or ISO 8601."),
+    click.option("--from", "since", metavar="TIME", help="From here: +SECONDS, epoch seconds, or a time."),
     click.option("--to", "until", metavar="TIME", help="Up to here."),
 )  # fmt: skip
 
@@ -131,7 +133,7 @@ naming = stack(
 
 def wanted(found: Sources | Analysis, options: dict[str, Any]) -> Wanted:
     """The filters of the command line; +SECONDS count from the capture's first packet."""
-    from tcpscope.tables.filters import Wanted, moment
+    from tcpscope.tables.filters import Wanted, moment, zoned
 
     start = 0
     if any((options[name] or "").startswith("+") for name in ("since", "until")):
@@ -140,8 +142,8 @@ def wanted(found: Sources | Analysis, options: dict[str, Any]) -> Wanted:
         **{name: tuple(options[name]) for name in ("hosts", "ports", "states", "annotations", "connections")},
         services=tuple(options.get("services", ())),
         names=tuple(options.get("names", ())),
-        since=None if options["since"] is None else moment(options["since"], start),
-        until=None if options["until"] is None else moment(options["until"], start),
+        since=None if options["since"] is None else moment(zoned(options["since"], options["utc"]), start),
+        until=None if options["until"] is None else moment(zoned(options["until"], options["utc"]), start),
     )
 
 
@@ -251,8 +253,15 @@ def emit(table: str, chunks: Iterable[Raw], widths: dict[str, int], options: dic
 
 
 def warn(result: Analysis, options: dict[str, Any]) -> None:
-    """Tell what is damaged: a warning a file, an error with --strict or where nothing could be read."""
+    """Tell what is damaged: a warning a file, an error with --strict or where nothing could be read.
+
+    UsageError for a connection that was asked for and is not there.
+    """
     check_usable(result)
+    total = result.counters.get("connections")
+    for number in options.get("connections") or ():
+        if total is not None and number >= total:
+            raise no_connection(number, total)
     if options["strict"] and result.warnings:
         raise CaptureError(result.warnings[0])
     if not options["quiet"]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tcpscope.cli.common import common, files, progress, refuse_overwriting, warn
+from tcpscope.cli.common import NUMBER, common, files, progress, refuse_overwriting, warn
 from tcpscope.errors import UsageError
 from tcpscope.tables.analysis import locate
 from tcpscope.tables.output import destination
@@ -24,7 +24,7 @@ FORMATS = ("text", "mermaid", "svg", "html", "json")
 @click.command("diagram")
 @files
 @click.option(
-    "-c", "--connection", type=int, metavar="N", help="Which connection.  [default: that of --around, else 0]"
+    "-c", "--connection", type=NUMBER, metavar="N", help="Which connection.  [default: that of --around, else 0]"
 )
 @click.option(
     "--format",
@@ -112,10 +112,10 @@ def focus_of(options: dict[str, Any], form: str, start: float) -> Options:
     """What to show; +SECONDS count from the connection's first packet, as in the drawing."""
     from tcpscope.report.ladder import MOST_ROWS, Options
     from tcpscope.report.ladder.render import KEPT
-    from tcpscope.tables.filters import moment
+    from tcpscope.tables.filters import moment, zoned
 
     def when(text: str | None) -> float | None:
-        return None if text is None else moment(text, round(start * 1e9)) / 1e9
+        return None if text is None else moment(zoned(text, options["utc"]), round(start * 1e9)) / 1e9
 
     return Options(
         handshake=options["handshake"], close=options["close"], around=frame_of(options["around"]),

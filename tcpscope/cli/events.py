@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from tcpscope.cli.common import bounded, common, emit_ended, files, format_option
+from tcpscope.cli.common import NUMBER, bounded, common, emit_ended, files, format_option
 from tcpscope.tables.analysis import locate
 
 WIDTHS = {"time": 26, "frame": -7, "connection": -10, "endpoint": 8, "ip": 15, "port": -5, "old": 12, "new": 12,
@@ -16,10 +16,10 @@ WIDTHS = {"time": 26, "frame": -7, "connection": -10, "endpoint": 8, "ip": 15, "
 @click.command("events")
 @files
 @format_option()
-@click.option("-c", "--connection", "connections", multiple=True, type=int, metavar="N", help="This connection.")
+@click.option("-c", "--connection", "connections", multiple=True, type=NUMBER, metavar="N", help="This connection.")
 @bounded
 @common
-def command(files: tuple[str, ...], connections: tuple[int, ...], **options: Any) -> None:
+def command(files: tuple[str, ...], **options: Any) -> None:
     """Every change of state of every endpoint, in order of time, with the frame that shows it.
 
     \b
@@ -33,4 +33,5 @@ def command(files: tuple[str, ...], connections: tuple[int, ...], **options: Any
     """
     from tcpscope.tables.filters import of_connections
 
-    emit_ended("events", locate(files), options, WIDTHS, [of_connections(connections)] if connections else [])
+    chosen = options["connections"]
+    emit_ended("events", locate(files), options, WIDTHS, [of_connections(chosen)] if chosen else [])

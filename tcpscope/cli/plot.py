@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tcpscope.cli.common import common, progress, refuse_overwriting, warn
+from tcpscope.cli.common import NUMBER, common, progress, refuse_overwriting, warn
 from tcpscope.errors import UsageError
 from tcpscope.report.plots import CAPTURE_KINDS, KINDS, known
 from tcpscope.report.text import safe
@@ -39,11 +39,11 @@ class Size(click.ParamType):  # type: ignore[type-arg, unused-ignore]  # generic
 
 @click.command("plot")
 @click.argument("files", nargs=-1, required=True, metavar="FILE… KIND", type=click.Path())
-@click.option("-c", "--connection", type=int, metavar="N", help="Which connection.  [default: 0]")
+@click.option("-c", "--connection", type=NUMBER, metavar="N", help="Which connection.  [default: 0]")
 @click.option(
     "--side", type=click.Choice(["client", "server"]), help="Whose data.  [default: of the side that sent more]"
 )
-@click.option("--from", "since", metavar="TIME", help="From here: +SECONDS, epoch seconds, or ISO 8601.")
+@click.option("--from", "since", metavar="TIME", help="From here: +SECONDS of the axis, epoch seconds, or a time.")
 @click.option("--to", "until", metavar="TIME", help="Up to here.")
 @click.option("--size", type=Size(), metavar="WxH", help="Pixels, such as 1200x700.")
 @click.option(
@@ -155,11 +155,12 @@ def _connection(
 def _shown(figure: Figure, result: Analysis, options: dict[str, Any]) -> Figure:
     """The part of the figure between --from and --to."""
     from tcpscope.report.plots.model import cut
-    from tcpscope.tables.filters import moment
+    from tcpscope.tables.filters import moment, zoned
 
-    start = min((it["first_ns"] for it in result.files if it.get("first_ns") is not None), default=0)
     ends = [
-        None if options[name] is None else (moment(options[name], start) - figure.start_ns) / 1e9
+        None
+        if options[name] is None
+        else (moment(zoned(options[name], options["utc"]), figure.start_ns) - figure.start_ns) / 1e9
         for name in ("since", "until")
     ]
     return cut(figure, *ends)

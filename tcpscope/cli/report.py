@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from tcpscope.cli.common import common, files, progress, refuse_overwriting, warn
+from tcpscope.cli.common import NUMBER, common, files, progress, refuse_overwriting, warn
 from tcpscope.report.text import safe
 from tcpscope.tables.analysis import locate
 from tcpscope.tables.output import destination
@@ -22,7 +22,7 @@ DETAILED, ROWS = 10, 20_000  # as in report.page.gathered, which is not imported
     "--connection",
     "connections",
     multiple=True,
-    type=click.IntRange(0),
+    type=NUMBER,
     metavar="N",
     help="Show this connection in detail (several times for several).  [default: what the findings name]",
 )

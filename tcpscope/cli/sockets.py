@@ -9,7 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tcpscope.cli.common import Seconds, Words, common, files, format_option, progress, read, refuse_overwriting, warn
+from tcpscope.cli.common import (
+    NUMBER,
+    Seconds,
+    Words,
+    common,
+    files,
+    format_option,
+    progress,
+    read,
+    refuse_overwriting,
+    warn,
+)
 from tcpscope.errors import UsageError, no_connection
 from tcpscope.replay.layout import STATES
 from tcpscope.tables.analysis import locate
@@ -29,7 +40,9 @@ if TYPE_CHECKING:
 @click.option("--port", "ports", multiple=True, type=click.IntRange(0, 65535), metavar="PORT", help="Either port.")
 @click.option("--state", "states", multiple=True, type=Words(STATES), metavar="STATE",
               help="Only sockets in this state, by the RFC's name or by ss's.")  # fmt: skip
-@click.option("-c", "--connection", "connections", multiple=True, type=int, metavar="N", help="Only this connection.")
+@click.option(
+    "-c", "--connection", "connections", multiple=True, type=NUMBER, metavar="N", help="Only this connection."
+)
 @click.option("--no-listen", is_flag=True, help="Leave out listening sockets, which are inferred.")
 @click.option("--count", is_flag=True, help="How many sockets in which state, through time.")
 @click.option("--every", type=Seconds(min_open=True), metavar="SECONDS", help="Step of --count.")
@@ -81,7 +94,7 @@ def _show(files: tuple[str, ...], wanted: Wanted, options: dict[str, Any]) -> No
         result, chunks = read_packets(
             found, msl=options["msl"], by_tunnel=options["by_tunnel"], threads=options["threads"], progress=show
         )
-        moment, rows, past = snapshot(result, chunks, options["at"], options["msl"], wanted)
+        moment, rows, past = snapshot(result, chunks, _at(options), options["msl"], wanted)
     for number in wanted.connections:
         if number >= past.count:
             raise no_connection(number, past.count)
@@ -91,6 +104,12 @@ def _show(files: tuple[str, ...], wanted: Wanted, options: dict[str, Any]) -> No
 
     head = report.heading(moment, bounds(result)[0], result, options["utc"])
     _write(rows, KEYS, lambda: chain(head, report.lines(list(rows), _hosts(past, wanted))), options)
+
+
+def _at(options: dict[str, Any]) -> str | None:
+    from tcpscope.tables.filters import zoned
+
+    return None if options["at"] is None else zoned(options["at"], options["utc"])
 
 
 def _hosts(past: Past, wanted: Wanted) -> dict[str, tuple[int, int, bool]]:

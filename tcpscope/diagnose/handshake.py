@@ -8,6 +8,7 @@ from itertools import pairwise
 
 from tcpscope.diagnose.facts import Facts, about, by_server, times
 from tcpscope.diagnose.finding import Finding
+from tcpscope.diagnose.measure import seconds
 from tcpscope.replay import layout
 
 Cases = dict[str, list[Facts]]  # of one finding: by what decides
@@ -91,8 +92,10 @@ def _cost(group: list[Facts]) -> float:
 
 
 def _costs(group: list[Facts]) -> str:
-    seconds = _cost(group)
-    return f": the handshake took up to {seconds:.1f} s" if seconds > 0 else ""
+    cost = _cost(group)
+    if cost <= 0:
+        return ""
+    return ": the handshake took up to " + (f"{cost:.1f} s" if cost >= 1 else seconds(cost * 1e9))
 
 
 def _all(cases: Cases) -> list[Facts]:

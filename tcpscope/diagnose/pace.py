@@ -141,7 +141,7 @@ def _path(server: str, role: str, group: list[Facts]) -> list[Finding]:
     it = max(hit, key=cost)
     side = it.side(role)
     lossy = side["recovery_episodes"] + side["timeout_episodes"] > 0 and again(side) >= LOSSY * side["data_packets"]
-    return [about(
+    finding = about(
         hit, "limited_by_path", "note", "path",
         f"the path was the limit of what the {role} sent in {times(len(hit))} with {server}: "
         f"{bytes_of(side['unique_bytes'])} at {rate(side['goodput'])}, {_share(it, cost(it)):.0%} of the time at its "
@@ -151,7 +151,10 @@ def _path(server: str, role: str, group: list[Facts]) -> list[Finding]:
         "this is how a transfer should be; for more, look for the slowest link, competing traffic, or the sender's "
         "buffer (net.ipv4.tcp_wmem)",
         seconds=cost(it) / 1e9, share=_share(it, cost(it)), bytes_per_second=side["goodput"],
-    )]  # fmt: skip
+    )  # fmt: skip
+    if not lossy:
+        finding.doubt("a sender that paces itself (SO_MAX_PACING_RATE) looks the same")
+    return [finding]
 
 
 def _program(server: str, role: str, group: list[Facts]) -> list[Finding]:

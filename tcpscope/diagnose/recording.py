@@ -106,12 +106,13 @@ def recording(
         )
         findings.append(about(
             missed, "missed", "note", "capture",
-            f"{size:,} bytes in {times(len(missed))} were transferred but are not in the capture"
+            f"{times(size, 'byte')} in {times(len(missed))} "
+            + ("was transferred but is" if size == 1 else "were transferred but are") + " not in the capture"
             + (", which holds no data at all" if filtered else ""),
             "a filter let SYN, FIN and RST through and little else: sizes and durations are right, but losses, round "
             "trips, windows and waiting cannot be told" if filtered else
             "the capture lost packets, or began or ended in the middle",
-            bytes=size,
+            shown=["ack_lost_segment"], bytes=size,
         ))  # fmt: skip
     beyond = sum(collected.beyond.values())
     if beyond:

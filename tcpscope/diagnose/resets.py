@@ -17,7 +17,7 @@ from tcpscope.replay import layout
 # course.RESET_
 ACK, EXACT, NO_SOCKET, OWN_FIN, PEER_FIN, PROBED = 0x001, 0x002, 0x004, 0x008, 0x010, 0x020
 PROMPTED, OPENING, UNREAD, UNDELIVERED, IN_FLIGHT, SPOKE = 0x040, 0x080, 0x100, 0x200, 0x400, 0x800
-STRANGE_ID, REPLACED = 0x1000, 0x2000
+STRANGE_ID, REPLACED, FIN_ALONE = 0x1000, 0x2000, 0x4000
 
 IDLE_NS = 10_000_000_000  # a silence after which a box on the path may have forgotten the connection
 AT_ONCE_NS = 3_000_000_000  # ... and the RST is what came of speaking again
@@ -95,13 +95,16 @@ def kind_of(f: Facts) -> str:
         return "reset_after_close"
     if bits & PROBED:
         return "peer_rebooted"
-    if bits & OWN_FIN and (f.side(other(by))["after_fin_bytes"] or bits & UNDELIVERED):
+    late = f.side(other(by))["after_fin_bytes"]
+    if bits & OWN_FIN and late and not bits & (PROMPTED | UNDELIVERED):
+        return "reset_abort"  # an open socket took it in, and acknowledged it
+    if bits & OWN_FIN and (late or (bits & UNDELIVERED and not bits & FIN_ALONE)):
         return "reset_after_close"
     if bits & OWN_FIN:
         return "" if bits & (PROMPTED | PEER_FIN) else "reset_abort"
     if bits & NO_SOCKET and bits & PROMPTED and (not bits & PEER_FIN or bits & UNDELIVERED):
         return "reset_half_open"
-    if bits & PEER_FIN and not bits & UNDELIVERED:
+    if bits & PEER_FIN and (not bits & UNDELIVERED or bits & FIN_ALONE):
         return "reset_at_close"
     if bits & ACK and bits & EXACT:
         if bits & (UNDELIVERED | IN_FLIGHT) or (bits & UNREAD and by == "server") or _data_met_it(f):
@@ -267,7 +270,7 @@ def _at_close(server: str, side: str, group: list[Facts], more: int) -> list[Fin
         f"the {side} answered the close of {times(len(group) + more)} with {server} by RST instead of FIN; "
         + ("nothing was under way" if not any(f.common["reset_bits"] & IN_FLIGHT for f in group) else
            f"it had all that the {other(side)} had said"),
-        f"the {side}'s program aborts (SO_LINGER 0) where it could close: harmless, but its TIME_WAIT is skipped",
+        f"the {side}'s program aborts (SO_LINGER 0) where it could close: harmless, but there is no TIME_WAIT",
         more,
     )]  # fmt: skip
 
@@ -289,6 +292,8 @@ def _half_open(server: str, side: str, group: list[Facts], more: int) -> list[Fi
     )  # fmt: skip
     if not anew:
         finding.doubt("a program that closes with data on its way leaves the same trace")
+    if any(f.side(side)["packets"] == f.side(side)["syn_packets"] + f.side(side)["rst_packets"] for f in group):
+        finding.doubt("it had answered nothing but the SYN: with a full accept queue it may never have had it")
     return [finding]
 
 
@@ -316,7 +321,9 @@ def _unread(server: str, side: str, group: list[Facts], more: int) -> list[Findi
 def _abort(server: str, side: str, group: list[Facts], more: int) -> list[Finding]:
     finding = _finding(
         group, "reset_abort", "note", side,
-        f"the {side} ended {times(len(group) + more)} with {server} by RST instead of FIN; all data was acknowledged",
+        f"the {side} ended {times(len(group) + more)} with {server} by RST "
+        + ("after its FIN" if all(f.common["reset_bits"] & OWN_FIN for f in group) else "instead of FIN")
+        + "; all data was acknowledged",
         "SO_LINGER 0, or a program that ended with its last answer unread: harmless unless the peer expects more",
         more,
     )  # fmt: skip

@@ -16,6 +16,7 @@ cdef enum:                       # Course.reset_bits: the first RST, and what th
     RESET_SPOKE = 0x800          # whoever was said to have sent it went on talking
     RESET_REPLACED = 0x2000      # a new SYN took the four-tuple
     RESET_STRANGE_ID = 0x1000    # its IP ID does not continue its sender's
+    RESET_FIN_ALONE = 0x4000     # with RESET_UNDELIVERED: but for the other side's FIN all was acknowledged
 
 cdef enum:                       # Course.fast_open (RFC 7413): layout.FAST_OPEN, from 1
     FAST_OPEN_ASKED = 1          # for a cookie

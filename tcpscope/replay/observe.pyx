@@ -16,7 +16,8 @@ from tcpscope.replay.connection cimport N_SPURIOUS, Connection
 from tcpscope.replay.copies cimport copy_seen
 from tcpscope.replay.course cimport (
     Course, ECHOED_FIRST, ECHOED_LATER, FAST_OPEN_ACCEPTED, FAST_OPEN_ASKED, FAST_OPEN_GIVEN,
-    FAST_OPEN_REFUSED, FAST_OPEN_USED, PAUSE_NS, RESET_ACK, RESET_EXACT, RESET_IN_FLIGHT, RESET_NO_SOCKET,
+    FAST_OPEN_REFUSED, FAST_OPEN_USED, PAUSE_NS, RESET_ACK, RESET_EXACT,
+    RESET_FIN_ALONE, RESET_IN_FLIGHT, RESET_NO_SOCKET,
     RESET_OPENING, RESET_OWN_FIN,
     RESET_PEER_FIN, RESET_PROBED, RESET_PROMPTED, RESET_SPOKE, RESET_STRANGE_ID, RESET_UNDELIVERED, RESET_UNREAD,
     course_pause,
@@ -31,7 +32,7 @@ from tcpscope.replay.plain cimport is_calm, observe_plain
 from tcpscope.replay.roles cimport role_of_first
 from tcpscope.replay.rows cimport PacketRow
 from tcpscope.replay.run cimport Replay
-from tcpscope.replay.seq cimport before, distance
+from tcpscope.replay.seq cimport after, before, distance
 from tcpscope.replay.services cimport said_keep
 from tcpscope.replay.settle cimport Patch
 from tcpscope.replay.speaking cimport spoke
@@ -73,6 +74,14 @@ cdef void begin(Connection *c, const Segment *s) noexcept nogil:
     zeek_start(&c.zeek, s)
 
 
+cdef inline bint is_opening(const Connection *c, const Segment *s, int d) noexcept nogil:
+    """By its numbers nothing had been said that the capture lacks, as one does that holds SYN, FIN and RST alone."""
+    cdef const Flight *mine = &c.flight[d]
+    cdef const Flight *theirs = &c.flight[1 - d]
+    return (not (mine.started and after(s.seq, mine.max))
+            and not (s.flags & ACK and theirs.started and after(s.ack, theirs.max)))
+
+
 cdef inline void handshake(Connection *c, const Segment *s, int d) noexcept nogil:
     """Times and kind of the opening."""
     if s.flags & SYN:
@@ -90,7 +99,7 @@ cdef inline void handshake(Connection *c, const Segment *s, int d) noexcept nogi
             c.fast_open = True
     elif d == 0 and c.syn_ns[1] >= 0 and c.ack_ns < 0 and s.flags & ACK and not s.flags & RST:
         c.ack_ns = s.time_ns
-        c.ack_rtt_ns = s.time_ns - c.syn_ns[1]
+        c.ack_rtt_ns = s.time_ns - c.syn_ns[1] if is_opening(c, s, d) else -1
 
 
 cdef bint closed(const Connection *c) noexcept nogil:
@@ -140,12 +149,14 @@ cdef void note_reset(Connection *c, const Segment *s, int d) noexcept nogil:
         bits |= RESET_PROBED
     if c.side[1 - d].last_ns > c.side[d].last_ns:
         bits |= RESET_PROMPTED
-    if c.ack_ns < 0:
+    if c.ack_ns < 0 and is_opening(c, s, d):
         bits |= RESET_OPENING
     if c.turns.side[1 - d].data_ns > c.turns.side[d].data_ns:
         bits |= RESET_UNREAD
     if theirs.live and not (s.flags & ACK and not before(s.ack, theirs.max)):
         bits |= RESET_UNDELIVERED
+        if theirs.fin_sent and theirs.max - theirs.una == 1:
+            bits |= RESET_FIN_ALONE
     if mine.live:
         bits |= RESET_IN_FLIGHT
     if mine.ids == 1 and s.ip_id != 0 and s.ip_id <= 0xFFFF:

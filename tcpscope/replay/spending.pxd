@@ -69,7 +69,8 @@ cdef struct Pace:                # of one side's sending
     uint32_t lost_after          # ... it did
     uint32_t lost_again          # ... and it was a repetition itself
     uint32_t stuck_length        # a segment longer than any acknowledged that time-outs repeat
-    uint32_t stuck_heard         # packets of the peer meanwhile
+    uint32_t heard               # packets of the peer since the chain began
+    uint32_t stuck_heard         # ... until the segment was repeated last: so the path carried others meanwhile
     uint32_t known_us            # when the newest edge was remembered
     uint32_t begin               # its first number seen
     uint16_t chain               # time-outs in a row
@@ -88,7 +89,7 @@ cdef struct Spending:
     Pace side[2]
     uint8_t open                 # the handshake is over
     uint8_t talked               # who sent the latest data; 2: nobody, 3: it has been acknowledged
-    uint8_t reset
+    uint8_t reset                # 1 + the side that sent a RST; 0: none
 
 cdef void spending_start(Spending *l) noexcept nogil
 cdef void spending_observe(Spending *l, const Flight *flight, const Traffic *traffic, const Segment *s, int d,

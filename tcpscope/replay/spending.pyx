@@ -256,11 +256,11 @@ cdef inline void sent_again(Pace *p, const Flight *f, const Segment *s, uint64_t
     p.timer_ns += found.since_ns
     if p.chain == 0:
         p.chain_start_ns = found.first_ns if found.first_ns else s.time_ns
-        p.stuck_heard = f.sack_high != 0 and after(f.sack_high, s.seq)      # what came behind it has arrived
+        p.heard = f.sack_high != 0 and after(f.sack_high, s.seq)      # what came behind it has arrived
     if p.chain < 0xFFFF:
         p.chain += 1
     if s.length > f.acked_most and s.length >= p.stuck_length:
-        p.stuck_length, p.stuck_times = s.length, p.chain
+        p.stuck_length, p.stuck_times, p.stuck_heard = s.length, p.chain, p.heard
 
 
 cdef inline void acknowledged(Pace *p, const Flight *f, const Traffic *traffic, const Segment *s, int d) noexcept nogil:
@@ -269,7 +269,7 @@ cdef inline void acknowledged(Pace *p, const Flight *f, const Traffic *traffic, 
         if p.chain > p.chain_longest:
             p.chain_longest, p.chain_longest_ns = p.chain, s.time_ns - p.chain_start_ns
         p.chain = 0
-    p.stuck_heard += p.chain > 0
+    p.heard += p.chain > 0
     if f.live == 0 and p.empty_ns == 0 and not (p.why == BY_RECEIVER and f.peer_window < full_segment(traffic, d)):
         p.empty_ns = s.time_ns
 
@@ -283,6 +283,8 @@ cdef inline void observe(Spending *l, const Flight *flight, const Traffic *traff
     spend(l, flight, traffic, s, d, dt, own)
     if own & TWICE:
         return
+    if l.reset == 1 + d and not flags & (SYN | RST):      # who was said to have sent it goes on talking
+        l.reset, p.why, q.why = 0, BY_APPLICATION, BY_APPLICATION
     if not flags & SYN:
         l.open = True
     if not p.begun:
@@ -290,7 +292,7 @@ cdef inline void observe(Spending *l, const Flight *flight, const Traffic *traff
     if (s.length and not own & NOT_NEW) or flags & (FIN | RST):
         settle(l, flight, s, d)
     if flags & RST:
-        l.reset = True
+        l.reset = <uint8_t>(1 + d)
         p.why = q.why = BY_CLOSING
         return
     if found.rtt_ns > 0 and l.pending_ns > 0 and not s.length:

@@ -313,7 +313,7 @@ cdef uint8_t oddness(const ConnectionRow *row) noexcept nogil:
 
 
 cdef void course(const Connection *c, int64_t now, ConnectionRow *row) noexcept nogil:
-    row.syn_ack_ns, row.ack_ns = known(c.course.syn_ack_ns), known(c.ack_ns)
+    row.syn_ack_ns, row.ack_ns = known(c.course.syn_ack_ns), known(c.ack_ns) if c.ack_rtt_ns >= 0 else NONE
     row.pause_ns, row.pause_end_ns = known(c.course.pause_ns), known(c.course.pause_end_ns)
     row.pause_by = c.course.pause_by
     row.reset_ns, row.reset_frame, row.reset_bits = known(c.reset_ns), c.course.reset_frame, c.course.reset_bits

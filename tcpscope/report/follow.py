@@ -121,7 +121,8 @@ class Writer:
 
     def _header(self, turn: Turn) -> str:
         words = [f"{ARROWS[turn.side]} {turn.side}" + (" (continued)" if turn.continued else "")]
-        words.append(f"{(turn.pieces[0].time_ns - self._record['start_ns']) / 1e9:+.6f} s")
+        if turn.pieces[0].time is not None:
+            words.append(f"{(turn.pieces[0].time_ns - self._record['start_ns']) / 1e9:+.6f} s")
         if turn.span is not None:
             begin, end = turn.span
             words.append(f"bytes {begin}–{end - 1} ({turn.size:,})" if end > begin else f"byte {begin} (0)")
@@ -194,13 +195,19 @@ def why_missing(piece: Piece) -> str:
     if piece.acknowledged is None:
         return "the other side is not in the capture, so nothing tells whether they arrived"
     if piece.acknowledged:
-        return "not in the capture, but the peer acknowledged them"
-    return "not in the capture, and the peer did not acknowledge them"
+        return "not in the capture, but acknowledged by the peer"
+    return "not in the capture, and not acknowledged by the peer"
 
 
 def summary(counts: Counts) -> Iterable[tuple[str, str]]:
     """(side, line): bytes delivered and what is odd, for each side with anything."""
     for side, count in counts.items():
         if any(count.values()):
-            odd = "".join(f", {count[name]:,} {words}" for name, words in LEFT_OUT if count[name])
-            yield side, f"{side}: {count['bytes']:,} bytes{odd}"
+            odd = "".join(f", {_counted(count[name], words)}" for name, words in LEFT_OUT if count[name])
+            yield side, f"{side}: {_counted(count['bytes'], 'bytes')}{odd}"
+
+
+def _counted(count: int, words: str) -> str:
+    """`2 bytes late`, `1 byte late`."""
+    noun, space, rest = words.partition(" ")
+    return f"{count:,} {noun.removesuffix('s') if count == 1 else noun}{space}{rest}"

@@ -33,7 +33,7 @@ def turn(it: Turn, names: list[str]) -> dict[str, Any]:
     return {
         "side": it.side,
         "continued": it.continued,
-        "time": it.pieces[0].time_ns / 1e9,
+        "time": it.pieces[0].time,
         "offset": span[0] if span else None,
         "end": span[1] if span else None,
         "bytes": len(data),
@@ -55,7 +55,7 @@ def _where(piece: Piece, names: list[str]) -> dict[str, Any]:
     return {
         "offset": piece.offset,
         "length": piece.length,
-        "time": piece.time_ns / 1e9,
+        "time": piece.time,
         "frame": piece.frame,
         "file": names[piece.file],
     }

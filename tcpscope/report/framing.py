@@ -64,4 +64,4 @@ def summary(name: str, side: Mapping[str, Any]) -> Iterable[str]:
     if side["lost"]:
         yield f"  from there on it is not known where messages begin: {safe(side['lost'])}"
     elif side["unfinished"]:
-        yield f"  the last message is not complete: {side['unfinished']:,} bytes"
+        yield f"  the last message is not complete: {times(side['unfinished'], 'byte')}"

@@ -18,6 +18,7 @@ COLUMNS = ("frame", "time_ns", "sender", "seq", "length", "annotations")  # of t
 # Not what an application said: what its TCP asks the peer, and copies.
 PROBES = frozenset({"duplicate_capture", "network_duplicate", "keep_alive", "zero_window_probe"})
 HALF = 1 << 31
+NS = 1_000_000_000  # an integer: a quotient of two is rounded once
 FIELDS = (
     "exchange", "time", "request_frame", "request_packets", "request_bytes", "response_frame", "response_packets",
     "response_bytes", "last_frame", "request_time", "wait", "network", "server_time", "response_time", "first_byte",
@@ -117,14 +118,14 @@ def row(number: int, asked: Run, answered: Run, trip: float | None) -> Row:
     """One exchange."""
 
     def since(start_ns: int, end_ns: int, known: bool = True) -> float | None:
-        return max(end_ns - start_ns, 0) / 1e9 if known else None
+        return max(end_ns - start_ns, 0) / NS if known else None
 
     request, response = asked.begun, answered.begun
     both = request and response
     wait = since(asked.last_ns, answered.first_ns, both)
     return {
         "exchange": number,
-        "time": (asked.first_ns if request else answered.first_ns) / 1e9,
+        "time": (asked.first_ns if request else answered.first_ns) / NS,
         "request_frame": asked.first_frame,
         "request_packets": asked.packets,
         "request_bytes": asked.bytes,

@@ -64,6 +64,18 @@ def nearest(word: str, words: Iterable[str]) -> str:
     return f" (did you mean {found[0]}?)" if found else ""
 
 
+def zoned(text: str, utc: bool) -> str:
+    """A time as it is printed, `2026-01-31 12:00:00.5 UTC` or without a zone the local time, with its zone."""
+    text = text.strip()
+    if text.endswith(" UTC"):
+        return text.removesuffix(" UTC") + "+00:00"
+    with contextlib.suppress(ValueError):
+        when = datetime.fromisoformat(text)
+        if when.tzinfo is None and not utc:
+            return when.astimezone().isoformat()
+    return text
+
+
 def moment(text: str, start_ns: int) -> int:
     """Nanoseconds since the epoch from `+2.5` (s after the capture's start), epoch seconds, or ISO 8601 (UTC)."""
     with contextlib.suppress(InvalidOperation):

@@ -42,7 +42,7 @@ class Moment:
     @property
     def seconds(self) -> float:
         """Since the epoch."""
-        return self.time_ns / 1e9
+        return self.time_ns / 1_000_000_000
 
 
 def bounds(result: Analysis) -> tuple[int, int]:

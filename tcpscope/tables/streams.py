@@ -60,9 +60,9 @@ class Piece(NamedTuple):
     after_reset: bool
 
     @property
-    def time(self) -> float:
-        """Seconds since the epoch, of the frame."""
-        return self.time_ns / 1e9
+    def time(self) -> float | None:
+        """Seconds since the epoch, of the frame; None where no frame brought it or follows it."""
+        return self.time_ns / 1_000_000_000 if self.frame is not None or self.time_ns else None
 
 
 def piece(entry: Entry) -> Piece:
@@ -185,7 +185,8 @@ def raw(followed: Followed, gaps: str = "skip", most: int | None = None) -> Iter
             if KINDS[kind] in ("gap", "cut"):
                 if gaps == "fail":
                     raise CaptureError(
-                        f"{length} bytes are missing at {offset}; --gaps skip or zero goes on without them"
+                        f"{length} byte{' is' if length == 1 else 's are'} missing at {offset}; "
+                        "--gaps skip or zero goes on without"
                     )
                 parts = zeros(length if left is None else min(length, left)) if gaps == "zero" else iter(())
             elif KINDS[kind] == "data":

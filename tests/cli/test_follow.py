@@ -84,7 +84,7 @@ def test_nothing_in_a_payload_reaches_the_terminal() -> None:
 def test_what_is_missing_is_marked() -> None:
     data = talk((True, b"a" * 10), (True, b"b" * 5), (False, b"thanks"), (True, b"c" * 10), drop=(5,))
     out = run("follow", "-", data=data)[0].decode()
-    assert "[5 bytes missing at 10–14: not in the capture, but the peer acknowledged them]" in out
+    assert "[5 bytes missing at 10–14: not in the capture, but acknowledged by the peer]" in out
     assert "server: 20 bytes, 5 bytes missing" in out
     raw = ("follow", "-", "--server", "--format", "raw")
     assert run(*raw, data=data) == (b"a" * 10 + b"c" * 10, "Warning: server: 20 bytes, 5 bytes missing\n")

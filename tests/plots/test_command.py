@@ -59,7 +59,7 @@ def test_on_a_terminal_a_file_is_written(tmp_path):
         ([BULK], "which plot?"),
         (["sequence"], "which capture?"),
         ([BULK, "sequence", "-c", 5], "no connection 5"),
-        ([BULK, "sequence", "-c", -1], "no connection -1"),
+        ([BULK, "sequence", "-c", -1], "-1 is not in the range"),
         ([BULK, "states", "-c", 0], "the whole capture"),
         ([BULK, "sequence", "-o", "x.gif"], ".svg, .png, .html or .json"),
         ([BULK, "sequence", "--size", "1x1"], "is no size"),
