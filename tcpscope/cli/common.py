@@ -133,7 +133,7 @@ naming = stack(
 
 def wanted(found: Sources | Analysis, options: dict[str, Any]) -> Wanted:
     """The filters of the command line; +SECONDS count from the capture's first packet."""
-    from tcpscope.tables.filters import Wanted, moment, zoned
+    from tcpscope.tables.filters import Wanted, bound
 
     start = 0
     if any((options[name] or "").startswith("+") for name in ("since", "until")):
@@ -142,8 +142,8 @@ def wanted(found: Sources | Analysis, options: dict[str, Any]) -> Wanted:
         **{name: tuple(options[name]) for name in ("hosts", "ports", "states", "annotations", "connections")},
         services=tuple(options.get("services", ())),
         names=tuple(options.get("names", ())),
-        since=None if options["since"] is None else moment(zoned(options["since"], options["utc"]), start),
-        until=None if options["until"] is None else moment(zoned(options["until"], options["utc"]), start),
+        since=None if options["since"] is None else bound(options["since"], start, options["utc"], -1),
+        until=None if options["until"] is None else bound(options["until"], start, options["utc"], 1),
     )
 
 

@@ -45,7 +45,8 @@ def _by_its_ack(f: Facts) -> bool:
 
 
 def _handshake(server: str, group: list[Facts]) -> list[Finding]:
-    slow = [f for f in group if f.common["initial_rtt_ns"] >= SLOW_HANDSHAKE_NS and not f.client["syn_retransmissions"]
+    slow = [f for f in group if f.common["initial_rtt_ns"] >= SLOW_HANDSHAKE_NS and f.common["ack_ns"] > 0
+            and not f.client["syn_retransmissions"]
             and not f.server["syn_retransmissions"] and _by_its_ack(f)]  # fmt: skip
     if not slow:
         return []

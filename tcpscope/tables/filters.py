@@ -21,6 +21,7 @@ from tcpscope.tables.schema import LAYOUTS
 from tcpscope.tables.values import Fields, Remembered, by_version
 from tcpscope.wire.layout import SERVICES
 
+PRINTED_NS = 500  # by which a date that is printed may be off: it has microseconds
 FOREVER = 1_000_000_000_000  # seconds
 Test = Callable[[Fields], Iterable[bool]]  # of each record, whether it passes
 
@@ -89,6 +90,12 @@ def moment(text: str, start_ns: int) -> int:
     when = when if when.tzinfo else when.replace(tzinfo=UTC)
     whole = when.replace(microsecond=0)
     return round(whole.timestamp()) * 1_000_000_000 + when.microsecond * 1000
+
+
+def bound(text: str, start_ns: int, utc: bool, towards: int) -> int:
+    """`moment` as the begin (towards -1) or the end (1) of a span: what was printed in microseconds is inside."""
+    date = zoned(text, utc)
+    return moment(date, start_ns) + (towards * PRINTED_NS if ":" in date else 0)
 
 
 def networks(hosts: tuple[str, ...]) -> list[Any]:

@@ -184,3 +184,26 @@ def test_values_are_written_with_their_units():
     assert [written(0.0123, "time"), written(0.0042, "share"), written(1e6, "bytes"), written(None, "time")] == [
         "12.3 ms", "0.42%", "1.0 MB", "not known",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "says"),
+    [
+        (
+            "p.yaml",
+            "version: 1\nrules:\n- {id: a, max: {bytes: 3}, max: {bytes: 4}}\n",
+            "'max' stands twice",
+        ),
+        ("p.toml", 'version = 1\n[[rules]]\nid = "a"\nselect = {from = inf}\nmax.client_bytes = 3\n', "no time"),
+        ("p.toml", 'version = 1\n[[rules]]\nid = "a"\nselect = {from = nan}\nmax.client_bytes = 3\n', "no time"),
+        (
+            "p.toml",
+            'version = 1\nprofile.msl = "99999999d"\n[[rules]]\nid = "a"\nmax.bytes = 3\n',
+            "profile.msl",
+        ),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(tmp_path, name, text, says):
+    (tmp_path / name).write_text(text)
+    with pytest.raises(UsageError, match=says):
+        load_policy(str(tmp_path / name))

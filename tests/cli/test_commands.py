@@ -278,3 +278,27 @@ def test_a_damaged_capture_ends_strictly_before_anything_is_written(tmp_path):
     for command in ("analyze", *TABLES):
         error_of(run(command, tmp_path / "cut.pcap", "--strict", "-o", tmp_path / "out"))
     assert os.listdir(tmp_path) == ["cut.pcap"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["connections"], ["packets"], ["events"], ["sockets"], ["sockets", "--count"], ["packets", "--format", "csv"]],
+)
+def test_a_connection_that_is_not_there_is_an_error(arguments):
+    done = run(arguments[0], NORMAL, *arguments[1:], "-c", 7)
+    assert (
+        done.stderr.decode() == "Error: no connection 7: the capture has 1, counted from 0\n" and done.returncode == 2
+    )
+    assert "-99 is not in the range" in error_of(run(arguments[0], NORMAL, "-c", -99))
+
+
+@pytest.mark.parametrize("zone", [[], ["--local"]])
+def test_times_are_taken_back_as_they_are_printed(zone):
+    def rows(*more):
+        done = run("packets", NORMAL, *zone, *more, TZ="America/New_York", COLUMNS="200")
+        return done.stdout.decode().splitlines()[1:]
+
+    fourth = rows()[3]
+    when = " ".join(fourth.split()[1:3]) if fourth.split()[0].isdigit() else " ".join(fourth.split()[:2])
+    assert rows("--from", when)[0] == fourth
+    assert rows("--from", run("analyze", NORMAL).stdout.decode().splitlines()[1].split(",")[0])[0] == rows()[0] or zone

@@ -252,3 +252,59 @@ def test_a_refusal_stamped_before_its_syn_is_told_all_the_same():
         segment(2, SERVER, RST | ACK, 0, 101, time_ns=DAWN),
     ]
     assert found(steps)["refused"].numbers["milliseconds"] == 0
+
+
+# ---------------------------------------------------------------- closed, or not
+
+
+def test_a_filter_that_lets_only_syn_fin_and_rst_through_says_nothing_of_the_handshake():
+    """The RST's numbers show that there was a connection: it is neither a half-open scan nor a slow handshake."""
+    steps = [
+        segment(1, CLIENT, SYN, 100, time_ns=DAWN),
+        segment(2, SERVER, SYN | ACK, 200, 101, time_ns=DAWN + 30_000_000),
+        segment(3, CLIENT, RST | ACK, 384, 1411, time_ns=DAWN + 3_000_000_000),
+    ]
+    assert set(found(steps)) & {"handshake_reset", "slow_handshake"} == set()
+    assert "handshake_reset" in found([*steps[:2], segment(3, CLIENT, RST | ACK, 101, 201, time_ns=DAWN + 40_000_000)])
+
+
+@pytest.mark.parametrize(("acknowledged", "id"), [(True, "reset_abort"), (False, "reset_after_close")])
+def test_who_acknowledges_data_after_its_fin_has_not_closed(acknowledged, id):
+    talk = Talk()
+    talk.exchange(0.001)
+    talk.say(0.01, CLIENT, flags=FIN)
+    talk.say(RTT, SERVER, 2000)
+    if acknowledged:
+        talk.say(0.0001, CLIENT)
+        talk.raw(0.5, CLIENT, RST | ACK, talk.next[0], talk.next[1])
+    else:
+        talk.raw(0.0001, CLIENT, RST, talk.next[0])
+    told = set(talk.told())
+    assert id in told and len(told & {"reset_abort", "reset_after_close"}) == 1
+
+
+def test_a_fin_that_meets_a_rst_lost_no_data():
+    """FIN_WAIT_2 of a program that is gone ends after a while: the other side's FIN finds nobody."""
+    talk = Talk()
+    talk.exchange(0.001)
+    talk.say(0.01, CLIENT, flags=FIN)
+    talk.say(RTT, SERVER)
+    talk.say(2.5, SERVER, flags=FIN)
+    talk.raw(0.0001, CLIENT, RST, talk.next[0])
+    assert set(talk.told()) & {"reset_after_close", "reset_unread", "reset_half_open"} == set()
+
+
+@pytest.mark.parametrize(("before_the_last", "is_told"), [(True, True), (False, False)])
+def test_a_dead_path_is_no_black_hole(before_the_last, is_told):
+    """Others must have got through while the long segment did not: not only when all was over."""
+    talk = Talk()
+    talk.exchange(0.001)
+    begin = talk.next[0]
+    talk.say(0.1, CLIENT, 1400)
+    for wait in (0.3, 0.6, 1.2):
+        if before_the_last:
+            talk.say(0.01, SERVER, 10, heard=False)
+            talk.raw(0.001, CLIENT, ACK, talk.next[0], talk.next[1])
+        talk.raw(wait, CLIENT, ACK, begin, talk.next[1], 1400)
+    talk.say(0.01, SERVER, 10, heard=False)
+    assert ("path_mtu" in talk.told()) is is_told

@@ -128,3 +128,35 @@ def test_of_nothing_nothing_is_claimed():
 def test_wrong_words_are_errors_of_the_test(claim, said):
     with pytest.raises(UsageError, match=said):
         claim(claims("normal"))
+
+
+def test_syns_that_cross_and_are_not_answered_are_no_handshake(tmp_path):
+    import dpkt
+
+    def frame(src, dst, ports, seq):
+        tcp = dpkt.tcp.TCP(sport=ports[0], dport=ports[1], seq=seq, flags=dpkt.tcp.TH_SYN)
+        ip = dpkt.ip.IP(src=bytes([10, 0, 0, src]), dst=bytes([10, 0, 0, dst]), p=6, data=tcp)
+        ip.len = len(ip)
+        return bytes(12) + b"\x08\0" + bytes(ip)
+
+    path = tmp_path / "crossed.pcap"
+    with path.open("wb") as file:
+        writer = dpkt.pcap.Writer(file)
+        for at, (src, dst, ports) in enumerate([(1, 2, (4000, 80)), (2, 1, (80, 4000)), (1, 2, (4000, 80))]):
+            writer.writepkt(frame(src, dst, ports, 5 * src), ts=1 + at)
+    with pytest.raises(AssertionError, match="no SYN-ACK"):
+        assert_tcp(str(path)).handshake_ok(repeated=5)
+
+
+def test_a_column_has_bounds_and_values():
+    with pytest.raises(AssertionError, match="client_bytes"):
+        claims("normal").column("client_bytes", least=10**6, among=[18])
+    claims("normal").column("close", among="fin")
+
+
+@pytest.mark.parametrize(
+    "where", [{"close": "rest"}, {"server_state": "CLOSE-WAIT"}, {"port": "http"}, {"port": 99999}]
+)
+def test_a_selection_by_what_does_not_exist_is_an_error(where):
+    with pytest.raises(UsageError):
+        claims("normal").connections(**where)

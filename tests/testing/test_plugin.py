@@ -250,3 +250,9 @@ def test_ports_stand_before_the_filter():
     for wrong in (0, 65536, "80", True):
         with pytest.raises(UsageError, match="no port"):
             words("lo", "", [wrong])
+
+
+def test_a_policy_without_a_capture_fails(suite):
+    done = suite("@pytest.mark.tcpscope(policy=True)\ndef test_it(): pass")
+    done.assert_outcomes(failed=1)
+    done.stdout.fnmatch_lines(["nothing was captured that the policy could be held against*"])
