@@ -110,10 +110,11 @@ class Connection:
         """Its requests and responses, a row each, with network and server time in seconds (docs/services.md)."""
         import pandas
 
-        from tcpscope.tables.exchanges import COLUMNS, FIELDS, exchanges
+        from tcpscope.tables.exchanges import COLUMNS, FIELDS, TIMES, exchanges
 
         packets = self._capture._packet_rows(self.row["connection"], COLUMNS)
-        return pandas.DataFrame.from_records(list(exchanges(packets, self.row)), columns=list(FIELDS))
+        found = pandas.DataFrame.from_records(list(exchanges(packets, self.row)), columns=list(FIELDS))
+        return found.astype({name: "float64" if name in TIMES else "Int64" for name in FIELDS})
 
     def _followed(self, side: str | None, merge: bool = False) -> Followed:
         from tcpscope.tables.streams import Followed

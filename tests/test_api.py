@@ -213,3 +213,12 @@ def test_exchanges_are_those_of_the_command():
     assert len(table) == 1 and table.request_bytes[0] == 18 and table.response_bytes[0] == 619
     assert 1.19 < table.server_time[0] < 1.25 and table.network[0] < 0.02
     assert tcpscope.read(SAMPLES / "refused.pcap").connection(0).exchanges().empty
+
+
+@pytest.mark.parametrize("name", ["refused.pcap", "one_direction.pcap", "ipv6.pcapng", "network_down.pcap"])
+def test_types_do_not_depend_on_what_is_known(name):
+    found, usual = tcpscope.read(SAMPLES / name), tcpscope.read(SAMPLES / "slow_server.pcap")
+    for table in ("connections", "packets", "events"):
+        assert getattr(found, table).dtypes.map(str).to_dict() == getattr(usual, table).dtypes.map(str).to_dict()
+    some, none = usual.connection(0).exchanges(), found.connection(0).exchanges()
+    assert none.dtypes.to_dict() == some.dtypes.to_dict()

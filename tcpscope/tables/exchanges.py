@@ -24,6 +24,7 @@ FIELDS = (
     "response_bytes", "last_frame", "request_time", "wait", "network", "server_time", "response_time", "first_byte",
     "last_byte", "repeated",
 )  # fmt: skip
+TIMES = ("time", "request_time", "wait", "network", "server_time", "response_time", "first_byte", "last_byte")  # s
 
 
 class Stream:

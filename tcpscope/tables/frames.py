@@ -75,6 +75,8 @@ def _series(column: Column, parts: list[Any], kind: pyarrow.DataType) -> pandas.
     chunked = pyarrow.chunked_array(parts, kind).unify_dictionaries()
     parts.clear()
     found: pandas.Series[Any] = chunked.to_pandas(types_mapper={pyarrow.int64(): pandas.Int64Dtype()}.get)
+    if pyarrow.types.is_string(kind):  # where not one is known it would be a column of objects
+        return found.astype(pandas.Series(["text"]).dtype)
     return found
 
 
