@@ -239,14 +239,16 @@ def emit(table: str, chunks: Iterable[Raw], widths: dict[str, int], options: dic
         shown, screen = widths, options["output"] is None and sys.stdout is not None and sys.stdout.isatty()
         if screen:
             from shutil import get_terminal_size
+            from textwrap import fill
 
-            shown = fitted(table, widths, get_terminal_size().columns)
+            room = get_terminal_size().columns
+            shown = fitted(table, widths, room)
         text = TextIOWrapper(stream, encoding="utf-8", newline="\n")
         try:
             print_lines(table, chain((first,), records), shown, options["utc"], text)
             if len(shown) < len(widths):
                 without = ", ".join(name for name in widths if name not in shown)
-                text.write(f"no room here for: {without} (--format csv, json … have every column)\n")
+                text.write(fill(f"no room here for: {without} (--format csv, json … have every column)", room) + "\n")
             text.flush()
         finally:
             text.detach()

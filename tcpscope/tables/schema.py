@@ -108,7 +108,7 @@ EVENTS = (
 )  # fmt: skip
 
 _SIDE_MEANINGS: dict[str, tuple[str, str]] = {
-    "packets": ("", "TCP packets sent"),
+    "packets": ("", "TCP packets, also those captured twice or doubled by the network, which no other count has"),
     "data_packets": ("", "packets with payload"),
     "bytes": ("bytes", "payload, repetitions included"),
     "unique_bytes": ("bytes", "payload without repetitions"),
