@@ -60,10 +60,10 @@ def test_a_terminal_is_told_what_is_left_out(columns, whole):
     os.close(terminal)
     said = os.read(master, 65536).decode().splitlines()
     os.close(master)
-    assert len(said) == (2 if whole else 3)
+    assert len(said) == 2 if whole else len(said) > 2
     assert ("history" in said[0]) == whole
     assert whole or said[2].startswith("no room here for: duration, client_unique_bytes, ")
-    assert all(len(line) <= columns for line in said[:2])
+    assert all(len(line) <= columns for line in said)
 
 
 def test_times_are_shown_in_a_zone(monkeypatch):
