@@ -193,10 +193,10 @@ def _parsed(text: str, path: str) -> Table:
     if suffix in (".yaml", ".yml"):
         import yaml
 
-        from tcpscope.check.strict_yaml import unique_keys
+        from tcpscope.check.strict_yaml import UniqueKeys
 
         try:
-            found = yaml.load(text, unique_keys())
+            found = yaml.load(text, UniqueKeys)
         except (yaml.YAMLError, ValueError, RecursionError) as error:
             raise UsageError(f"{path}: {' '.join(str(error).split())}") from None
     elif suffix == ".toml":

@@ -7,12 +7,9 @@ from typing import Any
 import yaml
 
 
-def unique_keys() -> type[yaml.SafeLoader]:
+class UniqueKeys(yaml.SafeLoader):
     """A loader for `yaml.load` that refuses a key twice: the first rule of a policy must not vanish."""
-    return _Strict
 
-
-class _Strict(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen = set()
         for key, _ in node.value:

@@ -70,7 +70,7 @@ def zoned(text: str, utc: bool) -> str:
     text = text.strip()
     if text.endswith(" UTC"):
         return text.removesuffix(" UTC") + "+00:00"
-    with contextlib.suppress(ValueError):
+    with contextlib.suppress(ValueError, OverflowError, OSError):  # no date, or none that a time zone reaches
         when = datetime.fromisoformat(text)
         if when.tzinfo is None and not utc:
             return when.astimezone().isoformat()

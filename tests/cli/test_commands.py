@@ -302,3 +302,8 @@ def test_times_are_taken_back_as_they_are_printed(zone):
     when = " ".join(fourth.split()[1:3]) if fourth.split()[0].isdigit() else " ".join(fourth.split()[:2])
     assert rows("--from", when)[0] == fourth
     assert rows("--from", run("analyze", NORMAL).stdout.decode().splitlines()[1].split(",")[0])[0] == rows()[0] or zone
+
+
+def test_a_date_that_no_time_zone_reaches_is_a_date_all_the_same():
+    done = run("packets", NORMAL, "--local", "--from", "9999-12-31T23:59:59", TZ="America/New_York")
+    assert done.returncode == 0 and len(done.stdout.splitlines()) == 1
