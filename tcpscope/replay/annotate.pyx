@@ -43,6 +43,8 @@ cdef enum:
     LEAST_MSS = 536              # RFC 9293, 3.7.1: where no option says otherwise
     TAKEN_OVER = WS_WINDOW_UPDATE | WS_WINDOW_FULL | WS_ZERO_WINDOW
 
+cdef uint64_t PROBES = bit(A_KEEP_ALIVE) | bit(A_ZERO_WINDOW_PROBE)      # a timer sends them; they answer nothing
+
 
 cdef uint64_t annotate(Connection *c, const Segment *s, int d, bint copy, const Shown *shown, const Finding *f,
                        bint stepped_back) noexcept nogil:
@@ -55,7 +57,7 @@ cdef uint64_t annotate(Connection *c, const Segment *s, int d, bint copy, const 
     own |= shown.marks & TAKEN_OVER
     if s.flags & (SYN | ACK) == SYN:
         own |= shown.marks & WS_REUSED_PORTS
-    if s.length == 0 and s.flags & (SYN | FIN | RST | ACK) == ACK:
+    if s.length == 0 and s.flags & (SYN | FIN | RST | ACK) == ACK and not own & PROBES:
         own |= answer(c, s, d, shown)
     elif s.flags & RST:
         own |= reset(c, s, d)

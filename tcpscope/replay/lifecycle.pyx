@@ -242,6 +242,7 @@ cdef inline int64_t under_way(const Surroundings *w, int e) noexcept nogil:
 cdef struct Plan:                # where in the marks things happen to one endpoint; -1: they do not
     int syn                      # own first SYN
     int fin                      # own first FIN
+    int fin_at                   # the mark by which it had been sent, though the capture may have missed it
     int got_syn                  # the peer's SYN (or SYN-ACK) that it took in
     int got_syn_at               # the mark after which that is in force
     int syn_acked
@@ -314,13 +315,31 @@ cdef bint took_no_notice(const Marks *m, int e, int since) noexcept nogil:
     return reset or repeats >= 2
 
 
+cdef int fin_shown(const Marks *m, const Surroundings *w, int e, const Plan *p) noexcept nogil:
+    """The first mark by which e had sent its FIN: where that was lost on its way to the capture, what it sent next.
+
+    That has the number after the FIN.  Does it acknowledge the peer's FIN at once, e's own was on its way before.
+    """
+    cdef const Mark *k
+    cdef uint32_t end = end_of(&m.items[p.fin])
+    cdef int i
+    for i in range(p.fin):
+        k = &m.items[i]
+        if k.sender == e and is_plain(k) and k.flags & ACK and k.seq == end:
+            if 0 <= p.got_fin == p.got_fin_at < i and covers(k, end_of(&m.items[p.got_fin])) and (
+                    k.time_ns - m.items[p.got_fin].time_ns <= under_way(w, e)):
+                return p.got_fin
+            return i
+    return p.fin
+
+
 cdef void plan_fin(const Marks *m, const Surroundings *w, int e, Plan *p) noexcept nogil:
     """When e took in the peer's FIN, and when its own was acknowledged."""
     cdef int peer_fin = find(m, 0, 1 - e, FIN | RST, FIN)
     cdef int answer = -1, stale = -1, i, copies = 0
     cdef uint32_t end
     cdef const Mark *k
-    p.got_fin = p.got_fin_at = p.fin_acked = -1
+    p.got_fin = p.got_fin_at = p.fin_acked = p.fin_at = -1
     p.fin = find(m, 0, e, FIN | RST, FIN)
     if peer_fin >= 0:
         end = end_of(&m.items[peer_fin])
@@ -345,7 +364,8 @@ cdef void plan_fin(const Marks *m, const Surroundings *w, int e, Plan *p) noexce
             if arrives_whole(&m.items[peer_fin], w):
                 p.got_fin = p.got_fin_at = peer_fin
     if p.fin >= 0:
-        p.fin_acked = acknowledged(m, w, p.fin + 1, e, end_of(&m.items[p.fin]), FIN | RST, FIN)
+        p.fin_at = fin_shown(m, w, e, p)
+        p.fin_acked = acknowledged(m, w, p.fin_at + 1, e, end_of(&m.items[p.fin]), FIN | RST, FIN)
 
 
 cdef uint8_t beginning(const Marks *m, const Surroundings *w, int e, const Plan *p) noexcept nogil:
@@ -392,6 +412,8 @@ cdef void endpoint(const Marks *m, const Surroundings *w, int e, Life *life) noe
             happened(life, GOT_ACK_OF_SYN, k.time_ns, k.order + p.syn_late, k.frame, False)
         if i == p.fin_acked:
             by(life, GOT_ACK_OF_FIN, k)
+        if i == p.fin_at != p.fin:
+            happened(life, SENT_FIN, k.time_ns, k.order, k.frame, True)       # the FIN itself was not captured
         if i == p.got_fin_at:
             if life.state == UNKNOWN:
                 happened(life, SEEN_OPEN, k.time_ns, k.order, k.frame, True)

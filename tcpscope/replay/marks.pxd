@@ -42,6 +42,6 @@ cdef struct Marks:
     uint8_t owes[2]              # this side has not yet acknowledged the peer's latest FIN
     uint32_t fin_end[2]          # number after this side's FIN
 
-cdef bint marks_want(const Marks *m, const Segment *s, int sender) noexcept nogil
+cdef bint marks_want(const Marks *m, const Segment *s, int sender, bint ahead) noexcept nogil
 cdef int marks_keep(Marks *m, const Segment *s, int sender, uint64_t order, uint8_t bits) noexcept nogil
 cdef void marks_free(Marks *m) noexcept nogil

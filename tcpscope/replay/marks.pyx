@@ -5,8 +5,8 @@ In the middle of a connection nothing moves a state, so the bulk of the packets 
 here: kept are SYN, FIN and RST, what follows a SYN until both sides have spoken, and what
 follows a FIN.  A connection of any length keeps a dozen; hostile ones at most MOST.
 
-Long after a FIN, when it waits behind a hole or the other side goes on sending, only the latest
-of each side is kept (provisional), until something happens that makes it matter.
+Long after a FIN, when it waits behind a hole or the other side goes on sending, and in the middle of a
+connection, only the latest of each side is kept (provisional), until something happens that makes it matter.
 """
 from libc.stdlib cimport free, realloc
 
@@ -19,10 +19,11 @@ cdef enum:
     MOST_CLOSING = 64            # from here on only what acknowledges a FIN
 
 
-cdef bint marks_want(const Marks *m, const Segment *s, int sender) noexcept nogil:
+cdef bint marks_want(const Marks *m, const Segment *s, int sender, bint ahead) noexcept nogil:
+    """ahead: numbered from behind something that was not captured."""
     if s.flags & (SYN | FIN | RST) or m.phase == OPENING or not m.spoke[sender]:
         return True
-    return m.phase == CLOSING_DOWN
+    return m.phase == CLOSING_DOWN or ahead and s.length == 0
 
 
 cdef int marks_keep(Marks *m, const Segment *s, int sender, uint64_t order, uint8_t bits) noexcept nogil:
@@ -30,9 +31,7 @@ cdef int marks_keep(Marks *m, const Segment *s, int sender, uint64_t order, uint
     cdef Mark *items
     cdef Mark *k
     cdef uint16_t room
-    if (m.phase == CLOSING_DOWN and m.count >= MOST_CLOSING and not s.flags & (SYN | FIN | RST)
-            and not bits & MARK_UNREACHABLE
-            and not (m.owes[sender] and s.flags & ACK and not before(s.ack, m.fin_end[1 - sender]))):
+    if is_passing(m, s, sender, bits):
         bits |= MARK_PROVISIONAL
         drop_older(m, sender)
     note(m, s, sender)
@@ -55,12 +54,24 @@ cdef int marks_keep(Marks *m, const Segment *s, int sender, uint64_t order, uint
     return 0
 
 
+cdef inline bint is_passing(const Marks *m, const Segment *s, int sender, uint8_t bits) noexcept nogil:
+    """It matters only until its sender's next one: nothing opens or closes, or that has gone on for long."""
+    if s.flags & (SYN | FIN | RST) or bits & MARK_UNREACHABLE:
+        return False
+    if m.phase == QUIET:
+        return m.spoke[sender]
+    return (m.phase == CLOSING_DOWN and m.count >= MOST_CLOSING
+            and not (m.owes[sender] and s.flags & ACK and not before(s.ack, m.fin_end[1 - sender])))
+
+
 cdef inline void drop_older(Marks *m, int sender) noexcept nogil:
     """Of the provisional marks at the end of the list, take out this sender's."""
     cdef Mark *last = &m.items[m.count - 1]
-    if last.bits & MARK_PROVISIONAL and last.sender == sender:
+    if m.count == 0 or not last.bits & MARK_PROVISIONAL:
+        return
+    if last.sender == sender:
         m.count -= 1
-    elif (last.bits & MARK_PROVISIONAL and (last - 1).bits & MARK_PROVISIONAL and (last - 1).sender == sender):
+    elif m.count > 1 and (last - 1).bits & MARK_PROVISIONAL and (last - 1).sender == sender:
         (last - 1)[0] = last[0]
         m.count -= 1
 

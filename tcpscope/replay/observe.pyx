@@ -10,7 +10,7 @@ from libc.string cimport memcmp, memcpy, memset
 from tcpscope.replay.announce cimport touch
 from tcpscope.replay.annotate cimport annotate, count_annotations
 from tcpscope.replay.annotations cimport (
-    A_DUPLICATE_CAPTURE, A_KEEP_ALIVE, A_NETWORK_DUPLICATE, A_OUT_OF_ORDER, A_RETRANSMISSION, A_ZERO_WINDOW_PROBE, bit,
+    A_DUPLICATE_CAPTURE, A_KEEP_ALIVE, A_LOST_SEGMENT, A_NETWORK_DUPLICATE, A_OUT_OF_ORDER, A_RETRANSMISSION, A_ZERO_WINDOW_PROBE, bit,
 )
 from tcpscope.replay.connection cimport N_SPURIOUS, Connection
 from tcpscope.replay.copies cimport copy_seen
@@ -277,7 +277,7 @@ cdef int observe_fully(Replay *r, Connection *c, const Segment *s, int d, uint64
     elif traffic_observe(&c.traffic[d], &c.traffic[1 - d], s) < 0:
         return -1
     zeek_observe(&c.zeek, s, d)
-    if marks_want(&c.marks, s, d) and not copy and not stray:
+    if marks_want(&c.marks, s, d, f.annotations >> A_LOST_SEGMENT & 1) and not copy and not stray:
         if marks_keep(&c.marks, s, d, order, mark_bits(c, s, d)) < 0 or r.live and touch(r, c.flow) < 0:
             return -1
     if c.older != NULL and not fresh and hand_down(r, c, s, d, order) < 0:

@@ -156,12 +156,21 @@ cdef uint8_t kind_of_end(const Connection *c, const Told *told) noexcept nogil:
     return CLOSE_OPEN
 
 
+cdef int first_to_close(const Connection *c, const Told *told) noexcept nogil:
+    """The side that had sent its FIN first, though the capture may show the other's before."""
+    cdef const Step *client = step_of(&told.lives[0], SENT_FIN)
+    cdef const Step *server = step_of(&told.lives[1], SENT_FIN)
+    if client == NULL or server == NULL or client.order == server.order:
+        return c.first_fin
+    return client.order > server.order
+
+
 cdef void closing(const Connection *c, const Told *told, int64_t msl, ConnectionRow *row) noexcept nogil:
     """Kind of the end, who began it, the half-close, and who holds TIME_WAIT until when."""
     cdef const Step *fin
     cdef const Step *acked
     cdef const Step *wait
-    cdef int side, first = c.first_fin, owners = 0
+    cdef int side, first = first_to_close(c, told), owners = 0
     row.closed_by = row.time_wait_owner = NOBODY
     row.half_close_ns = row.half_close_bytes = row.time_wait_start_ns = row.time_wait_end_ns = row.refused_ns = NONE
     for side in range(2):

@@ -1,5 +1,8 @@
-"""Who waits for whom: a side's first new data after the peer's is a reply, and took time."""
+"""Who waits for whom: a side's first new data that acknowledge some of the peer's are a reply, and took time."""
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+
+from tcpscope.replay.seq cimport after
+from tcpscope.wire.segment cimport ACK, SYN, Segment
 
 cdef enum:
     NOBODY_YET = 2
@@ -10,23 +13,32 @@ cdef struct Replies:             # of one side
     int64_t longest_ns
     uint64_t longest_frame
     uint32_t count
+    uint32_t begin               # number of its first data since the peer's
 
 cdef struct Turns:
     Replies side[2]
     uint8_t talker               # who sent the latest new data; NOBODY_YET
 
 
-cdef inline void turns_observe(Turns *t, int d, int64_t time_ns, uint64_t frame, bint new_data) noexcept nogil:
-    """Side d sent data.  A reply counts from the latest data that the peer sent: what it repeated, it had to."""
+cdef inline void turns_observe(Turns *t, int d, const Segment *s, bint new_data) noexcept nogil:
+    """Side d sent data.  A reply counts from the latest data that the peer sent: what it repeated, it had to.
+
+    Data that cross the peer's are no answer to them: the peer still waits.
+    """
     cdef Replies *mine = &t.side[d]
+    cdef const Replies *theirs = &t.side[1 - d]
     cdef int64_t took
-    mine.data_ns = time_ns
+    mine.data_ns = s.time_ns
     if not new_data:
         return
     if t.talker == 1 - d:
-        took = max(time_ns - t.side[1 - d].data_ns, 0)
+        if not (s.flags & ACK and after(s.ack, theirs.begin)):
+            return
+        took = max(s.time_ns - theirs.data_ns, 0)
         mine.count += 1
         mine.sum_ns += took
         if took > mine.longest_ns or mine.count == 1:
-            mine.longest_ns, mine.longest_frame = took, frame
+            mine.longest_ns, mine.longest_frame = took, s.frame
+    if t.talker != d:
+        mine.begin = s.seq + ((s.flags & SYN) >> 1)
     t.talker = <uint8_t>d

@@ -171,7 +171,7 @@ _SIDE_MEANINGS: dict[str, tuple[str, str]] = {
     "piggybacked_acks": ("", "ACKs of new data that rode on data"),
     "nagle_stalls": ("", "times that a small segment waited for the peer's delayed ACK (Nagle)"),
     "nagle": ("s", "time lost so"),
-    "replies": ("", "times that this side answered the peer's data with data of its own"),
+    "replies": ("", "times that this side answered the peer's data with data of its own that acknowledge some of them"),
     "reply_mean": ("s", "from the peer's last data to this side's first in answer, at the capture point: mean"),
     "reply_max": ("s", "longest"),
     "reply_max_frame": ("", "frame that ended the longest"),
