@@ -55,11 +55,11 @@ def _measures() -> Iterator[str]:
         ):
             yield f"| `{it.name}` | {it.kind} | {it.meaning} |"
     for it in known.values():
-        if it.derived and it.parts and not it.name.startswith(("client_", "server_")):
+        if it.derived and f"client_{it.name}" in known and known[f"client_{it.name}"].derived:
             yield f"| `{it.name}` `client_{it.name}` `server_{it.name}` | {it.kind} | {it.meaning} |"
     yield from ("", "### Both sides together", "", "| measure | kind | meaning |", "|---|---|---|")
     for it in known.values():
-        if it.derived and not it.parts and f"client_{it.name}" in known and not known[f"client_{it.name}"].derived:
+        if it.derived and f"client_{it.name}" in known and not known[f"client_{it.name}"].derived:
             yield f"| `{it.name}` | {it.kind} | {it.meaning} |"
     yield from ("", "### Columns", "", "| measure | kind | words |", "|---|---|---|")
     for it in known.values():

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from tcpscope.check.units import shown
 from tcpscope.errors import UsageError
+from tcpscope.replay.layout import SENT_AGAIN
 from tcpscope.tables.filters import nearest
 from tcpscope.tables.schema import CONNECTIONS, Column
 
@@ -287,6 +288,10 @@ def _rates() -> list[_Derived]:
         sent = tuple(f"{side}{name}" for name in ("data_packets", "syn_packets", "fin_packets"))
         found.append(_Derived(f"{side}sequenced_packets", "number", f"packets with data, SYN or FIN, of {whose}", sent,
                               _sum(*sent), additive=True))  # fmt: skip
+        again = tuple(name for name in SENT_AGAIN if name.startswith(side))
+        found.append(_Derived(f"{side}retransmissions", "number", f"packets of {whose} sent again, for any cause, "
+                              "SYN and FIN included; the column of that name counts by numbers alone, as tcptrace does",
+                              again, _sum(*again), additive=True))  # fmt: skip
         parts = (f"{side}retransmissions", f"{side}sequenced_packets")
         found.append(_Derived(f"{side}retransmission_rate", "share", f"{side}retransmissions of all packets of {whose} "
                               "with data, SYN or FIN; of several connections: of all their packets",

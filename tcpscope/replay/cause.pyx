@@ -24,6 +24,7 @@ cdef enum:
     MS = 1_000_000
     PROBE_FIRST = 1_000_000_000  # of a tail loss probe before any round trip is known
     RTO_LEAST = 200_000_000      # Linux: 200 ms on top of the smoothed round trip
+    DUPLICATES = 3
 
 
 cdef inline void leave_steady(Flight *f) noexcept nogil:
@@ -47,7 +48,7 @@ cdef inline int64_t probe_most(const Flight *f, int64_t rtt) noexcept nogil:
 cdef uint64_t cause(Flight *f, const Segment *s, const Chunk *c, uint32_t end, int64_t reach) noexcept nogil:
     """Fast, probe, timer, or recovery after a timer."""
     cdef int64_t now = s.time_ns, rtt, rto, since_news, since_sent, quiet, age
-    cdef bint evidence, first, last
+    cdef bint evidence, first, last, prompt
     if s.flags & SYN:
         return 0
     rtt = f.srtt_ns + reach
@@ -59,11 +60,14 @@ cdef uint64_t cause(Flight *f, const Segment *s, const Chunk *c, uint32_t end, i
     quiet = min(since_news, since_sent) if f.news_ns else since_sent
     first = not after(s.seq, f.una)
     last = not before(end, f.max)
-    evidence = f.dup_acks > 0 or (f.sack_high and after(f.sack_high, s.seq))
+    prompt = since_news < max(rtt // 2, 20 * MS)
+    # without SACK it takes three of them (RFC 5681, 3.2), or few segments under way (RFC 5827)
+    evidence = (f.dup_acks >= (1 if f.sack_ok or prompt else DUPLICATES)
+                or f.sack_high and after(f.sack_high, s.seq))
     age = now - max(c.last_ns if c != NULL else f.una_ns, f.una_ns + reach)
     if f.phase == LOSS:
-        if since_news < max(rtt // 2, 20 * MS) and quiet < rto * 7 // 10:
-            return bit(A_RTO_RECOVERY)
+        if prompt and quiet < rto * 7 // 10 or since_sent < RTO_LEAST // 10:
+            return bit(A_RTO_RECOVERY)      # no timer is so short: of one burst with what it brought
         f.high_seq = f.max
         return bit(A_TIMEOUT_RETRANSMISSION)
     if f.phase == RECOVERY or evidence:
@@ -81,6 +85,6 @@ cdef uint64_t cause(Flight *f, const Segment *s, const Chunk *c, uint32_t end, i
     if f.sack_ok and last and not f.probe_out and quiet < probe_most(f, rtt):
         f.probe_out, f.probe_end = True, f.max
         return bit(A_TAIL_LOSS_PROBE)
-    if not first and not last and since_news < max(rtt // 2, 20 * MS):
+    if not first and not last and prompt:
         return bit(A_FAST_RETRANSMISSION)
     return timed_out(f)

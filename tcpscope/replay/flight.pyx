@@ -440,9 +440,9 @@ cdef int flight_sent(Flight *f, const Segment *s, uint64_t order, int64_t reach,
             out.annotations |= bit(A_ZERO_WINDOW_PROBE)
             probed(f, s, reach)
             return 0
-        if after(end, c.end) and not after(f.max, c.end):
-            fill(c, s, end, order)                  # the probe's byte, and at last what comes behind it
-            f.max = end
+        if i >= f.old and (end == c.end or after(end, c.end) and not after(f.max, c.end)):
+            fill(c, s, end, order)                  # the probe's byte at last, and what comes behind it
+            f.max = end if after(end, f.max) else f.max
             f.sent_ns = s.time_ns
             return 0
     if c != NULL and before(c.seq, s.seq) and divisible(f, i):

@@ -29,7 +29,7 @@ from tcpscope.replay.flight cimport (
 )
 from tcpscope.replay.marks cimport MARK_BAD_SUM, MARK_EXACT, MARK_UNREACHABLE, marks_keep, marks_want
 from tcpscope.replay.plain cimport is_calm, observe_plain
-from tcpscope.replay.roles cimport role_of_first
+from tcpscope.replay.roles cimport ports_differ, role_of_first
 from tcpscope.replay.rows cimport PacketRow
 from tcpscope.replay.run cimport Replay
 from tcpscope.replay.seq cimport after, before, distance
@@ -61,7 +61,7 @@ cdef void begin(Connection *c, const Segment *s) noexcept nogil:
     """Begin zeroed memory with its first segment, which `observe` has yet to see; c.flow is set."""
     cdef int client = role_of_first(s)                 # 0: its sender
     c.start_ns, c.first_frame, c.file = s.time_ns, s.frame, s.file
-    c.role_evidence = <uint8_t>((1 if s.flags & ACK else 0) if s.flags & SYN else (2 if s.sport != s.dport else 3))
+    c.role_evidence = <uint8_t>((1 if s.flags & ACK else 0) if s.flags & SYN else (2 if ports_differ(s) else 3))
     c.from_start = s.flags & (SYN | ACK) == SYN
     c.icmp_type = 255
     c.turns.talker = NOBODY_YET

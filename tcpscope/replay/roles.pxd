@@ -2,4 +2,5 @@
 from tcpscope.wire.segment cimport Segment
 
 cdef bint zeek_flips(const Segment *s) noexcept nogil
+cdef bint ports_differ(const Segment *s) noexcept nogil
 cdef int role_of_first(const Segment *s) noexcept nogil

@@ -49,7 +49,7 @@ def span(seconds: float | None) -> str:
     if minutes < 60:
         return f"{minutes} min {rest} s"
     hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours < 48 else f"{hours / 24:.1f} days"
+    return f"{hours} h {minutes} min" if hours < 48 else f"{(hours + minutes / 60) / 24:.1f} days"
 
 
 def clock(seconds: float, utc: bool) -> str:

@@ -214,7 +214,7 @@ def footer(timing: Timing) -> str:
     else:
         start = "Where it was captured is not known"
     if unknown:
-        start += f"; nor is how far the {' and the '.join(unknown)} " + ("is" if len(unknown) == 1 else "are")
+        start += f"; the distance to the {' and the '.join(unknown)} is not known"
     return "; ".join(it for it in (start, estimate) if it) + "."
 
 
