@@ -23,7 +23,7 @@ _NUMBERS = ("lost_before_capture", "lost_after_capture", "lost_again", "recovery
 CAUSES = ("fast_retransmission", "timeout_retransmission", "tail_loss_probe", "rto_recovery")
 _COUNTS = ("fast_retransmissions", "timeout_retransmissions", "tail_loss_probes", "recovery_retransmissions")
 
-
+KNOWN = "though what they repeated had been acknowledged"  # of a chain of time-outs
 WHY = {
     "delay": "answers came later than the timer waits (a delay spike, or a delayed ACK)",
     "order": "segments were overtaken and taken for lost",
@@ -144,10 +144,11 @@ def _timeouts(server: str, late: list[Facts]) -> list[Finding]:
     chain, took, after = max(_chains(f) for f in late)
     text = f"{times(count, 'retransmission time-out')} in {times(len(late))} with {server}"
     text += f" stopped the sender for {seconds(sum(both(f, 'timer_ns') for f in late))}"
-    if chain > 1:
-        text += f"; the longest chain: {chain} in a row" + (f" over {seconds(took)}" if took > 0 else "") + f", {after}"
     vain = {why: sum(_in_vain(f)[why] for f in late) for why in ("delay", "acks")}
     needless = sum(vain.values())
+    if chain > 1:
+        text += f"; the longest chain: {chain} in a row" + (f" over {seconds(took)}" if took > 0 else "")
+        text += f", {after}" if after != KNOWN or needless < count else ""
     where = _same(_where(side)) if needless < count else ""
     if needless:
         which = "" if needless == count else f"{needless:,} of them " if count > 1 else ""
@@ -172,8 +173,9 @@ def _chains(f: Facts) -> tuple[int, int, str]:
 
     def ended(side: Record) -> str:
         if side["spurious_retransmissions"] >= side["back_off_open"]:
-            return "though what they repeated had been acknowledged"
-        return {"reset": "ended by a reset"}.get(f.close, "never answered")
+            return KNOWN
+        ended_it = f.close == "reset" and f.common["reset_ns"] >= side["last_ns"]
+        return "ended by a reset" if ended_it else "never answered"
 
     return max(
         max((it["back_off_longest"], it["back_off_ns"], "then acknowledged"), (it["back_off_open"], 0, ended(it)))

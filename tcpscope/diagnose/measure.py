@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sized
 
 from tcpscope.diagnose.facts import MANY, Facts
 from tcpscope.diagnose.finding import Finding
@@ -47,6 +47,11 @@ def sides(group: list[Facts], name: str) -> dict[str, int]:
 def worst(group: list[Facts], role: str, name: str) -> Record:
     """The side with the largest value."""
     return max((f.side(role) for f in group), key=lambda side: side[name])
+
+
+def up_to(group: Sized) -> str:
+    """What stands before the largest of a group: nothing, if it is the only one."""
+    return "up to " if len(group) > 1 else ""
 
 
 def other(role: str) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from tcpscope.diagnose.facts import Collected, Facts, about, by_server, times, told
 from tcpscope.diagnose.finding import Finding
-from tcpscope.diagnose.measure import other
+from tcpscope.diagnose.measure import other, up_to
 from tcpscope.diagnose.schedules import probing
 from tcpscope.replay import layout
 
@@ -252,8 +252,8 @@ def _after_close(server: str, side: str, group: list[Facts], more: int) -> list[
         )]  # fmt: skip
     return [_finding(
         group, "reset_after_close", "warning" if late > FAREWELL or any(map(_asks, group)) else "note", side,
-        f"the {side} had closed {times(len(group) + more)} with {server} when up to {late:,} bytes more came from the "
-        f"{peer}: it answered with RST",
+        f"the {side} had closed {times(len(group) + more)} with {server} when {up_to(group)}{late:,} bytes more came "
+        f"from the {peer}: it answered with RST",
         f"the {side} closed before it had read to the end, or the {peer} wrote to a connection that was closed to it",
         more, bytes=late,
     )]  # fmt: skip

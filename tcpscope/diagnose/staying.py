@@ -81,7 +81,7 @@ def _repeated(group: list[Facts]) -> list[int]:
 def _vanished(server: str, group: list[Facts], found: Collected) -> list[Finding]:
     gone, more = [f for f in group if f.close == "timeout" or gave_up(f)], found.more(server, "timeout")
     findings = []
-    closed = [f for f in gone if f.closed_by == _silent(f) and not _probing(f)]
+    closed = [f for f in gone if f.side(_silent(f))["fin_packets"] and not _probing(f)]
     if closed:
         findings += _had_closed(server, closed)
         gone = without(gone, closed)

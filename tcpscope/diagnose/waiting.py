@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tcpscope.diagnose.facts import Facts, about, by_server, times, told
 from tcpscope.diagnose.finding import CONFIDENCES, Finding
-from tcpscope.diagnose.measure import proved
+from tcpscope.diagnose.measure import proved, up_to
 
 SLOW_HANDSHAKE_NS = 300_000_000  # a round trip beyond this is felt by everyone
 SLOW_PROGRAM_NS = 500_000_000  # a pause of a program that people notice
@@ -55,7 +55,7 @@ def _handshake(server: str, group: list[Facts]) -> list[Finding]:
     side = "server" if there >= here else "client"
     return [about(
         slow, "slow_handshake", _severity(worst.common["initial_rtt_ns"]), "path",
-        f"the handshake of {times(len(slow))} with {server} took up to {span(worst.common['initial_rtt_ns'])}: "
+        f"the handshake of {times(len(slow))} with {server} took {up_to(slow)}{span(worst.common['initial_rtt_ns'])}: "
         f"{span(there)} on the server's side of the capture point, {span(here)} on the client's",
         f"a long or congested path, or a busy host, on the {side}'s side: no program takes part in this",
         milliseconds=worst.common["initial_rtt_ns"] / 1e6, server_side=there / 1e6, client_side=here / 1e6,
@@ -126,7 +126,8 @@ def _client(server: str, group: list[Facts]) -> list[Finding]:
     worst = max(map(_pause, slow))
     return [proved(about(
         slow, "slow_client", "note", "client",
-        f"the client opened {times(len(slow))} to {server} and then waited up to {span(worst)} before it sent anything",
+        f"the client opened {times(len(slow))} to {server} and then waited {up_to(slow)}{span(worst)} before it sent "
+        "anything",
         "the program on the client was busy, or opens connections in advance: neither network nor server delayed it",
         milliseconds=worst / 1e6,
     ), [frame for f in slow for frame in (f.frame, f.client["first_data_frame"])])]  # fmt: skip

@@ -156,8 +156,8 @@ cdef void count_annotations(Connection *c, const Segment *s, int d, uint64_t own
     if side.ttl == 0:
         side.ttl = s.ttl
     other.unanswered = 0
-    if c.flight[1 - d].fin_sent:
-        side.after_fin_bytes += s.length
+    if c.flight[d].fin_sent and other.at_fin < 0:
+        other.at_fin = c.traffic[1 - d].unique_bytes
     if not s.flags & (SYN | RST) and s.flags & ACK:
         if window == 0:
             if side.zero_since_ns == 0:

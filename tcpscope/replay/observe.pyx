@@ -67,6 +67,7 @@ cdef void begin(Connection *c, const Segment *s) noexcept nogil:
     c.turns.talker = NOBODY_YET
     c.course.first_flags, c.course.first_side = s.flags, <uint8_t>client
     c.last_ns = s.time_ns
+    c.side[0].at_fin = c.side[1].at_fin = -1
     c.side[0].last_ns = c.side[1].last_ns = c.turns.side[0].data_ns = c.turns.side[1].data_ns = -1
     spending_start(&c.spending)
     c.syn_ns[0] = c.syn_ns[1] = c.ack_ns = c.reused_ns = c.reset_ns = c.last_syn_ns = -1

@@ -285,7 +285,7 @@ cdef inline void observe(Spending *l, const Flight *flight, const Traffic *traff
         return
     if l.reset == 1 + d and not flags & (SYN | RST):      # who was said to have sent it goes on talking
         l.reset, p.why, q.why = 0, BY_APPLICATION, BY_APPLICATION
-    if not flags & SYN:
+    if not flags & (SYN | RST):
         l.open = True
     if not p.begun:
         p.begun, p.begin = True, s.seq

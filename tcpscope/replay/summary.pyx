@@ -165,6 +165,11 @@ cdef int first_to_close(const Connection *c, const Told *told) noexcept nogil:
     return client.order > server.order
 
 
+cdef inline int64_t after_fin(const Connection *c, int d) noexcept nogil:
+    """Bytes that d sent after the peer's FIN, without repetitions."""
+    return <int64_t>c.traffic[d].unique_bytes - c.side[d].at_fin if c.side[d].at_fin >= 0 else 0
+
+
 cdef void closing(const Connection *c, const Told *told, int64_t msl, ConnectionRow *row) noexcept nogil:
     """Kind of the end, who began it, the half-close, and who holds TIME_WAIT until when."""
     cdef const Step *fin
@@ -189,7 +194,7 @@ cdef void closing(const Connection *c, const Told *told, int64_t msl, Connection
         row.closed_by = BOTH if fin != NULL and fin.new == FIN_WAIT_1 else <uint8_t>first
         if acked != NULL and fin != NULL and row.closed_by != BOTH and fin.time_ns > acked.time_ns:
             row.half_close_ns = fin.time_ns - acked.time_ns
-            row.half_close_bytes = c.side[1 - first].after_fin_bytes
+            row.half_close_bytes = after_fin(c, 1 - first)
     elif c.reset and row.close_kind != CLOSE_OPEN:
         row.closed_by = c.reset_by
     if row.close_kind == CLOSE_REFUSED:
@@ -247,7 +252,7 @@ cdef void fill_side(const Connection *c, const Told *told, int d, int64_t now, S
     row.zero_window_ns, row.longest_zero_window_ns, row.zero_window_open_ns = side.zero_ns, side.zero_longest_ns, 0
     row.last_ns = side.last_ns
     row.syn_options = c.course.syn_options[d]
-    row.after_fin_bytes = side.after_fin_bytes
+    row.after_fin_bytes = after_fin(c, d)
     row.keep_alive_rounds, row.keep_alive_lost = c.course.probes[d].rounds, c.course.probes[d].lost
     if row.keep_alive_lost == 1 and side.unanswered == 0:
         row.keep_alive_lost = 0         # it was answered

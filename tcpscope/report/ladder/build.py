@@ -60,6 +60,7 @@ class Story:
         self._duplicates = {CLIENT: (-1, 0), SERVER: (-1, 0)}  # the ACK that is repeated, and how often
         self._closed: dict[str, Segment] = {}  # since when a side's window is closed
         self._probed: set[str] = set()
+        self._refused = -1  # the latest RST that answered a SYN: what was sent before had arrived
 
     def tell(self, it: Segment) -> None:
         """The next segment."""
@@ -115,8 +116,11 @@ class Story:
         original = None if it.again is None else self._copies.get(it.again)
         if original is not None and original.sender == it.sender and original is not it:
             it.after = it.time - original.time
-            if "retransmission" in it.annotations and NOT_LOST.isdisjoint(it.annotations):
+            refused = "SYN" in original.flags and original.first < self._refused
+            if "retransmission" in it.annotations and NOT_LOST.isdisjoint(it.annotations) and not refused:
                 original.fate = "lost"
+        if "reset_refused" in it.annotations:
+            self._refused = it.first
         if (it.length or "SYN" in it.flags or "FIN" in it.flags) and COPIES.isdisjoint(it.annotations):
             self._copies[it.frame] = it
 
