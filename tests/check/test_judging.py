@@ -12,7 +12,11 @@ from tcpscope.check.baseline import Baseline
 from tcpscope.errors import UsageError
 from tcpscope.tables.analysis import locate
 
+from ..ladder.build import write
+from ..ladder.script import parse
+
 SAMPLES = Path(__file__).parents[2] / "sample_pcaps"
+SCRIPTS = Path(__file__).parents[1] / "scripts"
 
 
 def verdict(name, *rules, **more):
@@ -216,3 +220,14 @@ def test_what_was_not_judged_says_why():
     assert verdict("normal.pcap", long).rules[0].note == "no connection meets the rule's where"
     there = verdict("normal.pcap", long | {"select": {"server_port": 9}}).rules[0].note
     assert there.endswith(" was there to judge") and "9" in there
+
+
+def test_what_was_lost_before_the_capture_was_sent_again(tmp_path):
+    path = tmp_path / "lost.pcap"
+    write(parse((SCRIPTS / "loss/lost_before_the_capture.txt").read_text()), path)
+    capture = tcpscope.read(path)
+    assert capture.connections.client_retransmissions.tolist() == [0]  # by numbers alone, as tcptrace counts
+    table = {"version": 1, "rules": [{"id": "again", "max": {"client_retransmissions": 0, "retransmissions": 0}}]}
+    (rule,) = judge(capture, table).rules
+    assert rule.status == "fail"
+    assert {it.frames[0] for it in rule.violations} == {13}

@@ -169,17 +169,18 @@ def test_who_breaks_the_silence_has_not_forgotten(asks_first):
     assert ("idle_timeout" in found(steps)) is not asks_first
 
 
-def test_who_has_closed_need_not_answer():
-    """Its host has forgotten the connection when the other side closes, minutes later."""
+@pytest.mark.parametrize("heard", [103, 102])
+def test_who_has_closed_need_not_answer(heard):
+    """Its host has forgotten the connection when the other side closes, minutes later; also if its FIN was lost."""
     steps = opened(40_000, DAWN)
     steps += [
         segment(7, 0, FIN | ACK, 102, 202, time_ns=DAWN + SECOND),
-        segment(8, 1, ACK, 202, 103, time_ns=DAWN + SECOND + MS),
+        segment(8, 1, ACK, 202, heard, time_ns=DAWN + SECOND + MS),
     ]
     at = DAWN + 200 * SECOND
     for n, gap in enumerate((0, 300, 600, 1200, 2400)):
         at += gap * MS
-        steps.append(segment(9 + n, 1, FIN | ACK, 202, 103, time_ns=at))
+        steps.append(segment(9 + n, 1, FIN | ACK, 202, heard, time_ns=at))
     steps.append(segment(20, 0, SYN, 9, sport=50_000, time_ns=at + 300 * SECOND))
     told = found(steps)
     assert "idle_timeout" not in told and told["vanished"].severity == "note"

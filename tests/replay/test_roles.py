@@ -26,6 +26,11 @@ def segment(flags: int, sport: int, dport: int) -> bytes:
     ("A", 443, 80, 0),
     ("A", 80, 80, 0),
     ("R", 22, 40000, 1),
+    ("A", 179, 50000, 1),       # a system port, though Zeek does not know it
+    ("A", 50000, 853, 0),
+    ("A", 9092, 50000, 1),      # no system gives such to a client (RFC 6335, 6)
+    ("A", 50000, 9092, 0),
+    ("SA", 50000, 9092, 1),
     ("A", 40000, 50000, 0),     # who is seen first
     ("A", 50000, 40000, 0),
 ])  # fmt: skip

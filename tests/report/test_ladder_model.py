@@ -42,6 +42,12 @@ def test_what_nobody_answers_is_not_called_lost():
     assert fates(script("midstream/one_direction")) == {}
 
 
+def test_a_syn_that_was_refused_had_arrived():
+    drawing = script("open/refused_and_asked_again")
+    assert fates(drawing) == {}
+    assert drawing.links
+
+
 def test_duplicate_acks_are_numbered():
     drawing = sample("loss_without_sack.pcap")
     numbered = {row.frame: row.duplicate for row in of(drawing, Segment) if row.duplicate}
