@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from tcpscope.diagnose.facts import Facts, about, by_server, times
 from tcpscope.diagnose.finding import Finding
-from tcpscope.diagnose.measure import seconds
+from tcpscope.diagnose.measure import at_host, seconds
 from tcpscope.replay import layout
 
 Cases = dict[str, list[Facts]]  # of one finding: by what decides
@@ -20,7 +20,6 @@ DEFAULT_MSS = 536  # RFC 9293, 3.7.1
 MOST_OPTIONS = 40  # bytes by which a full segment may be shorter
 MANY_SEGMENTS = 20  # full segments of the default size that are worth a word
 TIMER_NS = 500_000_000  # no SYN is repeated by a timer sooner
-HOST_NS = 1_000_000  # what a host takes to answer itself
 IGNORED = 3  # what a server must have ignored, if it cannot be seen at the server itself
 
 
@@ -53,14 +52,14 @@ def _case(f: Facts) -> tuple[str, str]:
     syns = [it.time_ns for it in f.seen("syn_retransmission", "client")]
     syn_acks = [it.time_ns for it in f.seen("syn_ack_retransmission", "server")]
     early = [at for at in syns if at < answered]
-    if f.common["ignored"] and _at_server(f):
+    if f.common["ignored"] and at_host(f, "server"):
         return "backlog_overflow", "seen"
     if f.common["ignored"] >= IGNORED and syn_acks:  # which says that the server had not heard the client's ACK
         return "backlog_overflow", ""
     if _at_once([f.common["start_ns"], *early] if early else [answered, *syn_acks, *syns]):
         return "", ""  # not by the timer: after a RST or a challenge ACK, or copies
     if early:
-        if _at_server(f):
+        if at_host(f, "server"):
             return "backlog_overflow", "silent"
         if f.common["echoed"] == ECHOED_FIRST:
             return "syn_ack_lost", "echo"
@@ -68,16 +67,10 @@ def _case(f: Facts) -> tuple[str, str]:
     if syns:
         return "syn_ack_lost", "seen" if f.point == "client" else "behind"
     if syn_acks and 0 < acked < max(syn_acks):
-        if _at_server(f):
+        if at_host(f, "server"):
             return "", ""  # it saw the ACK: deferred accept, or a full queue; its data will tell
         return "handshake_ack_lost", "ignored"
     return ("handshake_ack_lost", "silence") if syn_acks and acked > 0 else ("", "")
-
-
-def _at_server(f: Facts) -> bool:
-    """The capture was taken on the server's host: it answers there in no time."""
-    took = f.client["rtt_min_ns"] if f.client["rtt_min_ns"] > 0 else f.common["syn_rtt_ns"]
-    return bool(f.point == "server" and 0 < took <= max(HOST_NS, f.common["ack_rtt_ns"] // 8))
 
 
 def _at_once(times_ns: list[int]) -> bool:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from tcpscope.diagnose.facts import Facts, about, times, without
 from tcpscope.diagnose.finding import Finding
-from tcpscope.diagnose.measure import both, other, proved, seconds, sides, worst
+from tcpscope.diagnose.icmp import in_words, said_unreachable
+from tcpscope.diagnose.measure import at_host, both, other, proved, seconds, sides, worst
 from tcpscope.replay.record import Record
 
 LOSSY = 0.01  # share of data packets sent again that a user feels
@@ -48,14 +49,19 @@ def loss(server: str, group: list[Facts]) -> list[Finding]:
 # ---------------------------------------------------------------- sent again
 
 
-def _where(side: dict[str, int]) -> str:
+def _refused(side: dict[str, int], group: list[Facts], who: str) -> bool:
+    """Captured on the receiver's own host: what got as far as this, the host threw away."""
+    return side["lost_after_capture"] > side["lost_before_capture"] and all(at_host(f, other(who)) for f in group)
+
+
+def _where(side: dict[str, int], lost: str = "lost") -> str:
     """Where the first copies were lost, as far as the capture point tells."""
     needless = sum(side[f"spurious_by_{why}"] for why in ("delay", "order", "acks"))
     before, after = side["lost_before_capture"], max(side["lost_after_capture"] - needless, 0)
     if not before and not after:
         return ""
     if not before:
-        return ", lost behind the capture point"
+        return f", {lost} behind the capture point"
     if not after:
         return ", lost before the capture point"
     return f", {before:,} of them lost before the capture point and {after:,} behind it"
@@ -110,12 +116,16 @@ def _again(server: str, group: list[Facts]) -> list[Finding]:
     twice = f"; {side['lost_again']:,} more than once" if side["lost_again"] else ""
     rest = sum(repeated.values()) - repeated[who]
     back = f", and the {other(who)} {rest:,}" if rest else ""
-    how = _where(side) + twice + back
+    refused = _refused(side, hit, who)
+    how = _where(side, "dropped" if refused else "lost") + twice + back
     return [proved(about(
-        hit, "retransmissions", "warning" if share >= LOSSY and repeated[who] >= FEW else "note", "path",
+        hit, "retransmissions", "warning" if share >= LOSSY and repeated[who] >= FEW else "note",
+        other(who) if refused else "path",
         f"the {who} sent {times(repeated[who], 'segment')} again{of}{how}{',' if how else ''} in "
         f"{times(len(hit))} with {server}",
-        f"loss on the path from the {who}{', repaired by ' if repairs else ''}{', '.join(repairs)}; "
+        (f"the {other(who)}'s host had them and did not take them (its window closed, a wrong checksum or time stamp)"
+         if refused else f"loss on the path from the {who}")
+        + f"{', repaired by ' if repairs else ''}{', '.join(repairs)}; "
         "`tcpscope packets --annotation retransmission` names each and its cause",
         shown=CAUSES, by=who, share=share, segments=repeated[who], others=rest,
     ), numbers=side)]  # fmt: skip
@@ -153,6 +163,9 @@ def _timeouts(server: str, late: list[Facts]) -> list[Finding]:
     if needless:
         which = "" if needless == count else f"{needless:,} of them " if count > 1 else ""
         where += f"; {which}though the data had arrived: " + "; ".join(WHY[why] for why in vain if vain[why])
+    barred = [f for f in late if said_unreachable(f)]
+    if barred:
+        where += f"; ICMP said unreachable of {len(barred):,} ({in_words(barred)})"
     return [proved(about(
         late, "timeouts", "warning", "path", text + where,
         "losses that duplicate ACKs could not tell: whole windows, last segments, or a dead path" if needless < count

@@ -9,6 +9,7 @@ from tcpscope.diagnose.finding import Finding
 from tcpscope.replay.record import Record
 
 ROLES = ("client", "server")
+HOST_NS = 1_000_000  # what a host takes to answer itself
 
 
 def seconds(ns: float) -> str:
@@ -64,6 +65,13 @@ def round_trip(f: Facts) -> int:
         return int(f.common["initial_rtt_ns"])
     halves = f.client["rtt_min_ns"], f.server["rtt_min_ns"]
     return int(max(halves[0], 0) + max(halves[1], 0))
+
+
+def at_host(f: Facts, role: str) -> bool:
+    """The capture was taken on the host of that side: it answers there in no time."""
+    there, back = ("syn_rtt_ns", "ack_rtt_ns") if role == "server" else ("ack_rtt_ns", "syn_rtt_ns")
+    took = min((it for it in (f.side(other(role))["rtt_min_ns"], f.common[there]) if it > 0), default=0)
+    return bool(f.point == role and 0 < took <= max(HOST_NS, f.common[back] // 8))
 
 
 def proved(finding: Finding, frames: Iterable[int] = (), numbers: Mapping[str, float] | None = None) -> Finding:

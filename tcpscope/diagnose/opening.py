@@ -8,6 +8,7 @@ from itertools import pairwise
 
 from tcpscope.diagnose.facts import Collected, Facts, about, by_server, host, times, without
 from tcpscope.diagnose.finding import Finding
+from tcpscope.diagnose.icmp import errors, in_words
 from tcpscope.diagnose.schedules import near, next_gap, recognised, spelt
 
 FLOOD = 50  # half-open connections to one service that look like a SYN flood
@@ -17,15 +18,6 @@ MANY_SERVICES = 5  # that do not answer one client: the trouble is nearer to it
 SHORTEST = 0.5  # seconds; no system repeats a SYN sooner
 AT_ONCE = 0.1  # milliseconds
 SOON_NS = 1_000_000_000  # a handshake that the capture's end interrupted may still have gone on
-
-
-_CODES = {
-    (4, 3, 0): "no route to the network", (4, 3, 1): "host unreachable", (4, 3, 2): "no such protocol",
-    (4, 3, 3): "port closed", (4, 3, 9): "network forbidden", (4, 3, 10): "host forbidden",
-    (4, 3, 13): "forbidden by a filter", (6, 1, 0): "no route", (6, 1, 1): "forbidden by a filter",
-    (6, 1, 3): "host unreachable", (6, 1, 4): "port closed", (6, 1, 5): "forbidden by a filter",
-    (6, 1, 6): "route rejected",
-}  # fmt: skip
 
 
 def opening(found: Collected) -> list[Finding]:
@@ -159,22 +151,16 @@ def _unanswered(server: str, group: list[Facts], found: Collected) -> list[Findi
     return [finding]
 
 
-def _meaning(version: int, kind: int, code: int) -> str:
-    """What an ICMP error says, in words (RFC 792, RFC 1812, 5.2.7.1, RFC 4443, 3.1)."""
-    return _CODES.get((version, kind, code), "not delivered")
-
-
 def _unreachable(server: str, group: list[Facts]) -> list[Finding]:
     barred = [f for f in group if f.close == "unreachable"]
     if not barred:
         return []
-    why = sorted({(f.common["ip_version"], f.common["icmp_type"], f.common["icmp_code"]) for f in barred})
     return [about(
         barred, "unreachable", "error", "path",
         f"a router or firewall answered {times(len(barred))} to {server} with ICMP unreachable "
-        f"({', '.join(f'{_meaning(*it)}: type {it[1]}, code {it[2]}' for it in why)})",
+        f"({in_words(barred)})",
         "read the ICMP error's sender and code: it names who rejects and why",
-        icmp_type=why[0][1], icmp_code=why[0][2],
+        icmp_type=errors(barred)[0][1], icmp_code=errors(barred)[0][2],
     )]  # fmt: skip
 
 

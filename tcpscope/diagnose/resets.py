@@ -22,6 +22,7 @@ STRANGE_ID, REPLACED, FIN_ALONE = 0x1000, 0x2000, 0x4000
 IDLE_NS = 10_000_000_000  # a silence after which a box on the path may have forgotten the connection
 AT_ONCE_NS = 3_000_000_000  # ... and the RST is what came of speaking again
 FAREWELL = 100  # bytes after a close that are no more than a good-bye (TLS close_notify)
+MOMENT_NS = 1_000_000  # what was sent before does not come so late
 HOPS = 2  # routers more or less: another host
 STARTS = (32, 64, 128, 255)  # TTLs that hosts begin with
 
@@ -79,10 +80,11 @@ def kind_of(f: Facts) -> str:
         return ""
     if f.close not in ("reset", "fin", "half_closed", "open"):
         return ""
-    if bits & SPOKE and bits & EXACT and not bits & (OPENING | OWN_FIN | NO_SOCKET):
-        return "reset_injected"
-    if bits & SPOKE and f.close != "reset" and elsewhere(f) and not bits & (OPENING | OWN_FIN | NO_SOCKET):
-        return "reset_injected"
+    if bits & SPOKE and not bits & (OPENING | OWN_FIN):
+        if not bits & NO_SOCKET and (bits & EXACT or f.close != "reset"):
+            return "reset_injected"
+        if f.side(by)["last_data_ns"] > f.common["reset_ns"] + MOMENT_NS:
+            return "reset_injected"  # who has no socket has no data
     if f.close != "reset" or gave_up(f):
         return ""
     if bits & OPENING and f.common["syn_ack_ns"] > 0 and by == "client":
@@ -104,10 +106,11 @@ def kind_of(f: Facts) -> str:
         return "" if bits & (PROMPTED | PEER_FIN) else "reset_abort"
     if bits & NO_SOCKET and bits & PROMPTED and (not bits & PEER_FIN or bits & UNDELIVERED):
         return "reset_half_open"
-    if bits & PEER_FIN and (not bits & UNDELIVERED or bits & FIN_ALONE):
+    ignored = bool(bits & UNREAD) and by == "server"  # the client had asked last
+    if bits & PEER_FIN and (not bits & UNDELIVERED or bits & FIN_ALONE) and not (ignored and bits & ACK):
         return "reset_at_close"
     if bits & ACK and bits & EXACT:
-        if bits & (UNDELIVERED | IN_FLIGHT) or (bits & UNREAD and by == "server") or _data_met_it(f):
+        if f.side(other(by))["data_packets"] and (bits & (UNDELIVERED | IN_FLIGHT) or ignored or _data_met_it(f)):
             return "reset_unread"
         return "reset_abort"
     return "reset"
@@ -265,14 +268,17 @@ def _asks(f: Facts) -> bool:
 
 
 def _at_close(server: str, side: str, group: list[Facts], more: int) -> list[Finding]:
-    return [_finding(
+    finding = _finding(
         group, "reset_at_close", "note", side,
         f"the {side} answered the close of {times(len(group) + more)} with {server} by RST instead of FIN; "
         + ("nothing was under way" if not any(f.common["reset_bits"] & IN_FLIGHT for f in group) else
            f"it had all that the {other(side)} had said"),
         f"the {side}'s program aborts (SO_LINGER 0) where it could close: harmless, but there is no TIME_WAIT",
         more,
-    )]  # fmt: skip
+    )  # fmt: skip
+    if any(f.common["reset_bits"] & UNREAD for f in group):
+        finding.doubt("a close with data unread looks the same")
+    return [finding]
 
 
 def _half_open(server: str, side: str, group: list[Facts], more: int) -> list[Finding]:
@@ -319,12 +325,14 @@ def _unread(server: str, side: str, group: list[Facts], more: int) -> list[Findi
 
 
 def _abort(server: str, side: str, group: list[Facts], more: int) -> list[Finding]:
+    lost = any(f.common["reset_bits"] & (UNDELIVERED | IN_FLIGHT) for f in group)
     finding = _finding(
-        group, "reset_abort", "note", side,
+        group, "reset_abort", "warning" if lost else "note", side,
         f"the {side} ended {times(len(group) + more)} with {server} by RST "
         + ("after its FIN" if all(f.common["reset_bits"] & OWN_FIN for f in group) else "instead of FIN")
-        + "; all data was acknowledged",
-        "SO_LINGER 0, or a program that ended with its last answer unread: harmless unless the peer expects more",
+        + ("; data was under way, and lost" if lost else "; all data was acknowledged"),
+        "SO_LINGER 0, or a program that ended" + (": it does not wait until what it sent has arrived" if lost else
+        " with its last answer unread: harmless unless the peer expects more"),
         more,
     )  # fmt: skip
     finding.doubt("whether something was left unread cannot be seen")

@@ -36,7 +36,7 @@ def windows(server: str, group: list[Facts]) -> list[Finding]:
 def _probes(group: list[Facts], role: str) -> tuple[str, dict[str, int]]:
     """What the peer's probes of that side's window brought."""
     probes, answers = sides(group, "zero_window_probes")[other(role)], sides(group, "zero_window_probe_acks")[role]
-    if not probes:
+    if not probes or not any(f.seen("zero_window_probe", other(role)) for f in group):  # else it was under way
         return "", {}
     told = "answered" if probes == 1 else "all answered"
     text = f"; {times(probes, 'probe')}, " + (told if answers >= probes else f"{answers:,} answered")

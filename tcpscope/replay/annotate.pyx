@@ -13,7 +13,7 @@ from tcpscope.replay.annotations cimport (
     A_DELAYED_ACK, A_DUPLICATE_ACK, A_DUPLICATE_CAPTURE, A_ECN_CE, A_ECN_ECHO, A_FAST_OPEN,
     A_FAST_RETRANSMISSION, A_FIN_RETRANSMISSION, A_KEEP_ALIVE, A_KEEP_ALIVE_ACK, A_LOST_SEGMENT,
     A_MALFORMED_OPTIONS, A_NAGLE_STALL,
-    A_NETWORK_DUPLICATE, A_OFFLOADED, A_OFFLOAD_CHECKSUM, A_PIGGYBACKED_ACK, A_RESET_ABORT,
+    A_NETWORK_DUPLICATE, A_OFFLOADED, A_OFFLOAD_CHECKSUM, A_OUT_OF_ORDER, A_PIGGYBACKED_ACK, A_RESET_ABORT,
     A_RESET_NO_SOCKET, A_RESET_REFUSED, A_RETRANSMISSION, A_RTO_RECOVERY, A_SIMULTANEOUS_OPEN,
     A_SPURIOUS_RETRANSMISSION, A_SYN_ACK_RETRANSMISSION, A_SYN_RETRANSMISSION, A_TAIL_LOSS_PROBE,
     A_TIMEOUT_RETRANSMISSION, A_TIME_WAIT_ACK, A_URGENT, A_WINDOW_FULL, A_WINDOW_UPDATE,
@@ -44,6 +44,11 @@ cdef enum:
     TAKEN_OVER = WS_WINDOW_UPDATE | WS_WINDOW_FULL | WS_ZERO_WINDOW
 
 cdef uint64_t PROBES = bit(A_KEEP_ALIVE) | bit(A_ZERO_WINDOW_PROBE)      # a timer sends them; they answer nothing
+
+cdef uint64_t CAUSES = (bit(A_FAST_RETRANSMISSION) | bit(A_TIMEOUT_RETRANSMISSION) | bit(A_TAIL_LOSS_PROBE)
+                        | bit(A_RTO_RECOVERY))
+cdef uint64_t NOT_NEW = (PROBES | bit(A_RETRANSMISSION) | bit(A_OUT_OF_ORDER) | bit(A_DUPLICATE_CAPTURE)
+                         | bit(A_NETWORK_DUPLICATE))
 
 
 cdef uint64_t annotate(Connection *c, const Segment *s, int d, bint copy, const Shown *shown, const Finding *f,
@@ -168,13 +173,16 @@ cdef void count_annotations(Connection *c, const Segment *s, int d, uint64_t own
             side.zero_ns += spell
             side.zero_longest_ns = max(side.zero_longest_ns, spell)
             side.zero_since_ns = 0
+    if c.flight[1 - d].una_ns == s.time_ns or s.length and not own & NOT_NEW:
+        side.unanswered = 0             # the peer has answered, though the capture may not show it
     if own == 0:
         return
     if own & (bit(A_RETRANSMISSION) | bit(A_KEEP_ALIVE) | bit(A_ZERO_WINDOW_PROBE)):
         side.unanswered += 1
         if own & bit(A_KEEP_ALIVE):
             course_probe(&c.course.probes[d], side.unanswered, s.time_ns - c.last_ns, s.time_ns - side.last_ns)
-        elif s.length and d == 0 and c.course.syn_ack_ns and not c.marks.spoke[1] and c.course.ignored < 255:
+        elif (s.length and d == 0 and own & CAUSES and c.course.syn_ack_ns and not c.marks.spoke[1]
+                and c.course.ignored < 255):
             c.course.ignored += 1
     tally(side, own, A_FAST_RETRANSMISSION, N_FAST)
     tally(side, own, A_TIMEOUT_RETRANSMISSION, N_TIMEOUT)

@@ -14,6 +14,11 @@ cdef enum:                       # Flight.last_kind: what this side's latest pac
     SAID_UNACCEPTABLE = 3        # a RST or SYN in the middle of a connection
     SAID_FIN_AGAIN = 4
 
+cdef enum:                       # Flight.needless
+    LATE_ANSWER = 0
+    OVERTAKEN = 1                # and so taken for lost
+    ANSWER_LOST = 2              # or late on its way
+
 cdef enum:                       # Chunk.bits
     SACKED = 1
     SPURIOUS = 2                 # its last copy is known to have been needless
@@ -78,7 +83,7 @@ cdef struct Flight:
     uint64_t spare               # chunks that may still be looked at beyond one a packet
     uint32_t acked_most          # longest segment acknowledged
     uint32_t entry_bytes         # in flight when it entered RECOVERY
-    uint32_t needless[3]         # copies that were not needed: late answer, reordering, answer lost or late on its way
+    uint32_t needless[3]         # copies that were not needed, by why
     uint32_t unheard             # openings of the peer's window after which this side still probed
     uint32_t found_open          # times that a probe found it open
     uint32_t n_late              # segments that were overtaken
@@ -114,6 +119,7 @@ cdef struct Finding:             # what `flight_*` say of one packet
     uint64_t late_frame
     uint64_t late_order          # another packet, told of by this one; valid with late_bits
     uint64_t late_bits
+    bint is_old                  # it acknowledges less than was acknowledged before
     bint in_part                 # more chunks were concerned than a packet may have looked at
 
 cdef int flight_acked(Flight *f, const Segment *s, uint32_t window, int64_t reach, Finding *out) noexcept nogil

@@ -55,10 +55,11 @@ cdef inline void sample(Flight *f, int64_t rtt) noexcept nogil:
         f.srtt_ns -= off >> 3
 
 
-cdef void told_spurious(Flight *f, Chunk *c, Finding *out) noexcept nogil:
+cdef void told_spurious(Flight *f, Chunk *c, int why, Finding *out) noexcept nogil:
+    """The peer tells that it needed only one copy of c.  why: a timer sent the other."""
     if c.times > 1 and not c.bits & SPURIOUS:
         c.bits |= SPURIOUS
-        f.needless[0 if c.bits & BY_TIMER else 1] += 1
+        f.needless[why if c.bits & BY_TIMER else OVERTAKEN] += 1
         out.late_order, out.late_frame = c.last_order, c.last_frame
         out.late_bits |= bit(A_SPURIOUS_RETRANSMISSION)
 
@@ -82,7 +83,8 @@ cdef bint take_sacks(Flight *f, const Segment *s, Finding *out) noexcept nogil:
         first = 1
         i = place(f, s.sack[0])
         if i < f.old + f.live and before(chunk(f, i).seq, s.sack[1]):
-            told_spurious(f, chunk(f, i), out)
+            # where nothing else had acknowledged it, no answer to the first copy came
+            told_spurious(f, chunk(f, i), ANSWER_LOST if i >= f.old else LATE_ANSWER, out)
     for b in range(first, s.n_sack):
         left, right = s.sack[2 * b], s.sack[2 * b + 1]
         if not after(right, f.una) or after(right, f.max):
@@ -147,6 +149,7 @@ cdef int flight_acked(Flight *f, const Segment *s, uint32_t window, int64_t reac
         f.sack_ok = True
     if not s.flags & ACK or s.flags & RST:
         return 0
+    out.is_old = f.una_told and before(s.ack, f.una)
     if s.options & OPT_SACK and s.n_sack and f.started:
         news = take_sacks(f, s, out)
     if not s.flags & SYN or f.started:
@@ -158,6 +161,8 @@ cdef int flight_acked(Flight *f, const Segment *s, uint32_t window, int64_t reac
         f.zero_window = window == 0
         f.peer_window = window
     if not f.started:
+        if f.una_told and after(s.ack, f.una):
+            f.una_ns = s.time_ns
         f.una, f.una_told = s.ack, True
         return 0
     if not f.una_told and not after(s.ack, f.una):
@@ -178,7 +183,7 @@ cdef int flight_acked(Flight *f, const Segment *s, uint32_t window, int64_t reac
                 if (not c.bits & IN_PART and s.options & OPT_TIMESTAMPS and c.last_ts != c.first_ts
                         and before(s.ts_ecr, c.last_ts) and not before(s.ts_ecr, c.first_ts)
                         and not after(c.seq, oldest)):
-                    told_spurious(f, c, out)
+                    told_spurious(f, c, LATE_ANSWER, out)
             elif not c.bits & SACKED:
                 out.rtt_ns = s.time_ns - c.first_ns
                 if f.phase == LOSS and not after(c.end, f.high_seq):
@@ -378,7 +383,7 @@ cdef int flight_sent(Flight *f, const Segment *s, uint64_t order, int64_t reach,
     cdef uint8_t probe = 0
     cdef bint probing = f.zero_window or f.last_kind == SAID_PROBE      # a probe and no data since: it waits still
     f.last_kind = 0
-    if f.started and s.flags & (SYN | FIN | RST) == 0 and s.length <= 1 and s.seq == f.una - 1 and (
+    if not out.is_old and f.started and s.flags & (SYN | FIN | RST) == 0 and s.length <= 1 and s.seq == f.una - 1 and (
             s.length == 0 or not f.live) and f.una == f.max or (
             f.started and s.length == 0 and s.flags & (SYN | FIN | RST) == 0 and s.seq == f.una - 1 and f.zero_window):
         out.annotations |= bit(A_ZERO_WINDOW_PROBE if probing else A_KEEP_ALIVE)
@@ -456,6 +461,9 @@ cdef int flight_sent(Flight *f, const Segment *s, uint64_t order, int64_t reach,
     if order_told < 0 and c == NULL and f.holes and after(end, f.una):
         # no ID, no clock tick between them: only the time is left
         order_told = 1 if s.time_ns - f.hole_ns < max(f.srtt_ns // 2, 3 * MS) and f.dup_acks < 3 else 0
+    if order_told == 1 and c == NULL and f.una_told and not after(end, f.una) and not f.holes and not s.flags & SYN:
+        out.annotations |= bit(A_NETWORK_DUPLICATE)     # late, and acknowledged long ago: the other copy was
+        return 0
     if order_told == 1 and not s.flags & SYN:
         out.annotations |= bit(A_OUT_OF_ORDER)
         overtaken(f, s, i)
@@ -476,7 +484,7 @@ cdef int flight_sent(Flight *f, const Segment *s, uint64_t order, int64_t reach,
     if out.annotations & bit(A_SPURIOUS_RETRANSMISSION) and (s.length or out.annotations & CAUSES):
         told_ns = f.news_ns if after(end, f.una) else f.una_ns
         crossed = s.time_ns - told_ns <= reach + reach // 2     # the acknowledgment was still on its way
-        f.needless[2 if not crossed else 0 if out.annotations & BY_SILENCE else 1] += 1
+        f.needless[ANSWER_LOST if not crossed else LATE_ANSWER if out.annotations & BY_SILENCE else OVERTAKEN] += 1
     if c == NULL:
         if after(end, f.una):
             result = insert(f, i, s, end, order, out)

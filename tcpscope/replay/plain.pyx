@@ -114,7 +114,7 @@ cdef inline int look(Connection *c, const Segment *s, int d, uint64_t order, bin
     if traffic_plain(&c.traffic[d], &c.traffic[1 - d], s) < 0:
         return -1
     zeek_plain(&c.zeek, s, d)
-    c.side[1 - d].unanswered = 0
+    c.side[0].unanswered = c.side[1].unanswered = 0
     if f.annotations & bit(A_PIGGYBACKED_ACK):
         c.side[d].counts[N_PIGGYBACKED] += 1
     if s.length:

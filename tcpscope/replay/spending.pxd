@@ -86,6 +86,8 @@ cdef struct Pace:                # of one side's sending
 cdef struct Spending:
     int64_t spent[WAYS]
     int64_t pending_ns           # silence of which it is not yet known who ends it
+    int64_t reset_ns             # when the RST came
+    int64_t closing_ns           # spent on T_CLOSING before it: it may not have ended the connection
     Pace side[2]
     uint8_t open                 # the handshake is over
     uint8_t talked               # who sent the latest data; 2: nobody, 3: it has been acknowledged

@@ -28,6 +28,7 @@ cdef enum:
     MS = 1_000_000
     NEAR_NS = 1_000_000          # a side closer to the capture point knows what the capture knows
     PROMPT_NS = 200_000          # data this soon after what let them go waited for it
+    LATEST_NS = 10_000_000       # on top of a round trip, what was sent before a RST was heard has come
     PAUSE_NS = 200_000_000       # the least retransmission time-out; after it slow start begins again (RFC 5681, 4.1)
     TIMESTAMPS_ROOM = 12         # of a segment, by the time stamps option
     LEAST_MSS = 536              # RFC 9293, 3.7.1
@@ -72,7 +73,7 @@ cdef inline void spend(Spending *l, const Flight *flight, const Traffic *traffic
         p = &l.side[x]
         why, part = p.why, dt
         if x == d and why != BY_CLOSING and own & (REPAIR | bit(A_ZERO_WINDOW_PROBE)):
-            why = BY_LOSS if own & REPAIR else BY_RECEIVER
+            why = BY_LOSS if own & REPAIR and not flight[x].zero_window else BY_RECEIVER
         elif p.empty_ns and why != BY_APPLICATION and why != BY_CLOSING:
             part = still_held(p, lag_of(l, flight, x), s.time_ns, dt, x == d and s.length > 0)
             p.spent[BY_APPLICATION] += dt - part
@@ -274,6 +275,11 @@ cdef inline void acknowledged(Pace *p, const Flight *f, const Traffic *traffic, 
         p.empty_ns = s.time_ns
 
 
+cdef inline bint goes_on(const Spending *l, const Flight *flight, const Segment *s, int d) noexcept nogil:
+    """After a RST: who was said to have sent it, or who must have heard of it, still talks."""
+    return l.reset == 1 + d or s.length and s.time_ns - l.reset_ns > lag_of(l, flight, d) + LATEST_NS
+
+
 cdef inline void observe(Spending *l, const Flight *flight, const Traffic *traffic, const Segment *s, int flags, int d,
                          int64_t dt, uint64_t own, const Finding *found) noexcept nogil:
     cdef Pace *p = &l.side[d]
@@ -283,8 +289,10 @@ cdef inline void observe(Spending *l, const Flight *flight, const Traffic *traff
     spend(l, flight, traffic, s, d, dt, own)
     if own & TWICE:
         return
-    if l.reset == 1 + d and not flags & (SYN | RST):      # who was said to have sent it goes on talking
+    if l.reset and not flags & (SYN | RST) and goes_on(l, flight, s, d):
         l.reset, p.why, q.why = 0, BY_APPLICATION, BY_APPLICATION
+        l.pending_ns += l.spent[T_CLOSING] - l.closing_ns
+        l.spent[T_CLOSING] = l.closing_ns
     if not flags & (SYN | RST):
         l.open = True
     if not p.begun:
@@ -292,6 +300,8 @@ cdef inline void observe(Spending *l, const Flight *flight, const Traffic *traff
     if (s.length and not own & NOT_NEW) or flags & (FIN | RST):
         settle(l, flight, s, d)
     if flags & RST:
+        if not l.reset:
+            l.closing_ns, l.reset_ns = l.spent[T_CLOSING], s.time_ns
         l.reset = <uint8_t>(1 + d)
         p.why = q.why = BY_CLOSING
         return
@@ -320,8 +330,8 @@ cdef inline void observe(Spending *l, const Flight *flight, const Traffic *traff
             remember_edge(q, s, flight[1 - d].peer_window, lag)
         acknowledged(q, &flight[1 - d], traffic, s, 1 - d)
     for x in range(2):
-        if flight[x].phase != STEADY:
-            l.side[x].why = BY_LOSS
+        if flight[x].phase != STEADY:       # what a closed window refuses is repaired when it opens
+            l.side[x].why = <uint8_t>(BY_RECEIVER if flight[x].zero_window else BY_LOSS)
             l.side[x].repair_until_ns = 0
         elif l.side[x].why == BY_LOSS or s.time_ns < l.side[x].repair_until_ns:
             if l.side[x].repair_until_ns == 0:

@@ -122,17 +122,58 @@ def test_a_silence_that_ended_in_a_rst_from_elsewhere_is_still_a_silence(ttl, ce
     assert set(told) == {"idle_timeout"} and (told["idle_timeout"].confidence == "certain") is certain
 
 
-@pytest.mark.parametrize(("ttl", "is_told"), [(50, True), (64, False)])
-def test_a_rst_from_elsewhere_that_was_refused(ttl, is_told):
+@pytest.mark.parametrize(("ttl", "far"), [(50, True), (64, False)])
+def test_a_rst_from_elsewhere_that_was_refused(ttl, far):
     talk = Talk()
     talk.exchange(0.001)
     talk.raw(0.5, SERVER, RST, talk.next[1] + 100, ttl=ttl)
     talk.say(0.0001, CLIENT)  # a challenge
     talk.exchange(0.5)
+    told = talk.told()["reset_injected"]
+    assert "was refused in 1 connection" in told.text
+    assert any("from the same distance" in it for it in told.doubts) is not far
+
+
+@pytest.mark.parametrize("goes_on", [True, False])
+def test_a_bare_rst_and_then_data_of_its_sender(goes_on):
+    """Who has no socket has no data: a device on the path rejected what the client had said."""
+    talk = Talk()
+    talk.exchange(0.001)
+    talk.say(0.2, CLIENT, 100)
+    talk.raw(0.0001, SERVER, RST, talk.next[1])
+    if goes_on:
+        talk.say(0.4, SERVER, 10, heard=False)
+        talk.raw(0.0001, CLIENT, RST, talk.next[0])
+    assert set(talk.told()) == {"reset_injected" if goes_on else "reset_half_open"}
+
+
+@pytest.mark.parametrize(("side", "asked", "id"), [
+    (SERVER, True, "reset_unread"),  # the client's request was never answered: it was not read
+    (SERVER, False, "reset_at_close"), (CLIENT, True, "reset_at_close"),
+])  # fmt: skip
+def test_a_reset_in_answer_to_a_close(side, asked, id):
+    talk = Talk()
+    talk.exchange(0.001)
+    if asked:
+        talk.say(0.1, 1 - side, 100)
+        talk.say(RTT, side)
+    talk.say(0.1, 1 - side, flags=FIN)
+    talk.say(RTT, side)
+    talk.raw(0.5, side, RST | ACK, talk.next[side], talk.next[1 - side])
     told = talk.told()
-    assert ("reset_injected" in told) is is_told
-    if is_told:
-        assert "was refused in 1 connection" in told["reset_injected"].text
+    assert id in told
+    if asked and side == CLIENT:
+        assert told[id].doubts
+
+
+def test_an_abort_with_data_under_way_to_a_peer_that_said_nothing():
+    """It cannot have left anything unread."""
+    talk = Talk()
+    for _ in range(3):
+        talk.say(0.001, CLIENT, 1000)
+    talk.raw(0.0005, CLIENT, RST | ACK, talk.next[0], talk.known[0])
+    told = talk.told()
+    assert "reset_unread" not in told and "data was under way" in told["reset_abort"].text
 
 
 @pytest.mark.parametrize(("polls", "id"), [(1, "idle_timeout"), (8, "reset_half_open")])
