@@ -298,7 +298,7 @@ def _half_open(server: str, side: str, group: list[Facts], more: int) -> list[Fi
     )  # fmt: skip
     if not anew:
         finding.doubt("a program that closes with data on its way leaves the same trace")
-    if any(f.side(side)["packets"] == f.side(side)["syn_packets"] + f.side(side)["rst_packets"] for f in group):
+    if any(0 < f.side(side)["syn_packets"] == f.side(side)["packets"] - f.side(side)["rst_packets"] for f in group):
         finding.doubt("it had answered nothing but the SYN: with a full accept queue it may never have had it")
     return [finding]
 

@@ -169,6 +169,9 @@ def _gone(server: str, rest: list[Facts], more: int) -> Finding:
         earlier=_earlier(rest),
     )  # fmt: skip
     proved(finding, _repeated(rest))
+    if any(f.side(other(_silent(f)))["stuck_segment"] for f in rest):
+        finding.doubt("only segments longer than any acknowledged were repeated: a path that cannot carry them looks "
+                      "the same")  # fmt: skip
     if all(f.side(_silent(f))["last_ns"] <= 0 for f in rest):
         finding.doubt(f"the {silent} was not heard before, either: its packets may pass elsewhere and be refused")
     return finding

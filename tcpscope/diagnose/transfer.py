@@ -15,7 +15,7 @@ def transfer(found: list[Facts]) -> list[Finding]:
     findings = []
     for server, group in by_server(f for f in found if _sent(f)).items():
         heard = [f for f in group if not f.common["one_direction"]]  # without the ACKs nothing tells what set the pace
-        findings += [*loss(server, group), *windows(server, heard), *pace(server, heard)]
+        findings += [*loss(server, group), *windows(server, group), *pace(server, heard)]
     return findings
 
 

@@ -20,12 +20,13 @@ FLOODED = 0.5  # ... as a share of the data packets
 SILLY = 10
 
 
-def windows(server: str, group: list[Facts]) -> list[Finding]:
+def windows(server: str, all_of_them: list[Facts]) -> list[Finding]:
     """What the receive windows of a service's connections did."""
+    group = [f for f in all_of_them if not f.common["one_direction"]]  # else nothing tells what the sender waited for
     found = []
     for role in ("client", "server"):
         dead = [f for f in group if f.side(role)["zero_window_open_ns"] >= DEAD_NS and f.close not in ("fin",)]
-        shut = [f for f in without(group, dead) if f.side(role)["zero_window_ns"] >= STALL_NS]
+        shut = [f for f in without(all_of_them, dead) if f.side(role)["zero_window_ns"] >= STALL_NS]
         found += _dead(server, role, dead)
         found += _shut(server, role, shut)
         found += _limits(server, role, without(group, dead, shut))

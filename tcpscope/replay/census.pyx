@@ -12,7 +12,7 @@ from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memcmp, memcpy, memset
 
 from tcpscope.replay import layout
-from tcpscope.replay.rows cimport ConnectionRow
+from tcpscope.replay.rows cimport ConnectionRow, SideRow
 
 cdef enum:
     SHOWN = 4                    # connections kept of a pair
@@ -96,8 +96,13 @@ cdef inline bint same(const Pair *p, const ConnectionRow *row) noexcept nogil:
             and memcmp(p.server, row.server_addr, 16) == 0)
 
 
+cdef inline int64_t each_once(const SideRow *side) noexcept nogil:
+    """Packets without the copies that a capture on several interfaces has."""
+    return side.packets - side.duplicate_captures - side.network_duplicates
+
+
 cdef void count(Pair *p, const ConnectionRow *row) noexcept nogil:
-    cdef int64_t overhead
+    cdef int64_t overhead, packets
     cdef int64_t at = min(p.connections, SHOWN)
     while at and p.numbers[at - 1] > row.connection:
         at -= 1
@@ -110,12 +115,13 @@ cdef void count(Pair *p, const ConnectionRow *row) noexcept nogil:
     if row.start_ns > p.last_ns:
         p.last_ns = row.start_ns
     p.connections += 1
-    p.packets += row.side[0].packets + row.side[1].packets
+    packets = each_once(&row.side[0]) + each_once(&row.side[1])
+    p.packets += packets
     p.bytes += row.side[0].unique_bytes + row.side[1].unique_bytes
     overhead = (row.side[0].syn_packets + row.side[1].syn_packets + row.side[0].fin_packets + row.side[1].fin_packets
                 + row.side[0].rst_packets + row.side[1].rst_packets + (row.ack_ns > 0)
                 + (row.side[0].fin_packets + row.side[1].fin_packets > 0))
-    p.overhead += min(overhead, row.side[0].packets + row.side[1].packets)
+    p.overhead += min(overhead, packets)
     p.opened += row.syn_ack_ns > 0 and row.ack_ns > 0
     p.time_wait += row.time_wait_owner == 0 or row.time_wait_owner == 2
     p.half_open += row.close_kind == HALF_OPEN

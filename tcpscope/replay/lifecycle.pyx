@@ -296,6 +296,12 @@ cdef void plan_syn(const Marks *m, const Surroundings *w, int e, Plan *p) noexce
             p.syn_late = True
 
 
+cdef bint closed_before(const Marks *m, const Surroundings *w, int e, int acked, const Plan *p) noexcept nogil:
+    """e had sent its FIN before the acknowledgment of its SYN reached it, as it may after a Fast Open (RFC 7413)."""
+    return (p.fin > acked and w.point != 1 + e
+            and m.items[p.fin].time_ns - m.items[acked].time_ns < w.reach_ns[e] * 6 // 10)
+
+
 cdef bint took_no_notice(const Marks *m, int e, int since) noexcept nogil:
     """After the handshake's last ACK, e never spoke but for a bare RST, or the peer repeated in vain."""
     cdef const Mark *k
@@ -305,8 +311,8 @@ cdef bint took_no_notice(const Marks *m, int e, int since) noexcept nogil:
     for i in range(since + 1, m.count):
         k = &m.items[i]
         if k.sender == e:
-            if is_plain(k):
-                return False
+            if is_plain(k) or k.flags & (RST | ACK) == RST | ACK:
+                return False                # such a RST aborts a connection; what has none answers an ACK without
             if k.flags & (RST | ACK) == RST and k.time_ns - m.items[since].time_ns < SOON_NS:
                 reset = True
         elif k.length or k.flags & FIN:
@@ -408,7 +414,7 @@ cdef void endpoint(const Marks *m, const Surroundings *w, int e, Life *life) noe
             got(m, w, e, i, &p, life)
         if i == p.got_syn_at:
             take_syn(m, e, &p, life)
-        if i == p.syn_acked and life.state == SYN_RECEIVED:
+        if i == p.syn_acked and life.state == SYN_RECEIVED and not closed_before(m, w, e, i, &p):
             happened(life, GOT_ACK_OF_SYN, k.time_ns, k.order + p.syn_late, k.frame, False)
         if i == p.fin_acked:
             by(life, GOT_ACK_OF_FIN, k)
@@ -460,6 +466,9 @@ cdef void got(const Marks *m, const Surroundings *w, int e, int i, const Plan *p
         return
     if k.flags & RST:
         if reset_counts(m, w, e, i, p, life):
+            if p.fin > i and m.items[p.fin].time_ns - k.time_ns <= under_way(w, e):
+                by(life, SENT_FIN, &m.items[p.fin])         # which crossed the RST
+                happened(life, GOT_RST, last_time(life), m.items[p.fin].order + 1, k.frame, False)
             by(life, GOT_RST, k)
         return
     if life.state == UNKNOWN and is_plain(k) and k.flags & ACK and p.syn < 0:
