@@ -6,10 +6,11 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping
 from itertools import pairwise
 
-from tcpscope.diagnose.facts import Collected, Facts, about, by_server, host, times, without
+from tcpscope.diagnose.facts import Collected, Facts, about, by_server, endpoint, host, times, without
 from tcpscope.diagnose.finding import Finding
 from tcpscope.diagnose.icmp import errors, in_words
 from tcpscope.diagnose.schedules import near, next_gap, recognised, spelt
+from tcpscope.replay import layout
 
 FLOOD = 50  # half-open connections to one service that look like a SYN flood
 FEW_SOURCES = 3  # a flood's addresses are more than these
@@ -23,9 +24,10 @@ SOON_NS = 1_000_000_000  # a handshake that the capture's end interrupted may st
 def opening(found: Collected) -> list[Finding]:
     """What went wrong before any data could flow (RFC 9293, 3.5)."""
     findings, rest = _no_network(found)
+    opened = _opened(found) if any(f.close == "unanswered" for f in rest) else Counter()
     for server, group in by_server(rest).items():
         findings += _refused(server, group, found)
-        findings += _unanswered(server, group, found)
+        findings += _unanswered(server, group, found, opened[server])
         findings += _unreachable(server, group)
         findings += _half_open(server, group, found)
         findings += _not_unicast(server, group)
@@ -127,7 +129,18 @@ def _patience(f: Facts) -> str:
     return kept + (f", which gives up after {told.end:.0f} s if nobody set it otherwise" if told is not None else "")
 
 
-def _unanswered(server: str, group: list[Facts], found: Collected) -> list[Finding]:
+def _opened(found: Collected) -> Counter[str]:
+    """How many connections each service opened."""
+    counts: Counter[str] = Counter()
+    names = ("server", "port", "version", "opened")
+    for raw, port, version, opened in layout.PAIR.select(found.census.pairs_of(1), names):
+        if opened:
+            counts[endpoint(raw, version, port)] += opened
+    return counts
+
+
+def _unanswered(server: str, group: list[Facts], found: Collected, opened: int) -> list[Finding]:
+    """opened: how many connections with this service did open."""
     silent, more = [f for f in group if f.close == "unanswered"], found.more(server, "unanswered")
     if not silent:
         return []
@@ -140,9 +153,12 @@ def _unanswered(server: str, group: list[Facts], found: Collected) -> list[Findi
     finding = about(
         silent, "unanswered", "note" if cut else "error", "server",
         f"{server} never answered {times(len(silent) + more)} ({least}{times(tries, 'SYN')} sent)"
+        + (f", beside {opened:,} that opened" if opened else "")
         + (f": {how}" if how else ": the capture ends within a second of them" if cut else ""),
+        "it is there and listens: its accept queue was full (nstat -az TcpExtListenOverflows), or a filter, a limit or "
+        "the path dropped these SYNs: look for them on the server's side" if opened else
         "host down, wrong address, or a firewall that drops: look for the SYN on the server's side",
-        more=more, shown=["syn_retransmission"], syns=tries,
+        more=more, shown=["syn_retransmission"], syns=tries, opened=opened,
     )  # fmt: skip
     finding.numbers |= {f"gap_{at}": gap for at, gap in enumerate(between, 1)}
     finding.frames = sorted({f.frame for f in silent[:20]} | set(finding.frames))[:20]

@@ -289,3 +289,12 @@ def test_a_server_that_does_not_repeat_its_syn_ack_has_had_the_ack(seconds, told
     steps = [segment(1, 0, SYN, 100, time_ns=DAWN), segment(2, 1, SYN | ACK, 200, 101, time_ns=DAWN + MS),
              segment(3, 0, FIN | ACK, 101, 201, time_ns=DAWN + seconds * SECOND)]  # fmt: skip
     assert ("slow_handshake" in found(steps)) is told
+
+
+def test_a_host_that_answers_others_is_not_down():
+    steps = opened(40_000, DAWN)
+    for n in range(3):
+        steps.append(segment(20 + n, 0, SYN, 9, sport=50_000, time_ns=DAWN + (10 + n) * SECOND))
+    told = found(steps)["unanswered"]
+    assert "beside 1 that opened" in told.text and "it is there and listens" in told.advice
+    assert "beside" not in found(steps[-3:])["unanswered"].text

@@ -104,6 +104,7 @@ NEARLY = [  # what looks like the finding, and is not
     ("syn_lost.pcap", "syn_ack_lost"),
     ("syn_ack_lost.pcap", "syn_lost"),
     ("fast_open.pcap", "fast_open_refused"),
+    ("fast_open_refused.pcap", "backlog_overflow"),
     ("loss_without_sack.pcap", "options_stripped"),
     ("syn_flood.pcap", "half_open"),
     ("reset_linger.pcap", "reset_unread"),
