@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tcpscope.diagnose.facts import Collected, Facts, about, by_server, endpoint, times
+from tcpscope.diagnose.facts import Collected, Facts, about, by_server, endpoint, having, times
 from tcpscope.diagnose.finding import Finding
 from tcpscope.replay import layout
 from tcpscope.tables.address import address
@@ -19,8 +19,10 @@ CROWDED = 0.5  # share of the ports
 def closing(found: Collected) -> list[Finding]:
     """What was odd about the end (RFC 9293, 3.6)."""
     findings = []
-    for server, group in by_server(found.facts).items():
+    for server, group in by_server(having(found.facts, "dwell_close_wait_ns", above=LEAK_NS - 1)).items():
         findings += _close_wait(server, group)
+    risky = layout.REUSE.index("risky")
+    for server, group in by_server(f for f in found.facts if f.common["reuse"] == risky).items():
         findings += _reuse(server, group)
     return findings + _exhaustion(found)
 
@@ -58,11 +60,8 @@ def _close_wait(server: str, group: list[Facts]) -> list[Finding]:
     return findings
 
 
-def _reuse(server: str, group: list[Facts]) -> list[Finding]:
+def _reuse(server: str, risky: list[Facts]) -> list[Finding]:
     """RFC 1122, 4.2.2.13 and RFC 6191: whether the other side's TIME_WAIT may take the SYN."""
-    risky = [f for f in group if f.common["reuse"] == layout.REUSE.index("risky")]
-    if not risky:
-        return []
     failed = [f for f in risky if f.client["syn_retransmissions"] or f.close in ("unanswered", "reset", "half_open")]
     shortest = min(f.common["reuse_gap_ms"] for f in risky) / 1e3
     return [about(

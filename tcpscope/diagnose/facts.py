@@ -6,11 +6,12 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from copy import copy
+from functools import cache
 from operator import attrgetter
 from typing import NamedTuple
 
 from tcpscope.diagnose.finding import Finding
-from tcpscope.replay import layout
+from tcpscope.replay import layout, record
 from tcpscope.replay.census import Census
 from tcpscope.replay.oddness import odd_ones
 from tcpscope.replay.record import Record
@@ -233,6 +234,21 @@ def _prove(fresh: list[Facts], evidence: bytes | bytearray) -> None:
     for number, annotation, side, frame, time_ns in layout.EVIDENCE.select(evidence, names):
         if number in of:
             of[number].append(Proof(layout.ANNOTATIONS[annotation], layout.ROLES[side], frame, time_ns))
+
+
+@cache
+def _places(names: tuple[str, ...]) -> tuple[int, ...]:
+    known = set(layout.CONNECTION.names)
+    spelt = [full for name in names for full in (name, *(f"{role}_{name}" for role in layout.ROLES)) if full in known]
+    return tuple(layout.CONNECTION.offset(name) for name in spelt)
+
+
+def having(group: list[Facts], *names: str, above: int = 0) -> list[Facts]:
+    """Those of which one of these fields is more than `above`; a name without its side: of either.
+
+    A look at thousands of records before a rule looks at those few that it can concern.
+    """
+    return record.having(group, _places(names), above)
 
 
 def without(group: Iterable[Facts], *others: Iterable[Facts]) -> list[Facts]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tcpscope.diagnose.facts import Facts, about, times, without
+from tcpscope.diagnose.facts import Facts, about, having, times, without
 from tcpscope.diagnose.finding import Finding
 from tcpscope.diagnose.icmp import in_words, said_unreachable
 from tcpscope.diagnose.measure import at_host, both, other, proved, seconds, sides, worst
@@ -23,6 +23,7 @@ _NUMBERS = ("lost_before_capture", "lost_after_capture", "lost_again", "recovery
             "data_packets")  # fmt: skip
 CAUSES = ("fast_retransmission", "timeout_retransmission", "tail_loss_probe", "rto_recovery")
 _COUNTS = ("fast_retransmissions", "timeout_retransmissions", "tail_loss_probes", "recovery_retransmissions")
+REPEATED = (*_COUNTS, "spurious_retransmissions")
 
 KNOWN = "though what they repeated had been acknowledged"  # of a chain of time-outs
 WHY = {
@@ -37,9 +38,10 @@ def again(side: Record) -> int:
     return int(sum(side[cause] for cause in _COUNTS))
 
 
-def loss(server: str, group: list[Facts]) -> list[Finding]:
+def loss(server: str, of_service: list[Facts]) -> list[Finding]:
     """What was sent again to and from one service, and what only came in another order."""
-    holes = [f for f in group if any(_stuck(f, role) for role in ("client", "server"))]
+    group = having(of_service, *REPEATED, "overtaken", "stuck_segment")
+    holes = [f for f in having(group, "stuck_segment") if any(_stuck(f, role) for role in ("client", "server"))]
     rest = without(group, holes)
     late = [f for f in rest if _late(f)]
     return [*_path_mtu(server, holes), *_smaller(server, rest), *_again(server, rest), *_timeouts(server, late),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tcpscope.diagnose.facts import Facts, about, times
+from tcpscope.diagnose.facts import Facts, about, having, times
 from tcpscope.diagnose.finding import Finding
 from tcpscope.diagnose.loss import again
 from tcpscope.diagnose.measure import bytes_of, other, proved, rate, round_trip, seconds, sides
@@ -29,11 +29,11 @@ def pace(server: str, group: list[Facts]) -> list[Finding]:
     """What limited the transfers of one service, where no window and no loss did."""
     found = []
     for role in ("client", "server"):
-        found += _nagle(server, role, group)
-        found += _bloat(server, role, group)
-        found += _restarts(server, role, group)
-        found += _path(server, role, group)
-        found += _program(server, role, group)
+        found += _nagle(server, role, having(group, f"{role}_nagle_stalls"))
+        found += _bloat(server, role, having(group, f"{role}_limited_congestion_ns", above=LONG_NS // 2 - 1))
+        found += _restarts(server, role, having(group, f"{role}_restarts"))
+        found += _path(server, role, having(group, f"{role}_limited_congestion_ns", above=LONG_NS - 1))
+        found += _program(server, role, having(group, f"time_{role}_ns", above=LONG_NS - 1))
     return found
 
 

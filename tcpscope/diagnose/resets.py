@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable
 
-from tcpscope.diagnose.facts import Collected, Facts, about, by_server, times, told
+from tcpscope.diagnose.facts import Collected, Facts, about, by_server, having, times, told
 from tcpscope.diagnose.finding import Finding
 from tcpscope.diagnose.measure import other, up_to
 from tcpscope.diagnose.schedules import probing
@@ -119,7 +119,7 @@ def kind_of(f: Facts) -> str:
 def resets(found: Collected) -> list[Finding]:
     """Connections that a RST ended, by service, by why, and by who sent it."""
     findings = []
-    for server, group in by_server(found.facts).items():
+    for server, group in by_server(having(found.facts, "reset_ns", "rst_packets")).items():
         kinds: dict[tuple[str, str], list[Facts]] = defaultdict(list)
         for f in group:
             if kind := kind_of(f):

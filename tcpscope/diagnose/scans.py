@@ -74,15 +74,16 @@ def _spelt(group: list[Facts]) -> str:
 
 def scans(found: list[Facts]) -> tuple[list[Finding], list[Facts]]:
     """Port scans and host scans, and the connections that belong to none."""
-    findings, rest = _over_ports(found)
-    swept, rest = _over_hosts(rest)
+    vain = {f.number for f in found if _vain(f)}
+    findings, rest = _over_ports(found, vain)
+    swept, rest = _over_hosts(rest, vain)
     return findings + swept, rest
 
 
-def _over_ports(found: list[Facts]) -> tuple[list[Finding], list[Facts]]:
+def _over_ports(found: list[Facts], in_vain: set[int]) -> tuple[list[Finding], list[Facts]]:
     findings, rest = [], []
     for (source, target), group in by_pair(found).items():
-        vain = [f for f in group if _vain(f)]
+        vain = [f for f in group if f.number in in_vain]
         ports = {_target_port(f) for f in vain}
         if len(ports) < PORTS:  # or crafted packets, and what else the same host tried in passing
             vain = [f for f in group if _small(f)]
@@ -105,11 +106,11 @@ def _over_ports(found: list[Facts]) -> tuple[list[Finding], list[Facts]]:
     return findings, rest
 
 
-def _over_hosts(found: list[Facts]) -> tuple[list[Finding], list[Facts]]:
+def _over_hosts(found: list[Facts], in_vain: set[int]) -> tuple[list[Finding], list[Facts]]:
     """One port of many hosts within a minute, each tried once: a client that means to connect tries again."""
     tried: dict[tuple[str, int], list[Facts]] = defaultdict(list)
     for f in found:
-        if f.common["first_side"] == 0 and _vain(f):
+        if f.number in in_vain and f.common["first_side"] == 0:
             tried[host(f.client_name), _target_port(f)].append(f)
     findings: list[Finding] = []
     told: list[Facts] = []

@@ -16,13 +16,15 @@ SHORT = 20  # connections of one client to one service that could have been one
 COSTLY = 0.5  # share of their packets that only opened and closed
 IDLE_ONES = 50  # connections to one service, open and silent for a minute at the capture's end
 
+_ENDLESS = ("timeout", "open", "half_closed", "reset")  # a RST may be how the other side gave up
+
 Pair = dict[str, int | bytes]
 
 
 def staying(found: Collected) -> list[Finding]:
     """Silence, and the price of connections."""
     findings = []
-    for server, group in by_server(found.facts).items():
+    for server, group in by_server(f for f in found.facts if f.close in _ENDLESS).items():
         findings += _vanished(server, group, found)
     pairs = [dict(zip(layout.PAIR.names, it, strict=True))
              for it in layout.PAIR.struct.iter_unpack(found.census.pairs_of(SHORT))]  # fmt: skip
@@ -132,9 +134,11 @@ def _going(f: Facts) -> bool:
     """Open, and when the capture ends its sender has repeated in vain for a while."""
     silent = f.side(_silent(f))
     speaker = other(_silent(f))
-    vain = [it for it in f.seen("retransmission", speaker) if it.time_ns > silent["last_ns"]]
     quiet = f.side(speaker)["last_ns"] - silent["last_ns"]
-    return f.close in ("open", "half_closed") and silent["last_ns"] > 0 and len(vain) >= 2 and quiet >= VAIN_NS
+    if f.close not in ("open", "half_closed") or silent["last_ns"] <= 0 or quiet < VAIN_NS:
+        return False
+    vain = [it for it in f.seen("retransmission", speaker) if it.time_ns > silent["last_ns"]]
+    return len(vain) >= 2
 
 
 def _gone(server: str, rest: list[Facts], more: int) -> Finding:

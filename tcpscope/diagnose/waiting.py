@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tcpscope.diagnose.facts import Facts, about, by_server, times, told
+from tcpscope.diagnose.facts import Facts, about, by_server, having, times, told
 from tcpscope.diagnose.finding import CONFIDENCES, Finding
 from tcpscope.diagnose.measure import proved, up_to
 
@@ -25,9 +25,9 @@ def waiting(found: list[Facts]) -> list[Finding]:
     """Slow opening, slow answers, slow requests: each told from the others by where the time went."""
     findings = []
     for server, group in by_server(found).items():
-        findings += _handshake(server, group)
-        findings += _server(server, group)
-        findings += _client(server, group)
+        findings += _handshake(server, having(group, "initial_rtt_ns", above=SLOW_HANDSHAKE_NS - 1))
+        findings += _server(server, having(group, "server_reply_max_ns", above=SLOW_PROGRAM_NS - 1))
+        findings += _client(server, having(group, "client_first_data_ns"))
         findings += _no_answer(server, group)
     return findings
 
@@ -152,7 +152,10 @@ def _empty(f: Facts) -> bool:
 
 
 def _unanswered(f: Facts) -> bool:
-    waited, answering = _waited_in_vain(f), told(f.common["service"], b"")[1] in ANSWERING
+    waited = _waited_in_vain(f)
+    if not waited:
+        return False
+    answering = told(f.common["service"], b"")[1] in ANSWERING
     if f.server["unique_bytes"] == 0:
         return waited >= (VERY_SLOW_NS if answering else WAITED_NS) or (waited > 0 and _empty(f))
     return answering and waited >= WAITED_NS and f.closed_by != "server"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tcpscope.diagnose.facts import Facts, about, times, without
+from tcpscope.diagnose.facts import Facts, about, having, times, without
 from tcpscope.diagnose.finding import Finding
 from tcpscope.diagnose.measure import bytes_of, other, proved, rate, round_trip, seconds, sides
 
@@ -20,13 +20,14 @@ FLOODED = 0.5  # ... as a share of the data packets
 SILLY = 10
 
 
-def windows(server: str, all_of_them: list[Facts]) -> list[Finding]:
+def windows(server: str, of_service: list[Facts]) -> list[Finding]:
     """What the receive windows of a service's connections did."""
-    group = [f for f in all_of_them if not f.common["one_direction"]]  # else nothing tells what the sender waited for
+    some = having(of_service, "zero_window_ns", "limited_receiver_ns", "silly_segments", "small_segments")
+    group = [f for f in some if not f.common["one_direction"]]  # else nothing tells what the sender waited for
     found = []
     for role in ("client", "server"):
         dead = [f for f in group if f.side(role)["zero_window_open_ns"] >= DEAD_NS and f.close not in ("fin",)]
-        shut = [f for f in without(all_of_them, dead) if f.side(role)["zero_window_ns"] >= STALL_NS]
+        shut = [f for f in without(some, dead) if f.side(role)["zero_window_ns"] >= STALL_NS]
         found += _dead(server, role, dead)
         found += _shut(server, role, shut)
         found += _limits(server, role, without(group, dead, shut))

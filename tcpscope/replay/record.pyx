@@ -1,8 +1,14 @@
 # cython: wraparound=False, freethreading_compatible=True
-"""A packed record whose fields are read by name, each when it is asked for: most never are."""
+"""A packed record whose fields are read by name, each when it is asked for: most never are.
+
+And which of many records have something in some of their fields: a question that is asked of thousands at a time.
+"""
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy
+
+cdef enum:
+    MOST_FIELDS = 32
 
 
 cdef class Record:
@@ -44,3 +50,31 @@ cdef class Record:
         if code == b"s":
             return PyBytes_FromStringAndSize(at, size)
         raise TypeError(f"{name}: no such type")
+
+
+def having(list bearers not None, tuple places not None, int64_t above=0):
+    """Those of the bearers (whose `common` is a Record) of which one of these int64 fields is more than `above`.
+
+    places: offsets of the fields, in bytes.
+    """
+    cdef Py_ssize_t offsets[MOST_FIELDS]
+    cdef Py_ssize_t i, count = len(places)
+    cdef const char *raw
+    cdef Record record
+    cdef int64_t number
+    cdef list found = []
+    if count > MOST_FIELDS:
+        raise ValueError(f"at most {MOST_FIELDS} fields")
+    for i in range(count):
+        offsets[i] = places[i]
+    for bearer in bearers:
+        record = bearer.common
+        raw = PyBytes_AS_STRING(record.raw)
+        for i in range(count):
+            if not 0 <= offsets[i] <= len(record.raw) - <Py_ssize_t>sizeof(number):
+                raise ValueError("the record is too short")
+            memcpy(&number, raw + offsets[i], sizeof(number))
+            if number > above:
+                found.append(bearer)
+                break
+    return found

@@ -5,7 +5,7 @@ import random
 import pytest
 
 from tcpscope.replay.layout import CONNECTION
-from tcpscope.replay.record import Record
+from tcpscope.replay.record import Record, having
 
 RAW = random.Random(1).randbytes(CONNECTION.size)
 
@@ -26,3 +26,34 @@ def test_what_is_not_there():
         Record(RAW, CONNECTION.places(["service"]))["ttl"]
     with pytest.raises(ValueError, match="too short"):
         Record(RAW[:-200], CONNECTION.places(["server_hint"]))["server_hint"]
+
+
+class Bearer:
+    def __init__(self, **values):
+        whole = {name: 0 if code != "d" else 0.0 for name, code in zip(CONNECTION.names, CONNECTION.codes, strict=True)}
+        whole |= {
+            name: b"" for name, code in zip(CONNECTION.names, CONNECTION.codes, strict=True) if code.endswith("s")
+        }
+        self.common = Record(CONNECTION.struct.pack(*(whole | values).values()), {})
+
+
+def test_those_that_have_something():
+    few, many, other, none = (
+        Bearer(client_bytes=5),
+        Bearer(server_bytes=1 << 40),
+        Bearer(start_ns=9),
+        Bearer(end_ns=-1),
+    )
+    bearers = [few, many, other, none]
+    places = tuple(CONNECTION.offset(name) for name in ("client_bytes", "server_bytes", "end_ns"))
+    assert having(bearers, places) == [few, many]
+    assert having(bearers, places, 5) == [many]
+    assert having(bearers, ()) == having([], places) == []
+
+
+def test_a_place_must_lie_within_the_record():
+    for place in (-8, CONNECTION.size - 7, CONNECTION.size):
+        with pytest.raises(ValueError, match="too short"):
+            having([Bearer()], (place,))
+    with pytest.raises(ValueError, match="at most"):
+        having([Bearer()], (0,) * 33)
