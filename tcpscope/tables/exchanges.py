@@ -13,7 +13,7 @@ from typing import Any
 
 from tcpscope.tables.rows import Row
 
-COLUMNS = ("frame", "time_ns", "sender", "seq", "length", "annotations")  # of the packets table, that are read
+COLUMNS = ("frame", "time_ns", "sender", "seq", "ack", "length", "annotations")  # of the packets table, that are read
 
 # Not what an application said: what its TCP asks the peer, and copies.
 PROBES = frozenset({"duplicate_capture", "network_duplicate", "keep_alive", "zero_window_probe"})
@@ -58,11 +58,12 @@ class Run:
         self.packets = self.bytes = self.repeated = 0
         self.first_ns = self.last_ns = 0
         self.first_frame: int | None = None
+        self.first_seq: int | None = None
         self.last_frame: int | None = None
 
     def take(self, packet: Mapping[str, Any], fresh: int, again: bool) -> None:
         if self.first_frame is None:
-            self.first_ns, self.first_frame = packet["time_ns"], packet["frame"]
+            self.first_ns, self.first_frame, self.first_seq = packet["time_ns"], packet["frame"], packet["seq"]
         self.last_ns, self.last_frame = packet["time_ns"], packet["frame"]
         self.count(fresh, again)
 
@@ -80,6 +81,11 @@ class Run:
         return self.first_frame is not None
 
 
+def crosses(packet: Mapping[str, Any], asked: Run) -> bool:
+    """The server had not heard of what was asked when it said this: it is no answer."""
+    return asked.first_seq is not None and (packet["ack"] - asked.first_seq - 1) % (2 * HALF) >= HALF
+
+
 def round_trip(connection: Mapping[str, Any]) -> float | None:
     """The shortest round trip from the capture point to the server and back, s; None where there was none."""
     seen = [connection[name] for name in ("syn_rtt", "client_rtt_min") if connection[name] is not None]
@@ -92,6 +98,7 @@ def exchanges(packets: Iterable[Mapping[str, Any]], connection: Mapping[str, Any
     Where the server speaks first the first exchange has no request, where the last one has no answer it has no
     response; what is not known is None.  wait: from the request's last packet to the response's first, at the
     capture point; network: the shortest round trip from there to the server; server_time: what the wait is longer.
+    Of what the server says without having heard the request only the bytes count.
     """
     trip = round_trip(connection)
     asked, answered, number = Run(), Run(), 0
@@ -103,7 +110,8 @@ def exchanges(packets: Iterable[Mapping[str, Any]], connection: Mapping[str, Any
         again = "retransmission" in marks
         fresh, ahead = streams[packet["sender"]].take(packet["seq"], packet["length"])
         mine = answered if packet["sender"] == "server" else asked
-        if not ahead and (mine is answered) != answered.begun:  # a late packet takes no turn
+        late = not ahead and (mine is answered) != answered.begun
+        if late or (mine is answered and crosses(packet, asked)):  # takes no turn
             mine.count(fresh, again)
             continue
         if mine is asked and answered.begun:

@@ -13,9 +13,9 @@ SAMPLES = Path(__file__).parents[2] / "sample_pcaps"
 TRIP = {"syn_rtt": 0.01, "client_rtt_min": None}
 
 
-def packet(ms, sender, length, *annotations, frame=0, seq=None):
+def packet(ms, sender, length, *annotations, frame=0, seq=None, ack=None):
     return {"frame": frame or ms, "time_ns": ms * 1_000_000, "sender": sender, "length": length, "seq": seq,
-            "annotations": list(annotations)}  # fmt: skip
+            "ack": ack, "annotations": list(annotations)}  # fmt: skip
 
 
 def exchanges(packets, trip):
@@ -25,7 +25,21 @@ def exchanges(packets, trip):
         if it["seq"] is None:
             it["seq"] = ends[it["sender"]]
         ends[it["sender"]] = max(ends[it["sender"]], it["seq"] + it["length"])
+        if it["ack"] is None:
+            it["ack"] = ends["server" if it["sender"] == "client" else "client"]
     return tables.exchanges.exchanges(packets, trip)
+
+
+def test_what_crosses_a_request_is_no_answer():
+    packets = [
+        packet(100, "client", 50),
+        packet(200, "server", 20, ack=1),  # news, said before the request came
+        packet(350, "client", 50, "retransmission", seq=1),
+        packet(400, "server", 500),
+    ]
+    (only,) = exchanges(packets, {"syn_rtt": 0.02, "client_rtt_min": None})
+    assert only["response_frame"] == 400 and only["response_bytes"] == 520
+    assert only["first_byte"] == pytest.approx(0.3)
 
 
 def test_network_and_server_time():

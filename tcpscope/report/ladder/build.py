@@ -25,6 +25,7 @@ COLUMNS = (
 )  # fmt: skip
 HELD = 4096  # ordinary segments in a row that may still turn out to be lost
 NOT_LOST = frozenset({"spurious_retransmission", "zero_window_probe", "keep_alive"})  # the first copy had arrived
+ASKING = frozenset({"retransmission", "zero_window_probe", "keep_alive"})  # what is sent again where no answer comes
 COPIES = frozenset({"duplicate_capture", "network_duplicate"})
 Spell = tuple[str, str, Segment, Segment | None]  # what, whose line, from, to
 
@@ -161,7 +162,7 @@ class Story:
                 break
             tail.append(it)
         for it in tail:
-            asks = it.probes or "SYN" in it.flags or "retransmission" in it.annotations
+            asks = "SYN" in it.flags or not ASKING.isdisjoint(it.annotations)
             if asks and it.fate == "delivered" and "RST" not in it.flags:
                 it.fate = "unanswered"
 
