@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from tcpscope.diagnose.facts import Facts, about, by_server, having, times, told
 from tcpscope.diagnose.finding import CONFIDENCES, Finding
-from tcpscope.diagnose.measure import proved, up_to
+from tcpscope.diagnose.measure import other, proved, up_to
 
 SLOW_HANDSHAKE_NS = 300_000_000  # a round trip beyond this is felt by everyone
 SLOW_PROGRAM_NS = 500_000_000  # a pause of a program that people notice
+ONCE = 8  # times the shortest round trip: not the path's
 REPEATED_NS = 3_500_000_000  # by then a server repeats its SYN-ACK; if it did not, the ACK is only missing here
 VERY_SLOW_NS = 1_000_000_000
 WAITED_NS = 5_000_000_000  # for an answer that does not come, where others had come before
@@ -44,6 +45,15 @@ def _by_its_ack(f: Facts) -> bool:
     return not rejected and not holes and f.common["ack_rtt_ns"] < REPEATED_NS
 
 
+def _why_slow(f: Facts, side: str, took: int) -> str:
+    later = f.side(other(side))["rtt_min_ns"]  # what the other sends, the side acknowledges
+    if 0 < later * ONCE < took:
+        lost = "its ACK was lost, and what it sent next stood in for it" if side == "client" else "its SYN-ACK was late"
+        return (f"not the path: later the {side} answered within {span(later)}; {lost}, or its host was busy: no "
+                "program takes part in this")  # fmt: skip
+    return f"a long or congested path, or a busy host, on the {side}'s side: no program takes part in this"
+
+
 def _handshake(server: str, group: list[Facts]) -> list[Finding]:
     slow = [f for f in group if f.common["initial_rtt_ns"] >= SLOW_HANDSHAKE_NS and f.common["ack_ns"] > 0
             and not f.client["syn_retransmissions"]
@@ -57,7 +67,7 @@ def _handshake(server: str, group: list[Facts]) -> list[Finding]:
         slow, "slow_handshake", _severity(worst.common["initial_rtt_ns"]), "path",
         f"the handshake of {times(len(slow))} with {server} took {up_to(slow)}{span(worst.common['initial_rtt_ns'])}: "
         f"{span(there)} on the server's side of the capture point, {span(here)} on the client's",
-        f"a long or congested path, or a busy host, on the {side}'s side: no program takes part in this",
+        _why_slow(worst, side, max(there, here)),
         milliseconds=worst.common["initial_rtt_ns"] / 1e6, server_side=there / 1e6, client_side=here / 1e6,
     )]  # fmt: skip
 

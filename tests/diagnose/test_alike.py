@@ -349,3 +349,17 @@ def test_a_dead_path_is_no_black_hole(before_the_last, is_told):
         talk.raw(wait, CLIENT, ACK, begin, talk.next[1], 1400)
     talk.say(0.01, SERVER, 10, heard=False)
     assert ("path_mtu" in talk.told()) is is_told
+
+
+@pytest.mark.parametrize("later", [0.01, 0.3])
+def test_a_handshake_that_was_slower_than_its_path(later):
+    """The ACK was lost: the client's next words end the handshake."""
+    talk = Talk.__new__(Talk)
+    talk.steps, talk.now, talk.next, talk.known = [], 0.0, [101, 201], [201, 101]
+    talk.raw(0, CLIENT, SYN, 100, options=2)
+    talk.raw(0.0001, SERVER, SYN | ACK, 200, 101, options=2)
+    talk.say(1, CLIENT, 50)
+    talk.say(0.0001, SERVER, 80)
+    talk.say(later, CLIENT)
+    advice = talk.told()["slow_handshake"].advice
+    assert ("not the path: later the client answered within 10 ms" in advice) is (later == 0.01)
