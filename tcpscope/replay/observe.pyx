@@ -10,7 +10,8 @@ from libc.string cimport memcmp, memcpy, memset
 from tcpscope.replay.announce cimport touch
 from tcpscope.replay.annotate cimport annotate, count_annotations
 from tcpscope.replay.annotations cimport (
-    A_DUPLICATE_CAPTURE, A_KEEP_ALIVE, A_LOST_SEGMENT, A_NETWORK_DUPLICATE, A_OUT_OF_ORDER, A_RETRANSMISSION, A_ZERO_WINDOW_PROBE, bit,
+    A_DUPLICATE_CAPTURE, A_KEEP_ALIVE, A_LOST_SEGMENT, A_NETWORK_DUPLICATE, A_OUT_OF_ORDER, A_RETRANSMISSION,
+    A_ZERO_WINDOW_PROBE, bit,
 )
 from tcpscope.replay.connection cimport N_SPURIOUS, Connection
 from tcpscope.replay.copies cimport copy_seen
