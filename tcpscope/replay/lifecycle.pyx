@@ -3,29 +3,20 @@
 
 Each endpoint is replayed on its own, through the table of `states.py`: what it sent, and what
 of the peer's reached it, in the order in which *it* saw them.  Reading that order from a
-capture taken elsewhere is what this module does, by four rules.
-
-Sent is not delivered.  Of several copies of a SYN or FIN, the receiver's transition belongs to
-the one that arrived: the copy whose timestamp its answer echoes (RFC 7323, 4.3), else the first
-that no later, older acknowledgment contradicts and that is old enough for the answer.
+capture taken elsewhere is what this module does, and `delivery` tells what reached whom.
 
 An acknowledgment that covers less than a FIN proves that the FIN had not been taken in when it
 was sent.  So FINs that cross are seen as such (CLOSING), and a FIN behind a hole counts when the
 hole is filled.
-
-A repetition after an acknowledgment proves that the acknowledgment was not delivered, if there
-was time for it to be (`reach_ns`); so the last ACK of a close or of a handshake may be one of
-several.
-
-Who goes on talking after a RST did not get it, or did not send it.
 """
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from tcpscope.replay import states
-from tcpscope.replay.marks cimport (
-    MARK_ASIDE, MARK_BAD_SUM, MARK_EXACT, MARK_REUSE, MARK_TIMESTAMPS, MARK_UNREACHABLE, Mark, Marks,
+from tcpscope.replay.delivery cimport (
+    acknowledged, arrival, arrives_whole, covers, end_of, find, goes_on, heard, is_connected, is_plain, is_syn,
+    is_syn_ack, under_way,
 )
-from tcpscope.replay.seq cimport after, before
+from tcpscope.replay.marks cimport MARK_EXACT, MARK_REUSE, MARK_UNREACHABLE, Mark, Marks
 from tcpscope.wire.segment cimport ACK, FIN, RST, SYN
 
 cdef enum State:
@@ -40,7 +31,6 @@ cdef enum Event:
 
 cdef enum:
     STAY = 0xFF
-    SLACK_NS = 1_000_000         # of clocks and hosts, on top of a round trip
     SOON_NS = 2_000_000_000      # a RST this soon answers the handshake, later it may answer anything
 
 assert [s.name for s in states.State] == (
@@ -73,168 +63,6 @@ cdef void happened(Life *e, int event, int64_t when, uint64_t order, uint64_t fr
 
 cdef inline void by(Life *e, int event, const Mark *k) noexcept nogil:
     happened(e, event, k.time_ns, k.order, k.frame, False)
-
-
-# ---------------------------------------------------------------- reading
-
-cdef inline bint is_syn(const Mark *k) noexcept nogil:
-    return k.flags & (SYN | ACK | RST) == SYN and not k.bits & MARK_ASIDE
-
-
-cdef inline bint is_syn_ack(const Mark *k) noexcept nogil:
-    return k.flags & (SYN | ACK | RST) == SYN | ACK
-
-
-cdef inline bint is_plain(const Mark *k) noexcept nogil:
-    """Something only an endpoint with a connection sends (an ACK at least), or a FIN."""
-    return not k.flags & (SYN | RST) and not k.bits & MARK_ASIDE
-
-
-cdef inline uint32_t end_of(const Mark *k) noexcept nogil:
-    return k.seq + k.length + ((k.flags & SYN) >> 1) + (k.flags & FIN)
-
-
-cdef inline bint arrives_whole(const Mark *k, const Surroundings *w) noexcept nogil:
-    """A bad checksum is real only where the segment came in: what the capturing host sends has none yet."""
-    return not (k.bits & MARK_BAD_SUM) or w.point == 1 + k.sender
-
-
-cdef inline bint covers(const Mark *k, uint32_t end) noexcept nogil:
-    return (k.flags & ACK) and not before(k.ack, end)
-
-
-cdef int find(const Marks *m, int start, int sender, int mask, int want) noexcept nogil:
-    """Index of the first mark of sender, from start on, whose flags under mask are want; -1: none."""
-    cdef int i
-    for i in range(start, m.count):
-        if (m.items[i].sender == sender and m.items[i].flags & mask == want
-                and not m.items[i].bits & MARK_ASIDE):
-            return i
-    return -1
-
-
-cdef inline bint heard(const Marks *m, int side) noexcept nogil:
-    """The capture holds a segment of that side."""
-    return find(m, 0, side, 0, 0) >= 0
-
-
-cdef bint is_connected(const Marks *m, const Mark *k) noexcept nogil:
-    """k shows that its sender's SYN-ACK was acknowledged: it sends data or a FIN, or has taken in more than a SYN."""
-    cdef int syn = find(m, 0, k.sender, SYN | ACK | RST, SYN | ACK)
-    return (syn >= 0 and is_plain(k) and k.flags & ACK
-            and (k.length or k.flags & FIN or after(k.ack, m.items[syn].ack)))
-
-
-cdef bint contradicted(const Marks *m, const Surroundings *w, int copy, int answer, int e, uint32_t end) noexcept nogil:
-    """e acknowledged less than `end`, or still asked for the SYN, when the copy would have reached it."""
-    cdef const Mark *c = &m.items[copy]
-    cdef const Mark *k
-    cdef int i
-    cdef int64_t patience = w.reach_ns[e] + w.reach_ns[e] // 5 + SLACK_NS // 5
-    if w.point == 1 + e:
-        patience = SLACK_NS // 20           # on e's own host only its stack stands between
-    for i in range(copy + 1, answer):
-        k = &m.items[i]
-        if k.sender != e or k.flags & RST or not (is_syn(k) or (k.flags & ACK and before(k.ack, end))):
-            continue
-        if k.time_ns - c.time_ns > patience:
-            return True
-        if c.length and covers(k, end_of(c)):
-            return True                     # it was taken in, and a hole remained
-    return False
-
-
-cdef bint may_bring(const Mark *k, int mask, int want, uint32_t end, bint fillers) noexcept nogil:
-    """k is a copy of what was asked for, or data before it that may have filled the last hole."""
-    if k.flags & mask == want:
-        return True
-    return fillers and k.length > 0 and not after(end_of(k), end)
-
-
-cdef int arrival(const Marks *m, const Surroundings *w, int first, int answer, int e, int mask, int want,
-                 uint32_t end, bint fillers) noexcept nogil:
-    """Of the copies from `first` on: the one that e had taken in when it sent the mark `answer`."""
-    cdef int sender = 1 - e
-    cdef const Mark *c = &m.items[answer]
-    cdef const Mark *k
-    cdef int i, viable = -1, latest = -1, fallback = first
-    cdef int64_t age
-    cdef int64_t least = w.reach_ns[e] * 6 // 10
-    if w.point == 1 + e:
-        least = 0
-    for i in range(first, answer):
-        k = &m.items[i]
-        if k.sender != sender or not may_bring(k, mask, want, end, fillers) or not arrives_whole(k, w):
-            continue
-        age = c.time_ns - k.time_ns
-        if (c.bits & k.bits & MARK_TIMESTAMPS and c.ts_ecr == k.ts_val and age >= least // 2
-                and not contradicted(m, w, i, answer, e, end)):
-            return i
-        if age < least:
-            continue
-        fallback = i
-        if contradicted(m, w, i, answer, e, end):
-            continue
-        if viable < 0:
-            viable = i
-        latest = i
-    if viable < 0:
-        return fallback
-    if w.point != 1 + e and c.time_ns - m.items[latest].time_ns <= w.reach_ns[e] * 3 // 2 + SLACK_NS:
-        return latest
-    return viable
-
-
-cdef bint undelivered(const Marks *m, const Surroundings *w, int answer, int e, int mask, int want) noexcept nogil:
-    """e repeats what the mark `answer` acknowledged, though that had time to reach it."""
-    cdef const Mark *k
-    cdef int i
-    if w.point == 1 + e and want & FIN:
-        return False
-    for i in range(answer + 1, m.count):
-        k = &m.items[i]
-        if k.sender != e or k.bits & MARK_ASIDE:
-            continue
-        if want & SYN and is_plain(k):
-            return False                # it speaks as one who is connected
-        if (k.flags & mask == want
-                and k.time_ns - m.items[answer].time_ns > w.reach_ns[e] + w.reach_ns[e] // 5):
-            return True
-    return False
-
-
-cdef int acknowledged(const Marks *m, const Surroundings *w, int start, int e, uint32_t end, int mask,
-                      int want) noexcept nogil:
-    """The peer's mark that brought e the acknowledgment of `end` (its SYN or FIN); -1: none did."""
-    cdef int i
-    cdef const Mark *k
-    for i in range(start, m.count):
-        k = &m.items[i]
-        if k.sender == 1 - e and covers(k, end) and not k.flags & RST and arrives_whole(k, w):
-            if not undelivered(m, w, i, e, mask, want):
-                return i
-    return -1
-
-
-cdef bint goes_on(const Marks *m, const Surroundings *w, int rst, int side, int64_t patience) noexcept nogil:
-    """`side` still talks as a connection does after the RST, or ICMP error, at this index."""
-    cdef const Mark *r = &m.items[rst]
-    cdef const Mark *k
-    cdef int i
-    for i in range(rst + 1, m.count):
-        k = &m.items[i]
-        if k.sender != side or k.flags & RST or k.bits & MARK_ASIDE:
-            continue
-        if k.time_ns - r.time_ns <= patience:
-            continue
-        if is_plain(k) or k.flags & SYN:
-            return True
-    return False
-
-
-cdef inline int64_t under_way(const Surroundings *w, int e) noexcept nogil:
-    """What e sent before it took something in may pass for so long after that has passed."""
-    return w.reach_ns[e] + w.reach_ns[e] // 5 + (0 if w.point == 1 + e else SLACK_NS)
 
 
 # ---------------------------------------------------------------- one endpoint
