@@ -5,7 +5,8 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterable, Iterator
 
-from tcpscope.check.policy import Policy, Rule, Test
+from tcpscope.check.assertions import Test
+from tcpscope.check.policy import Policy, Rule
 from tcpscope.report.text import safe
 
 WIDTH = 100

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tcpscope.check.measures import Series
 
 if TYPE_CHECKING:
-    from tcpscope.check.policy import Test
+    from tcpscope.check.assertions import Test
     from tcpscope.tables.values import Columns
 
 SLACK = 1e-9  # of a bound: what decimal fractions lose in binary

@@ -8,11 +8,12 @@ from datetime import UTC, date, datetime
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
+from tcpscope.check.assertions import Test
 from tcpscope.check.gate import gate
 from tcpscope.check.holds import complies, holding, together, within
 from tcpscope.check.named import Named
 from tcpscope.check.observed import Captured, Observed, of_capture
-from tcpscope.check.policy import Allow, Policy, Rule, Test, load_policy
+from tcpscope.check.policy import Allow, Policy, Rule, load_policy
 from tcpscope.check.proof import NEVER_OPEN, proof
 from tcpscope.check.units import written
 from tcpscope.check.verdict import (

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from tcpscope.check.assertions import Test
 from tcpscope.check.measures import CLOSE, HANDSHAKE
 from tcpscope.check.observed import Observed
-from tcpscope.check.policy import Test
 from tcpscope.check.verdict import Violation
 from tcpscope.replay.layout import ANNOTATIONS, ROLES
 

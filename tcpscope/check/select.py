@@ -18,7 +18,7 @@ from tcpscope.tables.filters import nearest
 from tcpscope.tables.values import numbered
 
 if TYPE_CHECKING:
-    from tcpscope.check.policy import Test
+    from tcpscope.check.assertions import Test
     from tcpscope.tables.values import Columns
 
 HIGHEST = 65_535
