@@ -20,6 +20,7 @@ from tcpscope.replay import layout
 from tcpscope.replay.known cimport known_absorb, known_add
 from tcpscope.replay.roles cimport role_of_first, zeek_flips
 from tcpscope.replay.seq cimport after, before, distance, place
+from tcpscope.replay.zeek_history cimport SEEN_ACK, SEEN_DATA, tell, tell_control, tell_once, tell_scaled
 from tcpscope.wire.batch cimport SegmentBatch
 from tcpscope.wire.segment cimport (
     ACK, FIN, NOTE_BOGUS_OFFSET, NOTE_CUT_HEADER, NOTE_FRAGMENT, OPT_CUT, RST, SUM_BAD, SUM_GOOD, SYN,
@@ -30,15 +31,6 @@ cdef enum:                             # ZeekSide.marks
     FINISHED = 0x01                    # has sent a FIN
     SKIPPING = 0x02                    # Zeek has given up reassembling this side
     VERIFIED = 0x04                    # a checksum of this side was right
-
-cdef enum:                             # Zeek.seen
-    SEEN_SYN = 0x01                    # S or H
-    SEEN_FIN = 0x02
-    SEEN_RST = 0x04
-    SEEN_FIN_RST = 0x08
-    SEEN_DATA = 0x10
-    SEEN_ACK = 0x20
-    SEEN_MULTI = 0x40
 
 cdef enum:                             # layout.CONN_STATES
     OTH, S0, S1, SF, REJ, S2, S3, RSTO, RSTR, RSTOS0, RSTRH, SH, SHR
@@ -80,67 +72,6 @@ cdef void take_for_responder(Zeek *z) noexcept nogil:
 cdef int zeek_originator(const Zeek *z) noexcept nogil:
     """0 if Zeek's originator is the client, 1 if it is the server."""
     return z.originator
-
-
-# ---------------------------------------------------------------- history
-
-cdef inline void tell(Zeek *z, char letter) noexcept nogil:
-    if z.length < ZEEK_HISTORY - 1:
-        z.history[z.length] = letter
-        z.length += 1
-
-
-cdef inline char case_of(const Zeek *z, int sender, char letter) noexcept nogil:
-    """Upper case for the originator, lower for the responder; `letter` is upper case."""
-    return letter if sender == z.originator else letter + 32
-
-
-cdef inline bint tell_once(Zeek *z, int sender, uint8_t bit, char letter) noexcept nogil:
-    """True if it had been told already."""
-    cdef uint8_t *seen = &z.seen[sender != z.originator]
-    if seen[0] & bit:
-        return True
-    seen[0] |= bit
-    tell(z, case_of(z, sender, letter))
-    return False
-
-
-cdef void tell_scaled(Zeek *z, int sender, uint32_t *count, char letter) noexcept nogil:
-    """The 1st, 10th, 100th … time."""
-    cdef uint32_t power = 1
-    count[0] += 1
-    while power < count[0] and power < 1_000_000_000:
-        power *= 10
-    if power == count[0]:
-        tell(z, case_of(z, sender, letter))
-
-
-cdef void tell_control(Zeek *z, const Segment *s, int sender, uint32_t position) noexcept nogil:
-    """The letter of a segment with SYN, FIN or RST.
-
-    Seen again, it is told again only if its position differs from the latest of its kind.
-    """
-    cdef ZeekSide *me = &z.side[sender]
-    cdef int control = s.flags & (SYN | FIN | RST)
-    cdef uint32_t end = position + s.length
-    cdef char letter
-    if control == SYN:
-        letter = b'H' if s.flags & ACK else b'S'
-        if tell_once(z, sender, SEEN_SYN, letter) and position != me.last_syn:
-            tell(z, case_of(z, sender, letter))
-        me.last_syn = position
-    elif control == FIN:
-        if tell_once(z, sender, SEEN_FIN, b'F') and end != me.last_fin:
-            tell(z, case_of(z, sender, b'F'))
-        me.last_fin = end
-    elif control == RST:
-        if tell_once(z, sender, SEEN_RST, b'R') and position != me.last_rst:
-            tell(z, case_of(z, sender, b'R'))
-        me.last_rst = position
-    elif control & FIN and control & RST:
-        tell_once(z, sender, SEEN_FIN_RST, b'I')
-    else:
-        tell_once(z, sender, SEEN_MULTI, b'Q')
 
 
 # ---------------------------------------------------------------- positions
