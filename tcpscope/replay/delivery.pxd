@@ -9,7 +9,6 @@ from tcpscope.wire.segment cimport ACK, FIN, RST, SYN
 cdef enum:
     SLACK_NS = 1_000_000         # of clocks and hosts, on top of a round trip
 
-cdef int find(const Marks *m, int start, int sender, int mask, int want) noexcept nogil
 cdef bint is_connected(const Marks *m, const Mark *k) noexcept nogil
 cdef int arrival(const Marks *m, const Surroundings *w, int first, int answer, int e, int mask, int want,
                  uint32_t end, bint fillers) noexcept nogil
@@ -43,6 +42,16 @@ cdef inline bint arrives_whole(const Mark *k, const Surroundings *w) noexcept no
 
 cdef inline bint covers(const Mark *k, uint32_t end) noexcept nogil:
     return (k.flags & ACK) and not before(k.ack, end)
+
+
+cdef inline int find(const Marks *m, int start, int sender, int mask, int want) noexcept nogil:
+    """Index of the first mark of sender, from start on, whose flags under mask are want; -1: none."""
+    cdef int i
+    for i in range(start, m.count):
+        if (m.items[i].sender == sender and m.items[i].flags & mask == want
+                and not m.items[i].bits & MARK_ASIDE):
+            return i
+    return -1
 
 
 cdef inline bint heard(const Marks *m, int side) noexcept nogil:

@@ -19,16 +19,6 @@ from tcpscope.replay.seq cimport after, before
 from tcpscope.wire.segment cimport ACK, FIN, RST, SYN
 
 
-cdef int find(const Marks *m, int start, int sender, int mask, int want) noexcept nogil:
-    """Index of the first mark of sender, from start on, whose flags under mask are want; -1: none."""
-    cdef int i
-    for i in range(start, m.count):
-        if (m.items[i].sender == sender and m.items[i].flags & mask == want
-                and not m.items[i].bits & MARK_ASIDE):
-            return i
-    return -1
-
-
 cdef bint is_connected(const Marks *m, const Mark *k) noexcept nogil:
     """k shows that its sender's SYN-ACK was acknowledged: it sends data or a FIN, or has taken in more than a SYN."""
     cdef int syn = find(m, 0, k.sender, SYN | ACK | RST, SYN | ACK)

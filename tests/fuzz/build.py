@@ -34,7 +34,7 @@ LIMITS = {
     "replay/store.pxd": {"FIRST": "1 << 10"},
     "replay/chunks.pyx": {"ROOM_MOST": "32", "ROOM_KEPT": "4"},
     "replay/chunks.pxd": {"LEAST_SPARE": "2"},
-    "replay/flight.pyx": {"SPARE": "4"},
+    "replay/sacks.pxd": {"SPARE": "4"},
     "replay/wireshark.pxd": {"QUEUE_MOST": "24"},
     "replay/unacked.pyx": {"BUNCH": "4"},
     "replay/ranges.pxd": {"MAX_RANGES": "8"},
