@@ -145,7 +145,7 @@ cdef inline uint64_t reset(const Connection *c, const Segment *s, int d) noexcep
     if (d == 1 and c.syn_ns[1] < 0 and c.syn_ns[0] >= 0 and s.flags & ACK
             and within(s.ack, c.wireshark.side[0].base + 1, c.flight[0].max - c.wireshark.side[0].base)):
         return bit(A_RESET_REFUSED)
-    if not s.flags & ACK and s.seq == c.wireshark.side[1 - d].last_ack:
+    if is_without_socket(c, s, d):
         return bit(A_RESET_NO_SOCKET)
     return bit(A_RESET_ABORT)
 

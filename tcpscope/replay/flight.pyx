@@ -46,6 +46,11 @@ cdef inline void acknowledged_to(Flight *f, const Segment *s) noexcept nogil:
         f.told_from = f.told_to = f.una
 
 
+cdef inline bint only_asked(Flight *f) noexcept nogil:
+    """Nothing but a SYN was sent, and that not answered."""
+    return f.live == 1 and chunk(f, f.old).bits & BARE_SYN and chunk(f, f.old).end == f.max
+
+
 cdef int flight_acked(Flight *f, const Segment *s, uint32_t window, int64_t reach, Finding *out) noexcept nogil:
     """The peer of f's sender sent s: what it tells about f's data.  reach: to that peer and back."""
     cdef Chunk *c
@@ -72,6 +77,8 @@ cdef int flight_acked(Flight *f, const Segment *s, uint32_t window, int64_t reac
             f.una_ns = s.time_ns
         f.una, f.una_told = s.ack, True
         return 0
+    if not s.flags & SYN and only_asked(f) and s.ack - f.una - 1 >= f.max - f.una:
+        return 0                                    # an old connection's: it acknowledges nothing here (3.10.7.3)
     if not f.una_told and not after(s.ack, f.una):
         f.una, f.una_told = s.ack, True             # what the capture saw first was not the oldest outstanding
     f.una_told = True

@@ -17,6 +17,7 @@ from tcpscope.replay.delivery cimport (
     is_syn_ack, under_way,
 )
 from tcpscope.replay.marks cimport MARK_EXACT, MARK_REUSE, MARK_UNREACHABLE, Mark, Marks
+from tcpscope.replay.seq cimport before
 from tcpscope.wire.segment cimport ACK, FIN, RST, SYN
 
 cdef enum State:
@@ -78,6 +79,8 @@ cdef struct Plan:                # where in the marks things happen to one endpo
     int got_fin
     int got_fin_at
     int fin_acked
+    int got_rst                  # the peer's RST that ended it, in force only after ...
+    int got_rst_at               # ... this mark: what it had sent before the RST came
 
 
 cdef bint no_socket(const Marks *m, int since, int e) noexcept nogil:
@@ -149,6 +152,19 @@ cdef bint took_no_notice(const Marks *m, int e, int since) noexcept nogil:
     return reset or repeats >= 2
 
 
+cdef bint gone_before(const Marks *m, const Surroundings *w, int e, const Plan *p) noexcept nogil:
+    """When the acknowledgment of its FIN came, e was gone: data sent before it met a RST of their ACK's number."""
+    cdef const Mark *k
+    cdef int i
+    for i in range(p.fin_acked + 1, m.count):
+        k = &m.items[i]
+        if k.time_ns - m.items[p.fin_acked].time_ns > under_way(w, e):
+            break
+        if k.sender == e and k.flags & (RST | ACK) == RST and before(k.seq, end_of(&m.items[p.fin])):
+            return True
+    return False
+
+
 cdef int fin_shown(const Marks *m, const Surroundings *w, int e, const Plan *p) noexcept nogil:
     """The first mark by which e had sent its FIN: where that was lost on its way to the capture, what it sent next.
 
@@ -200,6 +216,8 @@ cdef void plan_fin(const Marks *m, const Surroundings *w, int e, Plan *p) noexce
     if p.fin >= 0:
         p.fin_at = fin_shown(m, w, e, p)
         p.fin_acked = acknowledged(m, w, p.fin_at + 1, e, end_of(&m.items[p.fin]), FIN | RST, FIN)
+        if p.fin_acked >= 0 and gone_before(m, w, e, p):
+            p.fin_acked = -1
 
 
 cdef uint8_t beginning(const Marks *m, const Surroundings *w, int e, const Plan *p) noexcept nogil:
@@ -222,6 +240,7 @@ cdef void endpoint(const Marks *m, const Surroundings *w, int e, Life *life) noe
     cdef int i
     plan_syn(m, w, e, &p)
     plan_fin(m, w, e, &p)
+    p.got_rst = p.got_rst_at = -1
     life.count = 0
     life.state = beginning(m, w, e, &p)
     if p.syn >= 0 and is_syn_ack(&m.items[p.syn]) and p.syn_acked >= 0 and took_no_notice(m, e, p.syn_acked):
@@ -254,6 +273,9 @@ cdef void endpoint(const Marks *m, const Surroundings *w, int e, Life *life) noe
             # what was under way while the endpoint still spoke holds from the next packet on
             happened(life, GOT_FIN, max(m.items[p.got_fin].time_ns, last_time(life)),
                      k.order + (p.got_fin_at != p.got_fin), m.items[p.got_fin].frame, False)
+        if i == p.got_rst_at:
+            happened(life, GOT_RST, max(m.items[p.got_rst].time_ns, last_time(life)),
+                     k.order + (p.got_rst_at != p.got_rst), m.items[p.got_rst].frame, False)
     after_the_marks(m, w, e, life)
 
 
@@ -287,17 +309,25 @@ cdef void own(const Marks *m, const Surroundings *w, int e, int i, const Plan *p
         by(life, SENT_FIN, k)
 
 
-cdef void got(const Marks *m, const Surroundings *w, int e, int i, const Plan *p, Life *life) noexcept nogil:
+cdef int last_word(const Marks *m, const Surroundings *w, int e, int rst) noexcept nogil:
+    """The last mark that e sent before the RST reached it, though it passed here later; the RST itself if none did."""
+    cdef int i, last = rst
+    for i in range(rst + 1, m.count):
+        if m.items[i].time_ns - m.items[rst].time_ns > under_way(w, e):
+            break
+        if m.items[i].sender == e and is_plain(&m.items[i]):
+            last = i
+    return last
+
+
+cdef void got(const Marks *m, const Surroundings *w, int e, int i, Plan *p, Life *life) noexcept nogil:
     """The peer sent the mark at i; SYN, FIN and their acknowledgments are placed by the plan."""
     cdef const Mark *k = &m.items[i]
     if not arrives_whole(k, w):
         return
     if k.flags & RST:
-        if reset_counts(m, w, e, i, p, life):
-            if p.fin > i and m.items[p.fin].time_ns - k.time_ns <= under_way(w, e):
-                by(life, SENT_FIN, &m.items[p.fin])         # which crossed the RST
-                happened(life, GOT_RST, last_time(life), m.items[p.fin].order + 1, k.frame, False)
-            by(life, GOT_RST, k)
+        if p.got_rst < 0 and reset_counts(m, w, e, i, p, life):
+            p.got_rst, p.got_rst_at = i, last_word(m, w, e, i)
         return
     if life.state == UNKNOWN and is_plain(k) and k.flags & ACK and p.syn < 0:
         happened(life, SEEN_OPEN, k.time_ns, k.order, k.frame, True)      # its peer is in the middle of a connection

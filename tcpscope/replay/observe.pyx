@@ -8,7 +8,7 @@ from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy, memset
 
 from tcpscope.replay.announce cimport touch
-from tcpscope.replay.annotate cimport annotate, count_annotations
+from tcpscope.replay.annotate cimport annotate, count_annotations, is_without_socket
 from tcpscope.replay.annotations cimport (
     A_DUPLICATE_CAPTURE, A_KEEP_ALIVE, A_LOST_SEGMENT, A_NETWORK_DUPLICATE, A_OUT_OF_ORDER, A_RETRANSMISSION,
     A_ZERO_WINDOW_PROBE, bit,
@@ -139,7 +139,7 @@ cdef void note_reset(Connection *c, const Segment *s, int d) noexcept nogil:
     cdef int32_t step
     if s.flags & ACK:
         bits |= RESET_ACK
-    elif s.seq == c.wireshark.side[1 - d].last_ack:
+    elif is_without_socket(c, s, d):
         bits |= RESET_NO_SOCKET
     if s.seq == mine.max or s.seq == mine.una:
         bits |= RESET_EXACT
