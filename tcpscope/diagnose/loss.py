@@ -5,7 +5,7 @@ from __future__ import annotations
 from tcpscope.diagnose.facts import Facts, about, having, times, without
 from tcpscope.diagnose.finding import Finding
 from tcpscope.diagnose.icmp import in_words, said_unreachable
-from tcpscope.diagnose.measure import at_host, both, other, proved, seconds, sides, worst
+from tcpscope.diagnose.measure import ROLES, at_host, both, other, proved, seconds, sides, worst
 from tcpscope.replay.record import Record
 
 LOSSY = 0.01  # share of data packets sent again that a user feels
@@ -170,12 +170,18 @@ def _timeouts(server: str, late: list[Facts]) -> list[Finding]:
         where += f"; ICMP said unreachable of {len(barred):,} ({in_words(barred)})"
     return [proved(about(
         late, "timeouts", "warning", "path", text + where,
-        "losses that duplicate ACKs could not tell: whole windows, last segments, or a dead path" if needless < count
-        else "nothing was lost but time: look for what holds packets back for so long (a full queue, a radio link, a "
-        "paused machine)",
+        "losses that duplicate ACKs could not tell: whole windows, last segments, or a dead path"
+        if needless < count or _unfilled(late) else
+        "nothing was lost but time: look for what holds packets back for so long (a full queue, a radio link, a paused "
+        "machine)",
         shown=["timeout_retransmission"], timeouts=count, seconds=sum(both(f, "timer_ns") for f in late) / 1e9,
         chain=chain, needless=needless,
     ), numbers=side)]  # fmt: skip
+
+
+def _unfilled(group: list[Facts]) -> bool:
+    """Of some the capture lacks data that had been sent."""
+    return any(f.side(role)["missed_bytes"] > 0 or f.seen("lost_segment", role) for f in group for role in ROLES)
 
 
 def _same(where: str) -> str:

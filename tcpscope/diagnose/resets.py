@@ -73,6 +73,16 @@ def _data_met_it(f: Facts) -> bool:
     return bool(f.side(f.reset_by or "client")["rst_packets"] > 2)
 
 
+def _undelivered(f: Facts) -> bool:
+    """Data of the other side were on their way to the RST's sender; no more than a FIN does not count."""
+    return bool(f.common["reset_bits"] & UNDELIVERED) and not f.common["reset_bits"] & FIN_ALONE
+
+
+def _under_way(f: Facts) -> bool:
+    """Data of either side were not acknowledged when the RST came."""
+    return _undelivered(f) or bool(f.common["reset_bits"] & IN_FLIGHT)
+
+
 def kind_of(f: Facts) -> str:
     """Which finding the RST of this connection is; "": none worth a word."""
     bits, by = f.common["reset_bits"], f.reset_by
@@ -107,10 +117,12 @@ def kind_of(f: Facts) -> str:
     if bits & NO_SOCKET and bits & PROMPTED and (not bits & PEER_FIN or bits & UNDELIVERED):
         return "reset_half_open"
     ignored = bool(bits & UNREAD) and by == "server"  # the client had asked last
-    if bits & PEER_FIN and (not bits & UNDELIVERED or bits & FIN_ALONE) and not (ignored and bits & ACK):
+    undelivered = _undelivered(f)
+    crossed = bool(bits & ACK and bits & FIN_ALONE)  # it does not acknowledge the FIN: which had not come
+    if bits & PEER_FIN and not undelivered and not crossed and not (ignored and bits & ACK):
         return "reset_at_close"
     if bits & ACK and bits & EXACT:
-        if f.side(other(by))["data_packets"] and (bits & (UNDELIVERED | IN_FLIGHT) or ignored or _data_met_it(f)):
+        if f.side(other(by))["data_packets"] and (undelivered or bits & IN_FLIGHT or ignored or _data_met_it(f)):
             return "reset_unread"
         return "reset_abort"
     return "reset"
@@ -237,12 +249,19 @@ def _after_close(server: str, side: str, group: list[Facts], more: int) -> list[
     late = max(f.side(peer)["after_fin_bytes"] for f in group)
     crossed = [f for f in group if f.common["reset_bits"] & UNDELIVERED and not f.side(peer)["after_fin_bytes"]]
     if not late and crossed:
+        text = (f"the {side} closed {times(len(crossed) + more)} with {server} while data of the {peer} were on their "
+                "way to it: they met RST")  # fmt: skip
+        if all(map(_asked_anew, crossed)):
+            return [_finding(
+                crossed, "reset_after_close", "warning", side, f"{text}, and no answer came",
+                f"a race that every kept connection can lose: the {peer} should send it again on a new one, and give "
+                f"up idle connections sooner than the {side} does",
+                more, bytes=0, crossed=len(crossed),
+            )]  # fmt: skip
         return [_finding(
-            crossed, "reset_after_close", "warning", side,
-            f"the {side} closed {times(len(crossed) + more)} with {server} while data of the {peer} were on their way "
-            "to it: they met RST, and no answer came",
-            f"a race that every kept connection can lose: the {peer} should send it again on a new one, and give up "
-            f"idle connections sooner than the {side} does",
+            crossed, "reset_after_close", "note" if side == "client" else "warning", side, text,
+            f"the {side} closed before it had read to the end: harmless where it wanted no more (a download broken "
+            "off, the end of a measurement)",
             more, bytes=0, crossed=len(crossed),
         )]  # fmt: skip
     if not late:
@@ -260,6 +279,12 @@ def _after_close(server: str, side: str, group: list[Facts], more: int) -> list[
         f"the {side} closed before it had read to the end, or the {peer} wrote to a connection that was closed to it",
         more, bytes=late,
     )]  # fmt: skip
+
+
+def _asked_anew(f: Facts) -> bool:
+    """The server ended a silence by closing, and the client by asking anew, both at once."""
+    since = f.common["reset_ns"] - f.common["pause_end_ns"]
+    return bool(f.reset_by == "server" and f.common["pause_ns"] > 0 and 0 <= since <= AT_ONCE_NS)
 
 
 def _asks(f: Facts) -> bool:
@@ -305,7 +330,7 @@ def _half_open(server: str, side: str, group: list[Facts], more: int) -> list[Fi
 
 def _unread(server: str, side: str, group: list[Facts], more: int) -> list[Finding]:
     peer = other(side)
-    lost = sum(bool(f.common["reset_bits"] & (UNDELIVERED | IN_FLIGHT)) or _data_met_it(f) for f in group)
+    lost = sum(_under_way(f) or _data_met_it(f) for f in group)
     text = f"the {side} aborted {times(len(group) + more)} with {server}"
     shut = sum(f.side(side)["zero_window_ns"] > 0 for f in group)
     if shut:
@@ -325,7 +350,7 @@ def _unread(server: str, side: str, group: list[Facts], more: int) -> list[Findi
 
 
 def _abort(server: str, side: str, group: list[Facts], more: int) -> list[Finding]:
-    lost = any(f.common["reset_bits"] & (UNDELIVERED | IN_FLIGHT) for f in group)
+    lost = any(map(_under_way, group))
     finding = _finding(
         group, "reset_abort", "warning" if lost else "note", side,
         f"the {side} ended {times(len(group) + more)} with {server} by RST "

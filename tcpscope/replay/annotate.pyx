@@ -161,8 +161,8 @@ cdef void count_annotations(Connection *c, const Segment *s, int d, uint64_t own
     if side.ttl == 0:
         side.ttl = s.ttl
     other.unanswered = 0
-    if c.flight[d].fin_sent and other.at_fin < 0:
-        other.at_fin = c.traffic[1 - d].unique_bytes
+    if side.at_fin < 0 and c.flight[1 - d].fin_sent and s.flags & ACK and c.flight[1 - d].una == c.flight[1 - d].max:
+        side.at_fin = c.traffic[d].unique_bytes - (0 if own & NOT_NEW else s.length)
     if not s.flags & (SYN | RST) and s.flags & ACK:
         if window == 0:
             if side.zero_since_ns == 0:

@@ -31,7 +31,7 @@ cdef struct Side:                # what is counted of one side beside Traffic
     uint32_t zero_spells
     int64_t zero_ns
     int64_t zero_longest_ns
-    int64_t at_fin               # bytes sent before the peer's FIN; -1: it has sent none
+    int64_t at_fin               # bytes sent before it acknowledged the peer's FIN; -1: it has not
     int64_t nagle_ns
     uint32_t nagle_stalls
 

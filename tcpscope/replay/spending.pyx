@@ -19,7 +19,7 @@ from tcpscope.replay.annotations cimport (
 from tcpscope.replay.flight cimport STEADY, Finding, Flight
 from tcpscope.replay.rows cimport NONE, ConnectionRow, SideRow
 from tcpscope.replay.seq cimport after, before, distance
-from tcpscope.replay.traffic cimport SYN_SEEN, Traffic
+from tcpscope.replay.traffic cimport SCALE_KNOWN, Traffic
 from tcpscope.wire.segment cimport ACK, FIN, OPT_TIMESTAMPS, PSH, RST, SYN, Segment
 
 cdef enum:
@@ -228,7 +228,7 @@ cdef inline void sent_new(Spending *l, const Flight *flight, const Traffic *traf
     cdef bint brief = is_short(s, full, traffic[d].max_segment), known = False, at_edge = False
     cdef uint32_t edge
     cdef int32_t room = 0
-    if traffic[0].marks & traffic[1].marks & SYN_SEEN:       # else the window's scale is not known
+    if traffic[0].marks & traffic[1].marks & SCALE_KNOWN:    # else what a window allows is not
         edge = edge_known(p, &flight[d], s.time_ns, lag, &known)
         room = distance(end, edge)
         at_edge = known and room < <int32_t>min(full, traffic[1 - d].max_window // 2)    # RFC 9293, 3.8.6.2.1

@@ -166,7 +166,7 @@ cdef int first_to_close(const Connection *c, const Told *told) noexcept nogil:
 
 
 cdef inline int64_t after_fin(const Connection *c, int d) noexcept nogil:
-    """Bytes that d sent after the peer's FIN, without repetitions."""
+    """Bytes that d sent after the peer's FIN had reached it, without repetitions."""
     return <int64_t>c.traffic[d].unique_bytes - c.side[d].at_fin if c.side[d].at_fin >= 0 else 0
 
 

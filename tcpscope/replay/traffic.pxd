@@ -33,6 +33,7 @@ cdef enum:                          # Traffic.marks: what has been seen
     DATA_SEEN = 0x800
     BARE_SYN = 0x1000               # the latest SYN had no ACK
     PROBING = 0x2000                # it probed the peer's window, and has sent no data since
+    SCALE_KNOWN = 0x4000            # its SYN was captured as far as the window scale, or whole
 
 cdef struct Traffic:
     int64_t nxt                     # SND.NXT as far as the capture shows

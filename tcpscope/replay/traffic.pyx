@@ -15,7 +15,7 @@ from tcpscope.replay.rtt cimport (
 from tcpscope.replay.seq cimport before, place
 from tcpscope.wire.batch cimport SegmentBatch
 from tcpscope.wire.segment cimport (
-    ACK, CWR, ECE, FIN, NOTE_CUT_HEADER, OPT_MSS, OPT_SACK, OPT_WSCALE, PSH, RST, SUM_BAD, SUM_GOOD,
+    ACK, CWR, ECE, FIN, NOTE_CUT_HEADER, OPT_CUT, OPT_MSS, OPT_SACK, OPT_WSCALE, PSH, RST, SUM_BAD, SUM_GOOD,
     SUM_PARTIAL, SYN, URG, Segment, congested
 )
 
@@ -46,6 +46,8 @@ cdef void read_control(Traffic *me, const Segment *s, int64_t start) noexcept no
         me.isn = s.seq
         me.syn_at = start
         me.marks |= SYN_SEEN
+        if s.options & OPT_WSCALE or not s.options & OPT_CUT:
+            me.marks |= SCALE_KNOWN
         if not s.flags & ACK:
             me.marks |= BARE_SYN
         if s.options & OPT_MSS:

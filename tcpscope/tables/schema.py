@@ -245,7 +245,7 @@ _SIDE_MEANINGS: dict[str, tuple[str, str]] = {
     "ttl": ("", "IP time to live of the first packet"),
     "last": ("s", "time of this side's last packet, since the epoch"),
     "syn_options": ("", "TCP options of its SYN"),
-    "after_fin_bytes": ("bytes", "payload sent after the peer's FIN"),
+    "after_fin_bytes": ("bytes", "payload sent after the peer's FIN had come"),
     "keep_alive_rounds": ("", "times that it began to probe an idle peer"),
     "keep_alive_lost": ("", "most keep-alive probes in a row without an answer"),
     "keep_alive_idle": ("s", "silence before a first keep-alive probe, the shortest"),

@@ -363,3 +363,27 @@ def test_a_handshake_that_was_slower_than_its_path(later):
     talk.say(later, CLIENT)
     advice = talk.told()["slow_handshake"].advice
     assert ("not the path: later the client answered within 10 ms" in advice) is (later == 0.01)
+
+
+@pytest.mark.parametrize(("closer", "idle", "advice"), [
+    (SERVER, 30, "a race that every kept connection can lose"),
+    (SERVER, 0, "harmless where it wanted no more"), (CLIENT, 0, "harmless where it wanted no more"),
+])  # fmt: skip
+def test_data_that_meet_a_close(closer, idle, advice):
+    talk = Talk()
+    talk.exchange(0.001)
+    talk.say(0.01 + idle, closer, flags=FIN)
+    talk.say(0.001, 1 - closer, 400, heard=False)
+    talk.raw(RTT, closer, RST, talk.known[1 - closer])
+    told = talk.told()["reset_after_close"]
+    assert advice in told.advice
+    assert told.severity == ("note" if closer == CLIENT else "warning")
+
+
+def test_a_reset_that_crosses_the_fin_answers_no_close():
+    """It does not acknowledge the FIN, which was on its way."""
+    talk = Talk()
+    talk.exchange(0.001)
+    talk.say(0.5, CLIENT, flags=FIN)
+    talk.say(0.001, SERVER, flags=RST, heard=False)
+    assert "reset_at_close" not in talk.told()
