@@ -67,7 +67,7 @@ def _reuse(server: str, risky: list[Facts]) -> list[Finding]:
     return [about(
         risky, "port_reuse", "warning" if failed else "note", "client",
         f"{times(len(risky))} to {server} took a port again {shortest:.1f} s after the connection before, inside its "
-        "TIME_WAIT, with a lower number and no later time stamp"
+        "TIME_WAIT, with an older time stamp or a lower number"
         + (f": {len(failed):,} did not open at once" if failed else ""),
         "turn on TCP time stamps, or let the client use more ports: such a SYN may be ignored or taken for an old one",
         seconds=shortest, failed=len(failed),

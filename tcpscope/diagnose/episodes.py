@@ -10,7 +10,15 @@ _REPEATED = ("timeouts", "retransmissions", "spurious", "tail_loss")
 EXPLAINS: dict[str, tuple[str, ...]] = {
     "vanished": _REPEATED,
     "idle_timeout": (*_REPEATED, "slow_server"),
-    "backlog_overflow": (*_REPEATED, "slow_server", "slow_handshake", "reset_unread", "reset_abort", "half_open"),
+    "backlog_overflow": (
+        *_REPEATED,
+        "vanished",
+        "slow_server",
+        "slow_handshake",
+        "reset_unread",
+        "reset_abort",
+        "half_open",
+    ),
     "syn_lost": ("spurious",),
     "syn_ack_lost": ("spurious",),
     "handshake_ack_lost": ("spurious",),
@@ -18,7 +26,7 @@ EXPLAINS: dict[str, tuple[str, ...]] = {
     "dead_reader": ("vanished", "no_answer"),
     "not_unicast": ("unanswered",),
     "no_answer": ("reset_abort",),
-    "port_reuse": ("unanswered", "half_open"),
+    "port_reuse": ("unanswered", "half_open", "reset_half_open"),
     "reset_injected": ("reset_half_open",),
 }
 

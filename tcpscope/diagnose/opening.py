@@ -162,6 +162,8 @@ def _unanswered(server: str, group: list[Facts], found: Collected, opened: int) 
     )  # fmt: skip
     finding.numbers |= {f"gap_{at}": gap for at, gap in enumerate(between, 1)}
     finding.frames = sorted({f.frame for f in silent[:20]} | set(finding.frames))[:20]
+    if any(f.common["one_direction"] and f.close != "unanswered" for f in group):
+        finding.doubt("of others only one direction was captured: the answer may have been there", "possible")
     if cut:
         finding.doubt("the capture ends before an answer, or a second try, was due", "possible")
     return [finding]

@@ -147,7 +147,8 @@ def _path(server: str, role: str, group: list[Facts]) -> list[Finding]:
         f"{bytes_of(side['unique_bytes'])} at {rate(side['goodput'])}, {_share(it, cost(it)):.0%} of the time at its "
         "congestion window"
         + ("; each loss makes that window smaller" if lossy else ""),
-        "the losses on the path keep the rate down: find out where they come from" if lossy else
+        "the losses on the path keep the rate down, or its queue is full and drops what is too much: find out where "
+        "they come from" if lossy else
         "this is how a transfer should be; for more, look for the slowest link, competing traffic, or the sender's "
         "buffer (net.ipv4.tcp_wmem)",
         seconds=cost(it) / 1e9, share=_share(it, cost(it)), bytes_per_second=side["goodput"],
@@ -172,11 +173,14 @@ def _program(server: str, role: str, group: list[Facts]) -> list[Finding]:
         return []
     it = max(hit, key=cost)
     side = it.side(role)
-    return [about(
+    finding = about(
         hit, "limited_by_program", "note", role,
         f"the program on the {role} was the limit of what it sent in {times(len(hit))} with {server}: nothing to send "
         f"{_share(it, cost(it)):.0%} of the time, {bytes_of(side['unique_bytes'])} at {rate(side['goodput'])}",
         f"network and receiver were ready for more: look at what the program on the {role} waits for (disk, database, "
         "a limit on its rate), or it is live data that comes no faster",
         seconds=cost(it) / 1e9, share=_share(it, cost(it)), bytes_per_second=side["goodput"],
-    )]  # fmt: skip
+    )  # fmt: skip
+    if any(f.point != role for f in hit):
+        finding.doubt("what was lost before it came here, and repeated in vain, leaves the same silence")
+    return [finding]

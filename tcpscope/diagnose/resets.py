@@ -113,7 +113,7 @@ def kind_of(f: Facts) -> str:
     if bits & OWN_FIN and (late or (bits & UNDELIVERED and not bits & FIN_ALONE)):
         return "reset_after_close"
     if bits & OWN_FIN:
-        return "" if bits & (PROMPTED | PEER_FIN) else "reset_abort"
+        return "reset_abort" if bits & ACK and not bits & (PROMPTED | PEER_FIN) else ""
     if bits & NO_SOCKET and bits & PROMPTED and (not bits & PEER_FIN or bits & UNDELIVERED):
         return "reset_half_open"
     ignored = bool(bits & UNREAD) and by == "server"  # the client had asked last

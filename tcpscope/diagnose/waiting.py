@@ -202,6 +202,8 @@ def _no_answer(server: str, group: list[Facts]) -> list[Finding]:
     )  # fmt: skip
     finding.frames = [f.client["first_data_frame"] if f.server["unique_bytes"] == 0 else f.last_frame
                       for f in silent[:20]]  # fmt: skip
+    if any(f.point != "client" for f in silent):
+        finding.doubt("its rest may have been lost before it came here")
     if certainty != "certain":
         finding.doubt("not all that a client says asks for an answer" if certainty == "possible" else
                       "a stream, or a WebSocket, may have followed that needs no answer", certainty)  # fmt: skip

@@ -66,8 +66,8 @@ cdef uint64_t cause(Flight *f, const Segment *s, const Chunk *c, uint32_t end, i
                 or f.sack_high and after(f.sack_high, s.seq))
     age = now - max(c.last_ns if c != NULL else f.una_ns, f.una_ns + reach)
     if f.phase == LOSS:
-        if prompt and quiet < rto * 7 // 10 or since_sent < RTO_LEAST // 10:
-            return bit(A_RTO_RECOVERY)      # no timer is so short: of one burst with what it brought
+        if prompt and quiet < rto * 7 // 10 or since_sent < RTO_LEAST * 2 // 5:
+            return bit(A_RTO_RECOVERY)      # no timer is so short after another: a burst, or paced
         f.high_seq = f.max
         return bit(A_TIMEOUT_RETRANSMISSION)
     if f.phase == RECOVERY or evidence:

@@ -331,8 +331,8 @@ CONNECTIONS = (
     Column("time_wait_start", "float", "s", "since the epoch", Seconds("time_wait_start_ns")),
     Column("time_wait_end", "float", "s", "projected: 2 MSL later", Seconds("time_wait_end_ns")),
     Column("reused", "bool", "", "the four-tuple had a connection before", Truth("reused")),
-    Column("reuse", "str", "", "of what: later: of one that was over; safe: in TIME_WAIT, with a higher number or later time stamp "
-           "(RFC 1122, 4.2.2.13); risky: with neither; open: of one that was not closed", Word("reuse", layout.REUSE)),
+    Column("reuse", "str", "", "of what: later: of one that was over; safe: in TIME_WAIT, with a later time stamp, or a higher number "
+           "and no older time stamp (RFC 6191; RFC 1122, 4.2.2.13); risky: with neither; open: of one that was not closed", Word("reuse", layout.REUSE)),
     Column("fast_open", "bool", "", "data in the SYN (RFC 7413)", Truth("fast_open")),
     Column("fast_open_outcome", "str", "", "what became of it: cookie asked, given, or used; data accepted or refused",
            Word("fast_open_outcome", layout.FAST_OPEN)),
