@@ -108,6 +108,8 @@ def kind_of(f: Facts) -> str:
     if bits & PROBED:
         return "peer_rebooted"
     late = f.side(other(by))["after_fin_bytes"]
+    if bits & OWN_FIN and bits & ACK and not bits & (PROMPTED | UNDELIVERED | PEER_FIN) and _data_met_it(f):
+        return "reset_unread"
     if bits & OWN_FIN and late and not bits & (PROMPTED | UNDELIVERED):
         return "reset_abort"  # an open socket took it in, and acknowledged it
     if bits & OWN_FIN and (late or (bits & UNDELIVERED and not bits & FIN_ALONE)):

@@ -133,8 +133,8 @@ cdef inline uint64_t answer(Connection *c, const Segment *s, int d, const Shown 
         return bit(A_ZERO_WINDOW_PROBE_ACK)
     if theirs.last_kind == SAID_FIN_AGAIN and c.fins == 3:
         return bit(A_TIME_WAIT_ACK)
-    if theirs.last_kind == SAID_UNACCEPTABLE:
-        return bit(A_CHALLENGE_ACK)
+    if theirs.last_kind == SAID_UNACCEPTABLE and s.time_ns - c.side[1 - d].last_ns >= theirs.rtt_min_ns // 2:
+        return bit(A_CHALLENGE_ACK)     # sooner it had been on its way
     if shown.marks & WS_DUPLICATE_ACK and theirs.live:
         return bit(A_DUPLICATE_ACK)
     return 0

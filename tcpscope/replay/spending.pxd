@@ -88,8 +88,10 @@ cdef struct Spending:
     int64_t pending_ns           # silence of which it is not yet known who ends it
     int64_t reset_ns             # when the RST came
     int64_t closing_ns           # spent on T_CLOSING before it: it may not have ended the connection
+    int64_t waited_ns            # spent on T_IDLE before the FIN of a side that still waited for an answer
     Pace side[2]
     uint8_t open                 # the handshake is over
+    uint8_t speaker              # 1 + who sent the latest data; 0: nobody
     uint8_t talked               # who sent the latest data; 2: nobody, 3: it has been acknowledged
     uint8_t reset                # 1 + the side that sent a RST; 0: none
 

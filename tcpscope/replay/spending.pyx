@@ -105,12 +105,17 @@ cdef inline void settle(Spending *l, const Flight *flight, const Segment *s, int
             travel = min(l.pending_ns, lag_of(l, flight, d))
             l.spent[T_NETWORK] += travel
             l.pending_ns -= travel
+        if l.waited_ns and l.speaker == 2 - d:       # the other had closed its side, and is answered yet
+            l.spent[T_IDLE] -= l.waited_ns
+            l.pending_ns += l.waited_ns
         l.spent[T_CLIENT + d] += l.pending_ns
-        l.talked = <uint8_t>d
+        l.talked, l.speaker, l.waited_ns = <uint8_t>d, <uint8_t>(1 + d), 0
     elif s.flags & FIN and l.side[1 - d].closed:
         l.spent[T_CLOSING] += l.pending_ns
     else:
         l.spent[T_IDLE] += l.pending_ns
+        if s.flags & FIN and l.speaker == 1 + d:
+            l.waited_ns += l.pending_ns
     l.pending_ns = 0
 
 
