@@ -14,7 +14,7 @@ HOST_NS = 1_000_000  # what a host takes to answer itself
 
 def seconds(ns: float) -> str:
     """`1.03 s`, `385 ms`, `0.4 ms`."""
-    if ns >= 1e9:
+    if ns >= 999.5e6:
         return f"{ns / 1e9:.2f} s"
     return f"{ns / 1e6:.0f} ms" if ns >= 1e7 else f"{ns / 1e6:.1f} ms"
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable
 
-from tcpscope.diagnose.facts import Collected, Facts, about, by_server, having, times, told
+from tcpscope.diagnose.facts import Collected, Facts, about, by_server, having, times, told, without
 from tcpscope.diagnose.finding import Finding
-from tcpscope.diagnose.measure import other, up_to
+from tcpscope.diagnose.measure import other, seconds, up_to
 from tcpscope.diagnose.schedules import probing
 from tcpscope.replay import layout
 
@@ -23,6 +23,7 @@ IDLE_NS = 10_000_000_000  # a silence after which a box on the path may have for
 AT_ONCE_NS = 3_000_000_000  # ... and the RST is what came of speaking again
 FAREWELL = 100  # bytes after a close that are no more than a good-bye (TLS close_notify)
 MOMENT_NS = 1_000_000  # what was sent before does not come so late
+FELT_NS = 200_000_000  # a wait that people notice
 HOPS = 2  # routers more or less: another host
 STARTS = (32, 64, 128, 255)  # TTLs that hosts begin with
 
@@ -351,13 +352,40 @@ def _unread(server: str, side: str, group: list[Facts], more: int) -> list[Findi
     return [finding]
 
 
+def _unasked(f: Facts) -> int:
+    """ns that a client waited for a first answer until it aborted; 0: it was not so."""
+    asked = f.client["last_data_ns"]
+    if f.reset_by != "client" or asked < 0 or f.server["data_packets"] or f.common["one_direction"]:
+        return 0
+    return int(f.common["reset_ns"] - asked)
+
+
 def _abort(server: str, side: str, group: list[Facts], more: int) -> list[Finding]:
+    waited = [f for f in group if _unasked(f) >= FELT_NS and not _under_way(f)]
+    if not waited:
+        return _aborted(server, side, group, more)
+    took = max(map(_unasked, waited))
+    told = _finding(
+        waited, "reset_abort", "warning", "server",
+        f"the client ended {times(len(waited))} with {server} by RST: {up_to(waited)}{seconds(took)} after it had "
+        "asked, and no answer had come",
+        "it gave up (a time-out of its program): look at what the program on the server does so long",
+        waited=took / 1e9,
+    )  # fmt: skip
+    rest = without(group, waited)
+    return [told, *(_aborted(server, side, rest, more) if rest else [])]
+
+
+def _aborted(server: str, side: str, group: list[Facts], more: int) -> list[Finding]:
     lost = any(map(_under_way, group))
+    silent = not any(f.client["data_packets"] + f.server["data_packets"] for f in group)
     finding = _finding(
         group, "reset_abort", "warning" if lost else "note", side,
         f"the {side} ended {times(len(group) + more)} with {server} by RST "
         + ("after its FIN" if all(f.common["reset_bits"] & OWN_FIN for f in group) else "instead of FIN")
-        + ("; data was under way, and lost" if lost else "; all data was acknowledged"),
+        + ("; data was under way, and lost" if lost else "; nothing had been said" if silent else
+           "; all data was acknowledged"),
+        "a health check that only knocks, or a proxy that accepts for a service that is not there" if silent else
         "SO_LINGER 0, or a program that ended" + (": it does not wait until what it sent has arrived" if lost else
         " with its last answer unread: harmless unless the peer expects more"),
         more,

@@ -29,6 +29,7 @@ cdef enum:
     NEAR_NS = 1_000_000          # a side closer to the capture point knows what the capture knows
     PROMPT_NS = 200_000          # data this soon after what let them go waited for it
     LATEST_NS = 10_000_000       # on top of a round trip, what was sent before a RST was heard has come
+    SILENT_NS = 10_000_000_000   # within which any sender repeats what is not acknowledged (RFC 6298: 3 s at first)
     PAUSE_NS = 200_000_000       # the least retransmission time-out; after it slow start begins again (RFC 5681, 4.1)
     TIMESTAMPS_ROOM = 12         # of a segment, by the time stamps option
     LEAST_MSS = 536              # RFC 9293, 3.7.1
@@ -74,6 +75,9 @@ cdef inline void spend(Spending *l, const Flight *flight, const Traffic *traffic
         why, part = p.why, dt
         if x == d and why != BY_CLOSING and own & (REPAIR | bit(A_ZERO_WINDOW_PROBE)):
             why = BY_LOSS if own & REPAIR and not flight[x].zero_window else BY_RECEIVER
+        elif why == BY_CONGESTION and dt > SILENT_NS:
+            part = 0                     # no timer ran out: it had been acknowledged, out of the capture's sight
+            p.spent[BY_APPLICATION] += dt
         elif p.empty_ns and why != BY_APPLICATION and why != BY_CLOSING:
             part = still_held(p, lag_of(l, flight, x), s.time_ns, dt, x == d and s.length > 0)
             p.spent[BY_APPLICATION] += dt - part

@@ -387,3 +387,18 @@ def test_a_reset_that_crosses_the_fin_answers_no_close():
     talk.say(0.5, CLIENT, flags=FIN)
     talk.say(0.001, SERVER, flags=RST, heard=False)
     assert "reset_at_close" not in talk.told()
+
+
+@pytest.mark.parametrize(("asks", "answer", "text"), [
+    (True, False, "1.00 s after it had asked, and no answer had come"),
+    (True, True, "all data was acknowledged"), (False, False, "nothing had been said"),
+])  # fmt: skip
+def test_an_abort_by_the_client(asks, answer, text):
+    talk = Talk()
+    if asks:
+        talk.say(0.001, CLIENT, 100)
+        talk.say(RTT, SERVER, 80 if answer else 0)
+        talk.say(0.0001, CLIENT)
+    talk.raw(0.9698, CLIENT, RST | ACK, talk.next[0], talk.next[1])
+    told = talk.told()
+    assert text in told["reset_abort"].text
