@@ -9,15 +9,14 @@ is no duplicate ACK (RFC 5681, 2), a probe of a closed window is no keep-alive.
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from tcpscope.replay.annotations cimport (
-    A_ACK_WITHOUT_FLAG, A_BAD_CHECKSUM, A_CHALLENGE_ACK, A_CLOCK_STEP, A_CWR, A_DATA_ON_SYN,
-    A_DELAYED_ACK, A_DUPLICATE_ACK, A_DUPLICATE_CAPTURE, A_ECN_CE, A_ECN_ECHO, A_FAST_OPEN,
-    A_FAST_RETRANSMISSION, A_FIN_RETRANSMISSION, A_KEEP_ALIVE, A_KEEP_ALIVE_ACK, A_LOST_SEGMENT,
-    A_MALFORMED_OPTIONS, A_NAGLE_STALL,
-    A_NETWORK_DUPLICATE, A_OFFLOADED, A_OFFLOAD_CHECKSUM, A_OUT_OF_ORDER, A_PIGGYBACKED_ACK, A_RESET_ABORT,
-    A_RESET_NO_SOCKET, A_RESET_REFUSED, A_RETRANSMISSION, A_RTO_RECOVERY, A_SIMULTANEOUS_OPEN,
-    A_SPURIOUS_RETRANSMISSION, A_SYN_ACK_RETRANSMISSION, A_SYN_RETRANSMISSION, A_TAIL_LOSS_PROBE,
-    A_TIMEOUT_RETRANSMISSION, A_TIME_WAIT_ACK, A_URGENT, A_WINDOW_FULL, A_WINDOW_UPDATE,
-    A_ZERO_WINDOW_PROBE, A_ZERO_WINDOW_PROBE_ACK, bit,
+    A_ACK_WITHOUT_FLAG, A_BAD_CHECKSUM, A_CHALLENGE_ACK, A_CLOCK_STEP, A_CWR, A_DATA_ON_SYN, A_DELAYED_ACK,
+    A_DUPLICATE_ACK, A_DUPLICATE_CAPTURE, A_ECN_CE, A_ECN_ECHO, A_FAST_OPEN, A_FAST_RETRANSMISSION,
+    A_FIN_RETRANSMISSION, A_KEEP_ALIVE, A_KEEP_ALIVE_ACK, A_LOST_SEGMENT, A_MALFORMED_OPTIONS, A_NAGLE_STALL,
+    A_NETWORK_DUPLICATE, A_OFFLOADED, A_OFFLOAD_CHECKSUM, A_PIGGYBACKED_ACK, A_RESET_ABORT, A_RESET_NO_SOCKET,
+    A_RESET_REFUSED, A_RETRANSMISSION, A_RTO_RECOVERY, A_SIMULTANEOUS_OPEN, A_SPURIOUS_RETRANSMISSION,
+    A_SYN_ACK_RETRANSMISSION, A_SYN_RETRANSMISSION, A_TAIL_LOSS_PROBE, A_TIMEOUT_RETRANSMISSION, A_TIME_WAIT_ACK,
+    A_URGENT, A_WINDOW_FULL, A_WINDOW_UPDATE, A_ZERO_WINDOW_PROBE, A_ZERO_WINDOW_PROBE_ACK, bit, causes, not_new,
+    probes,
 )
 from tcpscope.replay.connection cimport (
     N_CAPTURED_TWICE, N_CHALLENGES, N_DELAYED, N_FAST, N_FIN, N_FULL, N_HOLES, N_NETWORK_TWICE, N_PIGGYBACKED,
@@ -43,13 +42,6 @@ cdef enum:
     LEAST_MSS = 536              # RFC 9293, 3.7.1: where no option says otherwise
     TAKEN_OVER = WS_WINDOW_UPDATE | WS_WINDOW_FULL | WS_ZERO_WINDOW
 
-cdef uint64_t PROBES = bit(A_KEEP_ALIVE) | bit(A_ZERO_WINDOW_PROBE)      # a timer sends them; they answer nothing
-
-cdef uint64_t CAUSES = (bit(A_FAST_RETRANSMISSION) | bit(A_TIMEOUT_RETRANSMISSION) | bit(A_TAIL_LOSS_PROBE)
-                        | bit(A_RTO_RECOVERY))
-cdef uint64_t NOT_NEW = (PROBES | bit(A_RETRANSMISSION) | bit(A_OUT_OF_ORDER) | bit(A_DUPLICATE_CAPTURE)
-                         | bit(A_NETWORK_DUPLICATE))
-
 
 cdef uint64_t annotate(Connection *c, const Segment *s, int d, bint copy, const Shown *shown, const Finding *f,
                        bint stepped_back) noexcept nogil:
@@ -62,7 +54,7 @@ cdef uint64_t annotate(Connection *c, const Segment *s, int d, bint copy, const 
     own |= shown.marks & TAKEN_OVER
     if s.flags & (SYN | ACK) == SYN:
         own |= shown.marks & WS_REUSED_PORTS
-    if s.length == 0 and s.flags & (SYN | FIN | RST | ACK) == ACK and not own & PROBES:
+    if s.length == 0 and s.flags & (SYN | FIN | RST | ACK) == ACK and not own & probes():
         own |= answer(c, s, d, shown)
     elif s.flags & RST:
         own |= reset(c, s, d)
@@ -162,7 +154,7 @@ cdef void count_annotations(Connection *c, const Segment *s, int d, uint64_t own
         side.ttl = s.ttl
     other.unanswered = 0
     if side.at_fin < 0 and c.flight[1 - d].fin_sent and s.flags & ACK and c.flight[1 - d].una == c.flight[1 - d].max:
-        side.at_fin = c.traffic[d].unique_bytes - (0 if own & NOT_NEW else s.length)
+        side.at_fin = c.traffic[d].unique_bytes - (0 if own & not_new() else s.length)
     if not s.flags & (SYN | RST) and s.flags & ACK:
         if window == 0:
             if side.zero_since_ns == 0:
@@ -173,7 +165,7 @@ cdef void count_annotations(Connection *c, const Segment *s, int d, uint64_t own
             side.zero_ns += spell
             side.zero_longest_ns = max(side.zero_longest_ns, spell)
             side.zero_since_ns = 0
-    if c.flight[1 - d].una_ns == s.time_ns or s.length and not own & NOT_NEW:
+    if c.flight[1 - d].una_ns == s.time_ns or s.length and not own & not_new():
         side.unanswered = 0             # the peer has answered, though the capture may not show it
     if own == 0:
         return
@@ -181,7 +173,7 @@ cdef void count_annotations(Connection *c, const Segment *s, int d, uint64_t own
         side.unanswered += 1
         if own & bit(A_KEEP_ALIVE):
             course_probe(&c.course.probes[d], side.unanswered, s.time_ns - c.last_ns, s.time_ns - side.last_ns)
-        elif (s.length and d == 0 and own & CAUSES and c.course.syn_ack_ns and not c.marks.spoke[1]
+        elif (s.length and d == 0 and own & causes() and c.course.syn_ack_ns and not c.marks.spoke[1]
                 and c.course.ignored < 255):
             c.course.ignored += 1
     tally(side, own, A_FAST_RETRANSMISSION, N_FAST)

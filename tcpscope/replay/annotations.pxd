@@ -15,3 +15,30 @@ cdef enum:
 
 cdef inline uint64_t bit(int position) noexcept nogil:
     return <uint64_t>1 << position
+
+
+# ---------------------------------------------------------------- sets of them
+
+cdef inline uint64_t twice() noexcept nogil:
+    """The same packet once more."""
+    return bit(A_DUPLICATE_CAPTURE) | bit(A_NETWORK_DUPLICATE)
+
+
+cdef inline uint64_t probes() noexcept nogil:
+    """A timer sends them; they answer nothing."""
+    return bit(A_KEEP_ALIVE) | bit(A_ZERO_WINDOW_PROBE)
+
+
+cdef inline uint64_t not_new() noexcept nogil:
+    """What it carries was sent before, or does not count as sent."""
+    return bit(A_RETRANSMISSION) | bit(A_OUT_OF_ORDER) | probes() | twice()
+
+
+cdef inline uint64_t by_silence() noexcept nogil:
+    """Sent again because nothing was heard."""
+    return bit(A_TIMEOUT_RETRANSMISSION) | bit(A_TAIL_LOSS_PROBE)
+
+
+cdef inline uint64_t causes() noexcept nogil:
+    """Why a segment was sent again."""
+    return by_silence() | bit(A_FAST_RETRANSMISSION) | bit(A_RTO_RECOVERY)

@@ -11,11 +11,10 @@ that was sent before what the capture has already shown (older IP ID or timestam
 from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint32_t, uint64_t
 
 from tcpscope.replay.annotations cimport (
-    A_ACK_LOST_SEGMENT,
-    A_DELAYED_ACK, A_DUPLICATE_CAPTURE, A_FAST_RETRANSMISSION, A_FIN_RETRANSMISSION, A_KEEP_ALIVE,
-    A_LOST_SEGMENT, A_NETWORK_DUPLICATE, A_OUT_OF_ORDER, A_PIGGYBACKED_ACK, A_RETRANSMISSION, A_RTO_RECOVERY,
-    A_SIMULTANEOUS_OPEN, A_SPURIOUS_RETRANSMISSION, A_SYN_ACK_RETRANSMISSION, A_SYN_RETRANSMISSION, A_TAIL_LOSS_PROBE,
-    A_TIMEOUT_RETRANSMISSION, A_ZERO_WINDOW_PROBE, bit,
+    A_ACK_LOST_SEGMENT, A_DELAYED_ACK, A_DUPLICATE_CAPTURE, A_FIN_RETRANSMISSION, A_KEEP_ALIVE, A_LOST_SEGMENT,
+    A_NETWORK_DUPLICATE, A_OUT_OF_ORDER, A_PIGGYBACKED_ACK, A_RETRANSMISSION, A_SIMULTANEOUS_OPEN,
+    A_SPURIOUS_RETRANSMISSION, A_SYN_ACK_RETRANSMISSION, A_SYN_RETRANSMISSION, A_ZERO_WINDOW_PROBE, bit, by_silence,
+    causes,
 )
 from tcpscope.replay.cause cimport cause
 from tcpscope.replay.chunks cimport (
@@ -32,10 +31,6 @@ cdef enum:
     SMALL = 536                  # bytes of a segment that a program wrote so, and no path asks for (RFC 9293, 3.7.1)
     MS = 1_000_000
     DELAYED_LEAST = 35_000_000   # Linux delays acknowledgments by 40 ms and more
-
-cdef uint64_t CAUSES = (bit(A_FAST_RETRANSMISSION) | bit(A_TIMEOUT_RETRANSMISSION) | bit(A_TAIL_LOSS_PROBE)
-                        | bit(A_RTO_RECOVERY))
-cdef uint64_t BY_SILENCE = bit(A_TIMEOUT_RETRANSMISSION) | bit(A_TAIL_LOSS_PROBE)
 
 
 # ---------------------------------------------------------------- the peer acknowledges
@@ -395,10 +390,10 @@ cdef int flight_sent(Flight *f, const Segment *s, uint64_t order, int64_t reach,
         out.annotations |= bit(A_SPURIOUS_RETRANSMISSION)
     out.annotations |= cause(f, s, c, end, reach)
     out.since_ns = s.time_ns - f.sent_ns
-    if out.annotations & bit(A_SPURIOUS_RETRANSMISSION) and (s.length or out.annotations & CAUSES):
+    if out.annotations & bit(A_SPURIOUS_RETRANSMISSION) and (s.length or out.annotations & causes()):
         told_ns = f.news_ns if after(end, f.una) else f.una_ns
         crossed = s.time_ns - told_ns <= reach + reach // 2     # the acknowledgment was still on its way
-        f.needless[ANSWER_LOST if not crossed else LATE_ANSWER if out.annotations & BY_SILENCE else OVERTAKEN] += 1
+        f.needless[ANSWER_LOST if not crossed else LATE_ANSWER if out.annotations & by_silence() else OVERTAKEN] += 1
     if c == NULL:
         if after(end, f.una):
             result = insert(f, i, s, end, order, out)
@@ -426,7 +421,7 @@ cdef int flight_sent(Flight *f, const Segment *s, uint64_t order, int64_t reach,
             c.bits &= ~(SPURIOUS | BY_TIMER)
             if out.annotations & bit(A_SPURIOUS_RETRANSMISSION):
                 c.bits |= SPURIOUS           # counted: a D-SACK that says so again adds nothing
-            if out.annotations & BY_SILENCE:
+            if out.annotations & by_silence():
                 c.bits |= BY_TIMER
             if after(s.seq, c.seq) or before(end, c.end):
                 c.bits |= IN_PART

@@ -10,8 +10,7 @@ from libc.string cimport memcmp, memcpy, memset
 from tcpscope.replay.announce cimport touch
 from tcpscope.replay.annotate cimport annotate, count_annotations, is_without_socket
 from tcpscope.replay.annotations cimport (
-    A_DUPLICATE_CAPTURE, A_KEEP_ALIVE, A_LOST_SEGMENT, A_NETWORK_DUPLICATE, A_OUT_OF_ORDER, A_RETRANSMISSION,
-    A_ZERO_WINDOW_PROBE, bit,
+    A_LOST_SEGMENT, A_OUT_OF_ORDER, A_RETRANSMISSION, bit, probes, twice,
 )
 from tcpscope.replay.connection cimport N_SPURIOUS, Connection
 from tcpscope.replay.copies cimport copy_seen
@@ -54,8 +53,6 @@ cdef enum:
     NEAR_ID = 1024                   # IP IDs of one counter lie nearer together
 
 cdef uint64_t LATE = bit(A_RETRANSMISSION) | bit(A_OUT_OF_ORDER)
-cdef uint64_t TWICE = bit(A_DUPLICATE_CAPTURE) | bit(A_NETWORK_DUPLICATE)
-cdef uint64_t BY_TIMER = bit(A_RETRANSMISSION) | bit(A_KEEP_ALIVE) | bit(A_ZERO_WINDOW_PROBE) | TWICE
 
 
 cdef void begin(Connection *c, const Segment *s) noexcept nogil:
@@ -271,7 +268,7 @@ cdef int observe_fully(Replay *r, Connection *c, const Segment *s, int d, uint64
         if flight_sent(&c.flight[d], s, order, reach, &f) < 0:
             return -1
         r.in_part += f.in_part
-    if f.annotations & TWICE:
+    if f.annotations & twice():
         c.copies += 1
         traffic_observe_copy(&c.traffic[d], s)
     elif stray:
@@ -286,12 +283,12 @@ cdef int observe_fully(Replay *r, Connection *c, const Segment *s, int d, uint64
         return -1
     own = annotate(c, s, d, copy, &shown, &f, stepped_back)
     count_annotations(c, s, d, own, shown.window)
-    if s.length and not own & (TWICE | bit(A_KEEP_ALIVE) | bit(A_ZERO_WINDOW_PROBE)):
+    if s.length and not own & (twice() | probes()):
         spoke(c, s, d, not own & LATE)
     if s.hint and not damaged(c, s, d) and said_keep(&c.flow.saids, d, &r.hints[s.hint - 1], begins(c, s, d)) < 0:
         return -1
     quiet = s.time_ns - c.last_ns
-    if quiet >= PAUSE_NS and not fresh and not own & BY_TIMER:
+    if quiet >= PAUSE_NS and not fresh and not own & (bit(A_RETRANSMISSION) | probes() | twice()):
         course_pause(&c.course, d, quiet, s.time_ns)
     if s.flags & RST and not c.reset and not copy:
         note_reset(c, s, d)

@@ -12,9 +12,8 @@ Silence without reason is charged to the program whose data end it, less a round
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 
 from tcpscope.replay.annotations cimport (
-    A_DELAYED_ACK, A_DUPLICATE_CAPTURE, A_FAST_RETRANSMISSION, A_KEEP_ALIVE, A_NETWORK_DUPLICATE, A_OUT_OF_ORDER,
-    A_RETRANSMISSION,
-    A_RTO_RECOVERY, A_SPURIOUS_RETRANSMISSION, A_TAIL_LOSS_PROBE, A_TIMEOUT_RETRANSMISSION, A_ZERO_WINDOW_PROBE, bit,
+    A_DELAYED_ACK, A_RETRANSMISSION, A_SPURIOUS_RETRANSMISSION, A_TIMEOUT_RETRANSMISSION, A_ZERO_WINDOW_PROBE, bit,
+    by_silence, causes, not_new, twice,
 )
 from tcpscope.replay.flight cimport STEADY, Finding, Flight
 from tcpscope.replay.rows cimport NONE, ConnectionRow, SideRow
@@ -35,11 +34,6 @@ cdef enum:
     LEAST_MSS = 536              # RFC 9293, 3.7.1
 
 cdef int64_t MOST_LAG_NS = 60_000_000_000        # more is no round trip, but a clock that was set
-cdef uint64_t TWICE = bit(A_DUPLICATE_CAPTURE) | bit(A_NETWORK_DUPLICATE)
-cdef uint64_t TIMER = bit(A_TIMEOUT_RETRANSMISSION) | bit(A_TAIL_LOSS_PROBE)
-cdef uint64_t REPAIR = TIMER | bit(A_FAST_RETRANSMISSION) | bit(A_RTO_RECOVERY)
-cdef uint64_t NOT_NEW = (TWICE | bit(A_RETRANSMISSION) | bit(A_OUT_OF_ORDER) | bit(A_KEEP_ALIVE)
-                         | bit(A_ZERO_WINDOW_PROBE))
 
 
 cdef void spending_start(Spending *l) noexcept nogil:
@@ -73,8 +67,8 @@ cdef inline void spend(Spending *l, const Flight *flight, const Traffic *traffic
     for x in range(2):
         p = &l.side[x]
         why, part = p.why, dt
-        if x == d and why != BY_CLOSING and own & (REPAIR | bit(A_ZERO_WINDOW_PROBE)):
-            why = BY_LOSS if own & REPAIR and not flight[x].zero_window else BY_RECEIVER
+        if x == d and why != BY_CLOSING and own & (causes() | bit(A_ZERO_WINDOW_PROBE)):
+            why = BY_LOSS if own & causes() and not flight[x].zero_window else BY_RECEIVER
         elif why == BY_CONGESTION and dt > SILENT_NS:
             part = 0                     # no timer ran out: it had been acknowledged, out of the capture's sight
             p.spent[BY_APPLICATION] += dt
@@ -93,7 +87,7 @@ cdef inline void spend(Spending *l, const Flight *flight, const Traffic *traffic
         l.spent[T_CLOSING] += dt
         return
     if strongest == BY_LOSS:
-        l.spent[T_TIMEOUT if own & TIMER else T_LOSS] += limited
+        l.spent[T_TIMEOUT if own & by_silence() else T_LOSS] += limited
     elif strongest == BY_RECEIVER:
         l.spent[T_RECEIVER] += limited
     elif strongest == BY_CONGESTION:
@@ -296,7 +290,7 @@ cdef inline void observe(Spending *l, const Flight *flight, const Traffic *traff
     cdef int64_t lag
     cdef int x
     spend(l, flight, traffic, s, d, dt, own)
-    if own & TWICE:
+    if own & twice():
         return
     if l.reset and not flags & (SYN | RST) and goes_on(l, flight, s, d):
         l.reset, p.why, q.why = 0, BY_APPLICATION, BY_APPLICATION
@@ -306,7 +300,7 @@ cdef inline void observe(Spending *l, const Flight *flight, const Traffic *traff
         l.open = True
     if not p.begun:
         p.begun, p.begin = True, s.seq
-    if (s.length and not own & NOT_NEW) or flags & (FIN | RST):
+    if (s.length and not own & not_new()) or flags & (FIN | RST):
         settle(l, flight, s, d)
     if flags & RST:
         if not l.reset:
@@ -323,7 +317,7 @@ cdef inline void observe(Spending *l, const Flight *flight, const Traffic *traff
             sent_again(p, &flight[d], s, own, found)
         elif own & bit(A_ZERO_WINDOW_PROBE):
             p.why = BY_RECEIVER
-        elif not own & NOT_NEW:
+        elif not own & not_new():
             lag = lag_of(l, flight, d)
             if p.round_end_ns or flight[d].live > 1:
                 count_rounds(p, &flight[d], traffic, s, d, lag + (flight[d].srtt_ns * 7 >> 3), found.since_ns)
