@@ -1,6 +1,7 @@
 """What one side has sent and not yet had acknowledged, and why it sends things again."""
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
+from tcpscope.replay.seq cimport after
 from tcpscope.wire.segment cimport Segment
 
 cdef enum:                       # Flight.phase
@@ -13,6 +14,9 @@ cdef enum:                       # Flight.last_kind: what this side's latest pac
     SAID_PROBE = 2               # of a closed window
     SAID_UNACCEPTABLE = 3        # a RST or SYN in the middle of a connection
     SAID_FIN_AGAIN = 4
+
+cdef enum:
+    DELAYED_LEAST = 35_000_000   # ns: Linux delays acknowledgments by 40 ms and more
 
 cdef enum:                       # Flight.needless
     LATE_ANSWER = 0
@@ -125,5 +129,9 @@ cdef struct Finding:             # what `flight_*` say of one packet
 cdef int flight_acked(Flight *f, const Segment *s, uint32_t window, int64_t reach, Finding *out) noexcept nogil
 cdef bint flight_stray(Flight *f, const Segment *s) noexcept nogil
 cdef int flight_sent(Flight *f, const Segment *s, uint64_t order, int64_t reach, Finding *out) noexcept nogil
-cdef bint flight_plain_acked(Flight *f, const Segment *s, uint32_t window, int64_t reach, Finding *out) noexcept nogil
-cdef int flight_plain_sent(Flight *f, const Segment *s, uint64_t order, Finding *out) noexcept nogil
+
+
+cdef inline void acknowledged_to(Flight *f, const Segment *s) noexcept nogil:
+    f.una, f.una_ns, f.dup_acks = s.ack, s.time_ns, 0
+    if after(f.una, f.told_to):
+        f.told_from = f.told_to = f.una

@@ -21,25 +21,18 @@ from tcpscope.replay.chunks cimport (
     LEAST_SPARE, NO_MEMORY, TOO_DEAR, append, chunk, divide, divisible, fill, insert, place, take_one,
 )
 from tcpscope.replay.copies cimport COPY_WITHIN_NS, SAME_CAPTURE_NS, identified
-from tcpscope.replay.sacks cimport SPARE, sample, take_sacks, told_spurious
+from tcpscope.replay.sacks cimport sample, take_sacks, told_spurious
+from tcpscope.replay.sending cimport sent_next, watch_order
 from tcpscope.replay.seq cimport after, before
 from tcpscope.wire.segment cimport (
     ACK, FIN, OPT_SACK, OPT_SACK_PERMITTED, OPT_TIMESTAMPS, RST, SYN, Segment,
 )
 
 cdef enum:
-    SMALL = 536                  # bytes of a segment that a program wrote so, and no path asks for (RFC 9293, 3.7.1)
     MS = 1_000_000
-    DELAYED_LEAST = 35_000_000   # Linux delays acknowledgments by 40 ms and more
 
 
 # ---------------------------------------------------------------- the peer acknowledges
-
-cdef inline void acknowledged_to(Flight *f, const Segment *s) noexcept nogil:
-    f.una, f.una_ns, f.dup_acks = s.ack, s.time_ns, 0
-    if after(f.una, f.told_to):
-        f.told_from = f.told_to = f.una
-
 
 cdef inline bint only_asked(Flight *f) noexcept nogil:
     """Nothing but a SYN was sent, and that not answered."""
@@ -134,54 +127,7 @@ cdef int flight_acked(Flight *f, const Segment *s, uint32_t window, int64_t reac
     return 0
 
 
-cdef bint flight_plain_acked(Flight *f, const Segment *s, uint32_t window, int64_t reach, Finding *out) noexcept nogil:
-    """`flight_acked` of a plain segment (plain.pyx).  False, and nothing done: what it acknowledges is not so plain."""
-    cdef uint32_t n = 0, longest = f.acked_most
-    cdef const Chunk *c = NULL
-    if s.ack != f.una:
-        if s.length == 0 and s.time_ns - f.sent_ns - reach >= DELAYED_LEAST:
-            return False
-        while n < f.live:
-            c = chunk(f, f.old + n)
-            if after(c.end, s.ack):
-                break
-            if c.times > 1 or c.bits:
-                return False
-            longest = max(longest, c.end - c.seq)
-            n += 1
-        if n:
-            c = chunk(f, f.old + n - 1)
-            out.rtt_ns, out.acked_frame = s.time_ns - c.first_ns, c.last_frame
-            if out.rtt_ns >= 0:
-                sample(f, out.rtt_ns)
-            f.old += n
-            f.live -= n
-            f.acked_most = longest
-        acknowledged_to(f, s)
-        f.news_ns = s.time_ns
-        if s.length:
-            out.annotations |= bit(A_PIGGYBACKED_ACK)
-    f.peer_window = window
-    return True
-
-
 # ---------------------------------------------------------------- the side sends
-
-cdef inline void watch_order(Flight *f, const Segment *s) noexcept nogil:
-    """Newest IP ID and timestamp of the data; whether the IDs grow with every packet."""
-    cdef int32_t step
-    if identified(s):
-        if f.ids == 0:
-            f.ids = 1
-        elif f.ids == 1:
-            step = <int32_t><int16_t>(s.ip_id - f.top_id)
-            if step < -2048 or step > 2048:
-                f.ids = 2
-        f.top_id = s.ip_id
-    if s.options & OPT_TIMESTAMPS:
-        f.has_ts = True
-        f.top_ts = s.ts_val
-
 
 cdef int sent_before(const Flight *f, const Segment *s) noexcept nogil:
     """1: s was sent before the newest segment seen, so the network reordered them; 0: after; -1: cannot be told."""
@@ -260,26 +206,6 @@ cdef inline void probed(Flight *f, const Segment *s, int64_t reach) noexcept nog
         f.opened_ns = 0
 
 
-cdef inline int sent_next(Flight *f, const Segment *s, uint32_t end, uint64_t order, Finding *out) noexcept nogil:
-    """Nothing of s was sent before."""
-    cdef int result
-    if f.live and s.length and 0 < f.length_last < SMALL and s.length < SMALL and not s.flags & FIN:
-        f.undelayed = True                          # two small ones at a time: Nagle's algorithm is off
-    result = append(f, s, end, order)
-    f.spare += SPARE
-    f.max = end
-    out.since_ns = s.time_ns - f.sent_ns
-    f.sent_ns = s.time_ns
-    f.length_before, f.length_last = f.length_last, s.length
-    watch_order(f, s)
-    return result
-
-
-cdef int flight_plain_sent(Flight *f, const Segment *s, uint64_t order, Finding *out) noexcept nogil:
-    """`flight_sent` of a plain segment (plain.pyx) with data."""
-    return sent_next(f, s, s.seq + s.length, order, out)
-
-
 cdef int flight_sent(Flight *f, const Segment *s, uint64_t order, int64_t reach, Finding *out) noexcept nogil:
     """f's side sent s.  reach: from the capture point to that side and back."""
     cdef uint32_t end = s.seq + s.length + ((s.flags & SYN) >> 1) + (s.flags & FIN)
@@ -330,7 +256,7 @@ cdef int flight_sent(Flight *f, const Segment *s, uint64_t order, int64_t reach,
             out.annotations |= bit(A_LOST_SEGMENT)
             f.holes += s.seq - f.max
             f.hole_ns = s.time_ns
-        result = sent_next(f, s, end, order, out)
+        result = sent_next(f, s, end, order, &out.since_ns)
         if result == 0:
             chunk(f, f.old + f.live - 1).bits |= probe
         return result

@@ -12,6 +12,7 @@ from tcpscope.replay.annotate cimport annotate, count_annotations, is_without_so
 from tcpscope.replay.annotations cimport (
     A_LOST_SEGMENT, A_OUT_OF_ORDER, A_RETRANSMISSION, bit, probes, twice,
 )
+from tcpscope.replay.calm cimport calm_end, calm_look
 from tcpscope.replay.connection cimport N_SPURIOUS, Connection
 from tcpscope.replay.copies cimport copy_seen
 from tcpscope.replay.course cimport (
@@ -28,7 +29,7 @@ from tcpscope.replay.flight cimport (
     SAID_KEEP_ALIVE, SAID_UNACCEPTABLE, Finding, Flight, flight_acked, flight_sent, flight_stray,
 )
 from tcpscope.replay.marks cimport MARK_BAD_SUM, MARK_EXACT, MARK_UNREACHABLE, marks_keep, marks_want
-from tcpscope.replay.plain cimport is_calm, observe_plain
+from tcpscope.replay.plain cimport Plain, observe_plain
 from tcpscope.replay.roles cimport ports_differ, role_of_first
 from tcpscope.replay.rows cimport PacketRow
 from tcpscope.replay.run cimport Replay
@@ -236,6 +237,7 @@ cdef int observe_fully(Replay *r, Connection *c, const Segment *s, int d, uint64
     cdef bint copy, stray, fresh = c.last_frame == 0
     cdef uint64_t own, fresh_bits
     cdef Shown shown
+    cdef Plain plain
     cdef Finding f
     cdef int64_t reach, quiet
     cdef Patch *patch
@@ -243,10 +245,13 @@ cdef int observe_fully(Replay *r, Connection *c, const Segment *s, int d, uint64
 
     memset(&f, 0, sizeof(Finding))
     f.rtt_ns = -1
-    if write and c.calm and not stepped_back:
-        done = observe_plain(c, s, d, order, True, &shown, &f)
-        if done:
-            return done if done < 0 else write_packet(r, c, s, d, order, f.annotations, &shown, &f)
+    if c.calm:
+        if write and not stepped_back:
+            done = observe_plain(c, s, d, order, &plain)
+            if done:
+                return done if done < 0 else write_plain(r, c, s, d, order, &plain)
+        if calm_end(c) < 0:
+            return -1
     if wireshark_observe(&c.wireshark, s, d, write, &shown) < 0:
         return -1
     if fresh and c.flow.reused:
@@ -309,10 +314,25 @@ cdef int observe_fully(Replay *r, Connection *c, const Segment *s, int d, uint64
             if patch == NULL:
                 return -1
             patch.order, patch.bits = f.late_order, f.late_bits
-    c.calm = not r.careful and is_calm(c)
+    if not r.careful:
+        calm_look(c)
     if write:
         return write_packet(r, c, s, d, order, own, &shown, &f)
     return 0
+
+
+cdef int write_plain(Replay *r, const Connection *c, const Segment *s, int d, uint64_t order,
+                     const Plain *found) noexcept nogil:
+    """A packet record of a plain segment: what Wireshark's observer would have shown, the flight tells."""
+    cdef Shown shown
+    cdef Finding f
+    memset(&shown, 0, sizeof(Shown))
+    memset(&f, 0, sizeof(Finding))
+    shown.window, shown.irtt, shown.ack_rtt = found.window, c.wireshark.irtt, max(found.ack_rtt_ns, 0)
+    if s.length:
+        shown.bytes_in_flight = c.flight[d].max - c.flight[d].una
+    f.rtt_ns, f.acked_frame = found.rtt_ns, found.acked_frame
+    return write_packet(r, c, s, d, order, found.annotations, &shown, &f)
 
 
 cdef int write_packet(Replay *r, const Connection *c, const Segment *s, int d, uint64_t order, uint64_t own,
@@ -349,7 +369,8 @@ cdef int write_packet(Replay *r, const Connection *c, const Segment *s, int d, u
 cdef int quote(Connection *c, const Segment *s, int d, uint64_t order) noexcept nogil:
     """An ICMP error that quotes a segment of side d: evidence, not part of the connection."""
     c.icmp_type, c.icmp_code = s.icmp_type, s.icmp_code
-    c.calm = False
+    if c.calm and calm_end(c) < 0:
+        return -1
     if not is_unreachable(s):
         return 0
     # told to the side that sent what is quoted: the mark's sender is the other one

@@ -43,6 +43,14 @@ cdef struct RoundTrips:
     float *firsts               # up to FIRST_SAMPLES of them
     uint32_t *histogram         # BUCKETS, allocated when `firsts` is full
 
+
+cdef inline Sent *candidates_at(Candidates *c, uint32_t i) noexcept nogil:
+    """The one at i, 0 the oldest."""
+    if c.capacity == 0:
+        return &c.few[(c.head + i) & (FEW - 1)]
+    return &c.items[(c.head + i) & (c.capacity - 1)]
+
+
 cdef int candidates_add(
     Candidates *c, uint32_t start, uint32_t end, int64_t time_ns, bint answered
 ) noexcept nogil

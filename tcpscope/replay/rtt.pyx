@@ -14,12 +14,6 @@ cdef int64_t K_MIN_RTO_NS = 1_000_000_000           # RFC 6298, 2.4 (Linux takes
 cdef int64_t K_MAX_RTO_NS = 60_000_000_000          # RFC 6298, 2.5
 
 
-cdef inline Sent *slot(Candidates *c, uint32_t i) noexcept nogil:
-    if c.capacity == 0:
-        return &c.few[(c.head + i) & (FEW - 1)]
-    return &c.items[(c.head + i) & (c.capacity - 1)]
-
-
 cdef int grow(Candidates *c) noexcept nogil:
     cdef uint32_t wider = c.capacity * 2 if c.capacity else 4 * FEW
     cdef uint32_t i
@@ -27,7 +21,7 @@ cdef int grow(Candidates *c) noexcept nogil:
     if bigger == NULL:
         return -1
     for i in range(c.count):
-        bigger[i] = slot(c, i)[0]
+        bigger[i] = candidates_at(c, i)[0]
     free(c.items)
     c.items = bigger
     c.capacity = wider
@@ -46,7 +40,7 @@ cdef int candidates_add(
             return 0
         if grow(c) < 0:
             return -1
-    sent = slot(c, c.count)
+    sent = candidates_at(c, c.count)
     sent.time_ns = time_ns
     sent.start = start
     sent.end = end
@@ -56,7 +50,7 @@ cdef int candidates_add(
 
 cdef void candidates_strike(Candidates *c, uint32_t position) noexcept nogil:
     """Something from `position` on is sent again: whatever ends above gives no sample."""
-    while c.count and after(slot(c, c.count - 1).end, position):
+    while c.count and after(candidates_at(c, c.count - 1).end, position):
         c.count -= 1
 
 
@@ -65,7 +59,7 @@ cdef int64_t candidates_acknowledge(Candidates *c, uint32_t ack) noexcept nogil:
     cdef int64_t sent_ns = -1
     cdef Sent *oldest
     while c.count:
-        oldest = slot(c, 0)
+        oldest = candidates_at(c, 0)
         if not after(ack, oldest.start):
             break
         if oldest.end == ack:

@@ -56,6 +56,20 @@ cdef inline int64_t still_held(const Pace *p, int64_t lag, int64_t now, int64_t 
     return max(0, min(part, dt))
 
 
+cdef inline void charge(Spending *l, const Flight *flight, const Traffic *traffic, int x, int why, int64_t part,
+                        int *strongest, int64_t *limited) noexcept nogil:
+    """Side x was kept from sending for so long.  strongest, limited: what limits the connection, as far as is known."""
+    cdef Pace *p = &l.side[x]
+    p.spent[why] += part
+    if why == BY_RECEIVER and 2 * flight[x].peer_window < traffic[1 - x].max_window:
+        p.starved_ns += part
+    elif why == BY_CONGESTION and flight[x].exit_bytes == 0:
+        p.slow_start_ns += part
+    if why != BY_APPLICATION and why != BY_CLOSING and part and (why == BY_LOSS or strongest[0] != BY_LOSS) and (
+            part > limited[0] or why == BY_LOSS):
+        strongest[0], limited[0] = why, part
+
+
 cdef inline void spend(Spending *l, const Flight *flight, const Traffic *traffic, const Segment *s, int d, int64_t dt,
                        uint64_t own) noexcept nogil:
     cdef int x, why, strongest = BY_APPLICATION
@@ -75,17 +89,15 @@ cdef inline void spend(Spending *l, const Flight *flight, const Traffic *traffic
         elif p.empty_ns and why != BY_APPLICATION and why != BY_CLOSING:
             part = still_held(p, lag_of(l, flight, x), s.time_ns, dt, x == d and s.length > 0)
             p.spent[BY_APPLICATION] += dt - part
-        p.spent[why] += part
-        if why == BY_RECEIVER and 2 * flight[x].peer_window < traffic[1 - x].max_window:
-            p.starved_ns += part
-        elif why == BY_CONGESTION and flight[x].exit_bytes == 0:
-            p.slow_start_ns += part
-        if why != BY_APPLICATION and why != BY_CLOSING and part and (why == BY_LOSS or strongest != BY_LOSS) and (
-                part > limited or why == BY_LOSS):
-            strongest, limited = why, part
+        charge(l, flight, traffic, x, why, part, &strongest, &limited)
     if l.side[0].closed and l.side[1].closed and strongest != BY_LOSS or l.reset:
         l.spent[T_CLOSING] += dt
-        return
+    else:
+        attribute(l, strongest, limited, dt, own)
+
+
+cdef inline void attribute(Spending *l, int strongest, int64_t limited, int64_t dt, uint64_t own) noexcept nogil:
+    """What the connection did meanwhile; the rest is silence."""
     if strongest == BY_LOSS:
         l.spent[T_TIMEOUT if own & by_silence() else T_LOSS] += limited
     elif strongest == BY_RECEIVER:
@@ -93,6 +105,20 @@ cdef inline void spend(Spending *l, const Flight *flight, const Traffic *traffic
     elif strongest == BY_CONGESTION:
         l.spent[T_CONGESTION] += limited
     l.pending_ns += dt - limited
+
+
+cdef inline void charge_plainly(Spending *l, const Flight *flight, const Traffic *traffic, const Segment *s, int x,
+                                int64_t dt, bint sends, int *strongest, int64_t *limited) noexcept nogil:
+    """Nothing is sent again, and the silence was short."""
+    cdef Pace *p = &l.side[x]
+    cdef int64_t part = dt
+    if p.why == BY_APPLICATION:
+        p.spent[BY_APPLICATION] += dt
+        return
+    if p.empty_ns:
+        part = still_held(p, lag_of(l, flight, x), s.time_ns, dt, sends)
+        p.spent[BY_APPLICATION] += dt - part
+    charge(l, flight, traffic, x, p.why, part, strongest, limited)
 
 
 cdef inline void settle(Spending *l, const Flight *flight, const Segment *s, int d) noexcept nogil:
@@ -283,26 +309,58 @@ cdef inline bint goes_on(const Spending *l, const Flight *flight, const Segment 
     return l.reset == 1 + d or s.length and s.time_ns - l.reset_ns > lag_of(l, flight, d) + LATEST_NS
 
 
-cdef inline void observe(Spending *l, const Flight *flight, const Traffic *traffic, const Segment *s, int flags, int d,
-                         int64_t dt, uint64_t own, const Finding *found) noexcept nogil:
+cdef inline void spoken(Spending *l, const Flight *flight, const Traffic *traffic, const Segment *s, int d,
+                        int64_t since_ns) noexcept nogil:
+    """Side d sent new data."""
+    cdef Pace *p = &l.side[d]
+    cdef int64_t lag = lag_of(l, flight, d)
+    if p.round_end_ns or flight[d].live > 1:
+        count_rounds(p, &flight[d], traffic, s, d, lag + (flight[d].srtt_ns * 7 >> 3), since_ns)
+    sent_new(l, flight, traffic, s, d, lag, since_ns)
+
+
+cdef inline void heard(Spending *l, const Flight *flight, const Traffic *traffic, const Segment *s, int d,
+                       int64_t rtt_ns) noexcept nogil:
+    """Side d acknowledges.  rtt_ns: the round trip that this ends, if any."""
+    cdef Pace *q = &l.side[1 - d]
+    cdef int64_t lag = lag_of(l, flight, 1 - d)
+    if rtt_ns > q.slowest_ns:
+        q.slowest_ns, q.slowest_frame = rtt_ns, s.frame
+    if lag >= NEAR_NS:
+        remember_edge(q, s, flight[1 - d].peer_window, lag)
+    acknowledged(q, &flight[1 - d], traffic, s, 1 - d)
+
+
+cdef inline void after_repair(Spending *l, const Flight *flight, int x, int64_t now) noexcept nogil:
+    """Side x may not know yet that its losses are repaired."""
+    cdef Pace *p = &l.side[x]
+    if p.why != BY_LOSS and now >= p.repair_until_ns:
+        return
+    if p.repair_until_ns == 0:
+        p.repair_until_ns = now + lag_of(l, flight, x)
+    p.why = <uint8_t>(BY_LOSS if now < p.repair_until_ns else BY_CONGESTION)
+
+
+cdef void spending_observe(Spending *l, const Flight *flight, const Traffic *traffic, const Segment *s, int d,
+                           int64_t dt, uint64_t own, const Finding *found) noexcept nogil:
+    """One packet that side d sent, dt after the one before; all others have seen it.  flight, traffic: of both."""
     cdef Pace *p = &l.side[d]
     cdef Pace *q = &l.side[1 - d]
-    cdef int64_t lag
     cdef int x
     spend(l, flight, traffic, s, d, dt, own)
     if own & twice():
         return
-    if l.reset and not flags & (SYN | RST) and goes_on(l, flight, s, d):
+    if l.reset and not s.flags & (SYN | RST) and goes_on(l, flight, s, d):
         l.reset, p.why, q.why = 0, BY_APPLICATION, BY_APPLICATION
         l.pending_ns += l.spent[T_CLOSING] - l.closing_ns
         l.spent[T_CLOSING] = l.closing_ns
-    if not flags & (SYN | RST):
+    if not s.flags & (SYN | RST):
         l.open = True
     if not p.begun:
         p.begun, p.begin = True, s.seq
-    if (s.length and not own & not_new()) or flags & (FIN | RST):
+    if (s.length and not own & not_new()) or s.flags & (FIN | RST):
         settle(l, flight, s, d)
-    if flags & RST:
+    if s.flags & RST:
         if not l.reset:
             l.closing_ns, l.reset_ns = l.spent[T_CLOSING], s.time_ns
         l.reset = <uint8_t>(1 + d)
@@ -318,44 +376,52 @@ cdef inline void observe(Spending *l, const Flight *flight, const Traffic *traff
         elif own & bit(A_ZERO_WINDOW_PROBE):
             p.why = BY_RECEIVER
         elif not own & not_new():
-            lag = lag_of(l, flight, d)
-            if p.round_end_ns or flight[d].live > 1:
-                count_rounds(p, &flight[d], traffic, s, d, lag + (flight[d].srtt_ns * 7 >> 3), found.since_ns)
-            sent_new(l, flight, traffic, s, d, lag, found.since_ns)
+            spoken(l, flight, traffic, s, d, found.since_ns)
         p.empty_ns = 0
     elif own & bit(A_ZERO_WINDOW_PROBE):
         p.why = BY_RECEIVER
-    if found.rtt_ns > q.slowest_ns:
-        q.slowest_ns, q.slowest_frame = found.rtt_ns, s.frame
-    if flags & ACK:
-        lag = lag_of(l, flight, 1 - d)
-        if lag >= NEAR_NS:
-            remember_edge(q, s, flight[1 - d].peer_window, lag)
-        acknowledged(q, &flight[1 - d], traffic, s, 1 - d)
+    if s.flags & ACK:
+        heard(l, flight, traffic, s, d, found.rtt_ns)
     for x in range(2):
         if flight[x].phase != STEADY:       # what a closed window refuses is repaired when it opens
             l.side[x].why = <uint8_t>(BY_RECEIVER if flight[x].zero_window else BY_LOSS)
             l.side[x].repair_until_ns = 0
-        elif l.side[x].why == BY_LOSS or s.time_ns < l.side[x].repair_until_ns:
-            if l.side[x].repair_until_ns == 0:
-                l.side[x].repair_until_ns = s.time_ns + lag_of(l, flight, x)
-            l.side[x].why = <uint8_t>(BY_LOSS if s.time_ns < l.side[x].repair_until_ns else BY_CONGESTION)
+        else:
+            after_repair(l, flight, x, s.time_ns)
         if flight[x].fin_sent:
             l.side[x].closed = True
             if flight[x].live == 0:
                 l.side[x].why = BY_CLOSING
 
 
-cdef void spending_observe(Spending *l, const Flight *flight, const Traffic *traffic, const Segment *s, int d,
-                           int64_t dt, uint64_t own, const Finding *found) noexcept nogil:
-    """One packet that side d sent, dt after the one before; all others have seen it.  flight, traffic: of both."""
-    observe(l, flight, traffic, s, s.flags, d, dt, own, found)
+cdef inline void plain(Spending *l, const Flight *flight, const Traffic *traffic, const Segment *s, int d, int64_t dt,
+                       int64_t rtt_ns, int64_t since_ns) noexcept nogil:
+    cdef int strongest = BY_APPLICATION
+    cdef int64_t limited = 0
+    charge_plainly(l, flight, traffic, s, 0, dt, d == 0 and s.length > 0, &strongest, &limited)
+    charge_plainly(l, flight, traffic, s, 1, dt, d == 1 and s.length > 0, &strongest, &limited)
+    attribute(l, strongest, limited, dt, 0)
+    if s.length:
+        settle(l, flight, s, d)
+    elif rtt_ns > 0 and l.pending_ns > 0:
+        travelled(l, flight, s, d, rtt_ns)
+    if s.options & OPT_TIMESTAMPS:
+        sample_lag(l, s, d)
+    if s.length:
+        spoken(l, flight, traffic, s, d, since_ns)
+        l.side[d].empty_ns = 0
+    heard(l, flight, traffic, s, d, rtt_ns)
+    after_repair(l, flight, 0, s.time_ns)
+    after_repair(l, flight, 1, s.time_ns)
 
 
 cdef void spending_plain(Spending *l, const Flight *flight, const Traffic *traffic, const Segment *s, int d,
-                         int64_t dt, const Finding *found) noexcept nogil:
-    """`spending_observe` of a plain segment (plain.pyx): what is known of it, the compiler need not ask."""
-    observe(l, flight, traffic, s, ACK, d, dt, 0, found)
+                         int64_t dt, int64_t rtt_ns, int64_t since_ns) noexcept nogil:
+    """`spending_observe` of a plain segment (plain.pyx).  rtt_ns: the round trip it ends; since_ns: since data before."""
+    if d:                                   # the compiler makes two of it
+        plain(l, flight, traffic, s, 1, dt, rtt_ns, since_ns)
+    else:
+        plain(l, flight, traffic, s, 0, dt, rtt_ns, since_ns)
 
 
 # ---------------------------------------------------------------- the record

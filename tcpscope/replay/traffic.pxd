@@ -96,7 +96,7 @@ cdef inline bint offloaded(const Traffic *peer, const Segment *s) noexcept nogil
 
 
 cdef int traffic_observe(Traffic *me, Traffic *peer, const Segment *s) noexcept nogil
-cdef int traffic_plain(Traffic *me, Traffic *peer, const Segment *s) noexcept nogil
+cdef int traffic_plain(Traffic *me, Traffic *peer, const Segment *s, int64_t sample_ns) noexcept nogil
 cdef void traffic_observe_copy(Traffic *me, const Segment *s) noexcept nogil
 cdef void traffic_end(Traffic *client, Traffic *server, int64_t now_ns) noexcept nogil
 cdef void traffic_row(const Traffic *me, const Traffic *peer, SideRow *out) noexcept nogil

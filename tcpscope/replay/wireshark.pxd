@@ -21,6 +21,14 @@ cdef enum:                       # bit = position in layout.WIRESHARK
     WS_KEEP_ALIVE_ACK = 0x2000
     WS_REUSED_PORTS = 0x4000
 
+cdef enum:                       # Wireshark.completeness: tcp.completeness
+    COMPLETE_SYN = 1
+    COMPLETE_SYN_ACK = 2
+    COMPLETE_ACK = 4
+    COMPLETE_DATA = 8
+    COMPLETE_FIN = 16
+    COMPLETE_RST = 32
+
 cdef enum:
     SHIFT_UNKNOWN = -1
     SHIFT_REFUSED = -2
@@ -70,5 +78,4 @@ cdef inline uint32_t window_of(const WiresharkSide *r) noexcept nogil:
 cdef void wireshark_start(Wireshark *w, const Segment *s, int sender) noexcept nogil
 cdef bint wireshark_new_stream(const Wireshark *w, const Segment *s, int sender) noexcept nogil
 cdef int wireshark_observe(Wireshark *w, const Segment *s, int sender, bint numbers, Marks *out) noexcept nogil
-cdef int wireshark_plain(Wireshark *w, const Segment *s, int sender, bint numbers, Marks *out) noexcept nogil
 cdef void wireshark_free(Wireshark *w) noexcept nogil

@@ -169,35 +169,6 @@ cdef int wireshark_observe(Wireshark *w, const Segment *s, int sender, bint numb
     return 0
 
 
-cdef int wireshark_plain(Wireshark *w, const Segment *s, int sender, bint numbers, Marks *out) noexcept nogil:
-    """`wireshark_observe` of a plain segment (plain.pyx), for which no test holds; -1 when memory runs out."""
-    cdef WiresharkSide *f = &w.side[sender]
-    cdef WiresharkSide *r = &w.side[1 - sender]
-    cdef int64_t rtt = unacked_forget(&r.unacked, s.ack, s.time_ns)
-    if s.ack != f.last_ack:
-        f.dups, f.doubt = 0, False
-    out.marks = out.duplicate_ack_num = out.bytes_in_flight = 0
-    out.window = show_window(f, s)
-    out.irtt = w.irtt
-    out.ack_rtt = rtt if rtt > 0 else 0
-    f.last_win, f.last_ack, f.last_ack_when, f.last_marks = s.window, s.ack, s.time_ns, 0
-    f.sack_bytes = 0
-    f.plain_window = r.lost_pending = False
-    if s.length:
-        f.high, f.high_when = s.seq + s.length, s.time_ns
-    if f.front == 0 or s.seq == f.front:
-        f.front = f.high
-    if s.length == 0:
-        w.completeness |= 4
-        return 0
-    w.completeness |= 8
-    if unacked_add(&f.unacked, s.time_ns, s.seq, f.high) < 0:
-        return -1
-    if numbers and not f.lost_pending:
-        out.bytes_in_flight = in_flight(f, r, s)
-    return 0
-
-
 cdef inline uint32_t sacked(const Segment *s) noexcept nogil:
     cdef uint32_t total = 0
     cdef int i
@@ -235,16 +206,15 @@ cdef inline void learn_initial_rtt(Wireshark *w, const Segment *s) noexcept nogi
 
 
 cdef inline void complete(Wireshark *w, const Segment *s) noexcept nogil:
-    """tcp.completeness: SYN 1, SYN-ACK 2, ACK 4, DATA 8, FIN 16, RST 32."""
     cdef uint8_t seen = 0
     if s.flags & SYN:
-        seen = 2 if s.flags & ACK else 1
+        seen = COMPLETE_SYN_ACK if s.flags & ACK else COMPLETE_SYN
     elif s.flags & ACK and s.length == 0:
-        seen = 4
+        seen = COMPLETE_ACK
     if s.length:
-        seen |= 8
+        seen |= COMPLETE_DATA
     if s.flags & FIN:
-        seen |= 16
+        seen |= COMPLETE_FIN
     if s.flags & RST:
-        seen |= 32
+        seen |= COMPLETE_RST
     w.completeness |= seen

@@ -50,6 +50,7 @@ cdef struct Zeek:
 cdef void zeek_start(Zeek *z, const Segment *s) noexcept nogil
 cdef void zeek_observe(Zeek *z, const Segment *s, int sender) noexcept nogil
 cdef bint zeek_is_plain(const Zeek *z, int sender, uint32_t una, uint32_t nxt) noexcept nogil
+cdef void zeek_met(Zeek *z, int sender, bint data) noexcept nogil
 cdef void zeek_plain(Zeek *z, const Segment *s, int sender) noexcept nogil
 cdef int zeek_conn_state(const Zeek *z) noexcept nogil
 cdef void zeek_history(const Zeek *z, char *out, int room) noexcept nogil

@@ -349,16 +349,20 @@ cdef bint zeek_is_plain(const Zeek *z, int sender, uint32_t una, uint32_t nxt) n
             and me.start + <uint32_t>me.acked == una and me.start + <uint32_t>me.last == nxt)
 
 
+cdef void zeek_met(Zeek *z, int sender, bint data) noexcept nogil:
+    """The sender's plain segments begin: with data, or acknowledgments."""
+    if data:
+        tell_once(z, sender, SEEN_DATA, b'D')
+    else:
+        tell_once(z, sender, SEEN_ACK, b'A')
+
+
 cdef void zeek_plain(Zeek *z, const Segment *s, int sender) noexcept nogil:
-    """`zeek_observe` of a plain segment (plain.pyx)."""
+    """`zeek_observe` of a plain segment (plain.pyx), but for its letter."""
     cdef ZeekSide *me = &z.side[sender]
     cdef ZeekSide *peer = &z.side[1 - sender]
     if s.checksum_state == SUM_GOOD:
         me.marks |= VERIFIED
-    if s.length:
-        tell_once(z, sender, SEEN_DATA, b'D')
-    else:
-        tell_once(z, sender, SEEN_ACK, b'A')
     peer.acked = place(peer.acked, s.ack - peer.start)
     me.last += s.length
     if after(s.ack, peer.known.upto):
