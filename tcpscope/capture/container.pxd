@@ -54,6 +54,7 @@ cdef struct Interface:
 cdef class Container:
     cdef readonly bint big_endian
     cdef bint is_pcapng, nanoseconds, opened, version_swaps, version_may_swap
+    cdef bint in_pcap                     # an intact pcap file behind its header: `next` is `next_pcap`
     cdef Py_ssize_t record_header
     cdef Interface *interfaces
     cdef Py_ssize_t n_interfaces, room, section_start

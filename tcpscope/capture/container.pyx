@@ -110,6 +110,7 @@ cdef class Container:
 
     cdef int damaged(self, int code) noexcept nogil:
         self.damage_code = code
+        self.in_pcap = False
         return STOPPED
 
     cdef uint32_t u32(self, const uint8_t *p) noexcept nogil:
@@ -179,7 +180,7 @@ cdef class Container:
             one.fcs = 2 * (field >> 28)
         used[0] += 24
         self.position += 24
-        self.opened = True
+        self.opened = self.in_pcap = True
         return RECORD
 
     cdef int next_pcap(self, const uint8_t *data, Py_ssize_t size, Py_ssize_t *used, Record *r) noexcept nogil:

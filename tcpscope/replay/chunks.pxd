@@ -9,6 +9,8 @@ cdef enum:                       # of divide, instead of a place
     NO_MEMORY = -2
 
 cdef enum:
+    ROOM_KEPT = 8                # chunks: below this the ring grows before anything acknowledged is forgotten
+    ROOM_MOST = 16384
     LEAST_SPARE = 64             # chunks that any packet may look at
 
 cdef void chunks_free(Flight *f) noexcept nogil
@@ -31,10 +33,19 @@ cdef inline void fill(Chunk *c, const Segment *s, uint32_t end, uint64_t order) 
     c.times, c.bits = 1, BARE_SYN if s.flags & (SYN | ACK) == SYN else 0
 
 
+cdef inline bint forgets(const Flight *f) noexcept nogil:
+    """A full ring lets its oldest chunk go instead of growing."""
+    return (f.old > f.room // 2 and f.room >= ROOM_KEPT) or f.room >= ROOM_MOST
+
+
 cdef inline int append(Flight *f, const Segment *s, uint32_t end, uint64_t order) noexcept nogil:
     """What was sent behind all chunks; -1 when memory runs out."""
-    if f.old + f.live == f.room and make_room(f) < 0:
-        return -1
+    if f.old + f.live == f.room:
+        if f.old and forgets(f):                # in place, as nearly always
+            f.head = (f.head + 1) & (f.room - 1)
+            f.old -= 1
+        elif make_room(f) < 0:
+            return -1
     fill(chunk(f, f.old + f.live), s, end, order)
     f.live += 1
     return 0

@@ -12,18 +12,11 @@ from tcpscope.wire.segment cimport Segment
 
 cdef enum:
     ROOM_LEAST = 2               # chunks; most connections are short
-    ROOM_KEPT = 8                # below this the ring grows before anything acknowledged is forgotten
-    ROOM_MOST = 16384
 
 
 cdef void chunks_free(Flight *f) noexcept nogil:
     free(f.ring)
     f.ring, f.room = NULL, 0
-
-
-cdef inline bint forgets(const Flight *f) noexcept nogil:
-    """A full ring lets its oldest chunk go instead of growing."""
-    return (f.old > f.room // 2 and f.room >= ROOM_KEPT) or f.room >= ROOM_MOST
 
 
 cdef int make_room(Flight *f) noexcept nogil:

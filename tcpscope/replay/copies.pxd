@@ -1,5 +1,7 @@
 """Copies of packets that the capture holds already."""
-from tcpscope.replay.flight cimport Finding, Flight
+from libc.stdint cimport uint32_t, uint64_t
+
+from tcpscope.replay.flight cimport Finding, Flight, Glimpse
 from tcpscope.wire.segment cimport Segment
 
 cdef enum:
@@ -12,5 +14,24 @@ cdef inline bint identified(const Segment *s) noexcept nogil:
     return s.ip_id != NO_ID and s.ip_id != 0
 
 
-cdef void copy_remember(Flight *f, const Segment *s) noexcept nogil
+cdef inline uint32_t glimpse_key(const Segment *s) noexcept nogil:
+    """Different packets have different keys, but for one in 2**31 (multiply-add hashing; the numbers are any odd ones)."""
+    cdef uint64_t key = s.seq * <uint64_t>0x9E3779B97F4A7C15 + s.ack * <uint64_t>0xBF58476D1CE4E5B9
+    key += s.ts_val * <uint64_t>0x94D049BB133111EB
+    key += (<uint32_t>s.checksum << 16 | s.window) * <uint64_t>0xD6E8FEB86659FD93
+    key += (s.length ^ <uint32_t>s.flags << 20) * <uint64_t>0xA0761D6478BD642F
+    return <uint32_t>(key >> 32)
+
+
+cdef inline void glimpse(Flight *f, const Segment *s, uint32_t key) noexcept nogil:
+    cdef Glimpse *g = &f.seen[f.seen_at & 3]
+    f.seen_at += 1
+    g.time_ns, g.key, g.id_and_ttl = s.time_ns, key, s.ip_id << 8 | s.ttl
+
+
+cdef inline void copy_remember(Flight *f, const Segment *s) noexcept nogil:
+    """`copy_seen` of a segment that cannot be a copy."""
+    glimpse(f, s, glimpse_key(s))
+
+
 cdef bint copy_seen(Flight *f, const Segment *s, bint expected, Finding *out) noexcept nogil

@@ -1,6 +1,6 @@
 # cython: wraparound=False, freethreading_compatible=True
 """Whether this very packet was captured before: by a mirror port, on a second interface, or copied by the network."""
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport uint32_t
 
 from tcpscope.replay.annotations cimport A_DUPLICATE_CAPTURE, A_NETWORK_DUPLICATE, bit
 from tcpscope.replay.flight cimport Finding, Flight, Glimpse
@@ -8,14 +8,6 @@ from tcpscope.wire.segment cimport FIN, SYN, Segment
 
 cdef enum:
     MS = 1_000_000
-
-
-cdef inline uint32_t glimpse_key(const Segment *s) noexcept nogil:
-    cdef uint64_t key = (<uint64_t>s.seq << 32 | s.ack) * <uint64_t>0x9E3779B97F4A7C15
-    key ^= (<uint64_t>s.ts_val << 32) ^ (<uint64_t>s.checksum << 16) ^ s.window
-    key = (key ^ key >> 29) * <uint64_t>0xBF58476D1CE4E5B9
-    key += <uint64_t>s.length << 20 ^ <uint64_t>s.flags << 8
-    return <uint32_t>(key * <uint64_t>0x94D049BB133111EB >> 32)
 
 
 cdef bint copy_seen(Flight *f, const Segment *s, bint expected, Finding *out) noexcept nogil:
@@ -39,16 +31,5 @@ cdef bint copy_seen(Flight *f, const Segment *s, bint expected, Finding *out) no
         here = s.time_ns - g.time_ns < SAME_CAPTURE_NS or s.ttl != g.id_and_ttl & 0xFF
         out.annotations |= bit(A_DUPLICATE_CAPTURE if here else A_NETWORK_DUPLICATE)
         return True
-    remember(f, s, key)
+    glimpse(f, s, key)
     return False
-
-
-cdef void copy_remember(Flight *f, const Segment *s) noexcept nogil:
-    """`copy_seen` of a segment that cannot be a copy."""
-    remember(f, s, glimpse_key(s))
-
-
-cdef inline void remember(Flight *f, const Segment *s, uint32_t key) noexcept nogil:
-    cdef Glimpse *g = &f.seen[f.seen_at & 3]
-    f.seen_at += 1
-    g.time_ns, g.key, g.id_and_ttl = s.time_ns, key, s.ip_id << 8 | s.ttl

@@ -58,7 +58,6 @@ cdef enum:
     KEPT = 1 << 20                   # bytes that a store of records may hold on to when they have been taken
 
 cdef int LINES = sizeof(Connection) // LINE
-cdef int SEGMENT_LINES = (sizeof(Segment) + LINE - 1) // LINE
 
 cdef struct Open:
     uint64_t number
@@ -170,6 +169,12 @@ cdef int take_quote(Replay *r, const Segment *s, uint64_t order) noexcept nogil:
     return -1 if quote(f.body, s, d, order) < 0 or r.live and touch(r, f) < 0 else 0
 
 
+cdef inline void fetch_segment(const Segment *s) noexcept nogil:
+    prefetch(s)
+    prefetch(<const char *>s + LINE)
+    prefetch(<const char *>s + sizeof(Segment) - 1)
+
+
 cdef inline bint other(const Segment *items, const uint32_t *index, int at) noexcept nogil:
     """The segment there is of another flow than the two before it, whose memory has been fetched."""
     cdef uint32_t flow = items[index[at]].flow
@@ -218,13 +223,11 @@ cdef int run(Replay *r, const Segment *items, const uint32_t *index, uint32_t co
     """Replay the segments at these places; -1 when memory runs out.  order: of the first in `items`."""
     cdef uint32_t i
     cdef const Segment *s
-    cdef int line
     cdef bint crowd = r.flows.used > CROWD
     for i in range(count):
         s = &items[index[i]]
         if count - i > FETCH_SEGMENT:
-            for line in range(SEGMENT_LINES):
-                prefetch(<const char *>&items[index[i + FETCH_SEGMENT]] + line * LINE)
+            fetch_segment(&items[index[i + FETCH_SEGMENT]])
         if crowd:
             fetch(r, items, index + i, count - i)
         r.now_ns = clock[index[i]]

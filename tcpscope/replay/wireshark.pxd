@@ -2,7 +2,7 @@
 from libc.stdint cimport int8_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from tcpscope.replay.unacked cimport Queue
-from tcpscope.wire.segment cimport Segment
+from tcpscope.wire.segment cimport ACK, SYN, Segment
 
 cdef enum:                       # bit = position in layout.WIRESHARK
     WS_RETRANSMISSION = 0x0001
@@ -76,6 +76,10 @@ cdef inline uint32_t window_of(const WiresharkSide *r) noexcept nogil:
 
 
 cdef void wireshark_start(Wireshark *w, const Segment *s, int sender) noexcept nogil
-cdef bint wireshark_new_stream(const Wireshark *w, const Segment *s, int sender) noexcept nogil
 cdef int wireshark_observe(Wireshark *w, const Segment *s, int sender, bint numbers, Marks *out) noexcept nogil
 cdef void wireshark_free(Wireshark *w) noexcept nogil
+
+
+cdef inline bint wireshark_new_stream(const Wireshark *w, const Segment *s, int sender) noexcept nogil:
+    """A SYN without ACK whose number is not the one known for its direction begins a new stream."""
+    return s.flags & (SYN | ACK) == SYN and w.side[sender].base_known and s.seq != w.side[sender].base

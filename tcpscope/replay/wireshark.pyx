@@ -36,12 +36,6 @@ cdef inline void set_base(Wireshark *w, const Segment *s, int sender) noexcept n
         r.base_known = True
 
 
-cdef bint wireshark_new_stream(const Wireshark *w, const Segment *s, int sender) noexcept nogil:
-    """A SYN without ACK whose number is not the one known for its direction begins a new stream."""
-    return (s.flags & (SYN | ACK) == SYN and w.side[sender].base_known
-            and s.seq != w.side[sender].base)
-
-
 cdef void wireshark_free(Wireshark *w) noexcept nogil:
     for i in range(2):
         unacked_free(&w.side[i].unacked)

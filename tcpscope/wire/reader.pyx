@@ -133,7 +133,10 @@ cdef class SegmentReader:
         cdef Segment *items = batch.items
         status = RECORD
         while size < capacity:
-            status = self.container.next(self.data, self.filled, &self.start, &record)
+            if self.container.in_pcap:
+                status = self.container.next_pcap(self.data, self.filled, &self.start, &record)
+            else:
+                status = self.container.next(self.data, self.filled, &self.start, &record)
             if status != RECORD:
                 break
             if not self.seen_time or record.time_ns < self.first_ns:
