@@ -6,13 +6,13 @@ closed or opened.  Then a segment that merely continues is not shown to each of 
 observer and the candidates for round trips remember of the segments in flight is what the flight itself remembers, and
 is written down there alone.  Before they are asked again they copy it.
 """
-from libc.stdint cimport uint32_t
+from libc.stdint cimport uint8_t, uint32_t
 
 from tcpscope.replay.chunks cimport chunk
 from tcpscope.replay.connection cimport Connection
 from tcpscope.replay.flight cimport STEADY, Chunk, Flight
 from tcpscope.replay.marks cimport QUIET
-from tcpscope.replay.plain cimport ACKS, DATA, plain_bit
+from tcpscope.replay.plain cimport CALM, DATA, HOLE_OF_CLIENT, HOLE_OF_SERVER, plain_bit, plain_bits
 from tcpscope.replay.rtt cimport Sent, candidates_add, candidates_at
 from tcpscope.replay.seq cimport after
 from tcpscope.replay.traffic cimport ANSWERED, PROBING, STARTED, WINDOW_SEEN, Traffic
@@ -28,13 +28,18 @@ cdef enum:
 cdef void calm_look(Connection *c) noexcept nogil:
     """A segment has been shown to all observers: whether the connection is calm now."""
     c.looks = min(c.looks + LOOKS, <uint32_t>LOOKS_MOST)
-    c.calm = (side_is_calm(c, 0) and side_is_calm(c, 1)
-              and not c.reset and not c.fin_seen and not c.fins and c.older == NULL
-              and (c.syn_ns[1] < 0 or c.ack_ns >= 0) and (c.wireshark.irtt or c.wireshark.syn_when < 0)
-              and c.marks.phase == QUIET and c.marks.spoke[0] and c.marks.spoke[1]
-              and c.spending.open and not c.spending.reset
-              and same_in_flight(c, 0) and same_in_flight(c, 1))
-    c.said = 0
+    c.said = c.calm = 0
+    if (side_is_calm(c, 0) and side_is_calm(c, 1)
+            and not c.reset and not c.fin_seen and not c.fins and c.older == NULL
+            and (c.syn_ns[1] < 0 or c.ack_ns >= 0) and (c.wireshark.irtt or c.wireshark.syn_when < 0)
+            and c.marks.phase == QUIET and c.marks.spoke[0] and c.marks.spoke[1]
+            and c.spending.open and not c.spending.reset
+            and same_in_flight(c, 0) and same_in_flight(c, 1)):
+        c.calm = CALM | hole(&c.wireshark.side[0], HOLE_OF_CLIENT) | hole(&c.wireshark.side[1], HOLE_OF_SERVER)
+
+
+cdef inline uint8_t hole(const WiresharkSide *w, uint8_t bit) noexcept nogil:
+    return 0 if w.front == w.high else bit
 
 
 cdef inline bint side_is_calm(const Connection *c, int x) noexcept nogil:
@@ -54,16 +59,16 @@ cdef inline bint traffic_is_calm(const Traffic *t, const Flight *f) noexcept nog
 
 
 cdef inline bint wireshark_is_calm(const WiresharkSide *w, const Flight *f) noexcept nogil:
-    return (w.base_known and w.high and w.high == f.max and w.front == w.high and w.last_win > 0
-            and not w.sack_bytes and not w.lost_pending and w.unacked.disorder == NULL)
+    return (w.base_known and w.high and w.high == f.max and w.front and w.last_win > 0
+            and w.unacked.disorder == NULL)
 
 
 cdef bint same_in_flight(Connection *c, int x) noexcept nogil:
-    """Flight, Wireshark's observer and the candidates remember the same segments, each sent once, without a hole."""
+    """Flight, Wireshark's observer and the candidates remember the same segments, each sent once."""
     cdef Flight *f = &c.flight[x]
     cdef WiresharkSide *w = &c.wireshark.side[x]
     cdef Traffic *t = &c.traffic[x]
-    cdef uint32_t i, next = f.una
+    cdef uint32_t i
     cdef const Chunk *it
     cdef const Unacked *u
     cdef const Sent *sent
@@ -72,12 +77,10 @@ cdef bint same_in_flight(Connection *c, int x) noexcept nogil:
     c.looks -= f.live
     for i in range(f.live):
         it, u, sent = chunk(f, f.old + i), unacked_at(&w.unacked, i), candidates_at(&t.candidates, i)
-        if (it.times != 1 or it.bits or it.seq != next
-                or u.seq != it.seq or u.end != it.end or u.when != it.first_ns
+        if (it.times != 1 or it.bits or u.seq != it.seq or u.end != it.end or u.when != it.first_ns
                 or sent.start != it.seq or sent.end != it.end or sent.time_ns != it.first_ns):
             return False
-        next = it.end
-    return next == f.max
+    return True
 
 
 cdef int calm_end(Connection *c) noexcept nogil:
@@ -102,12 +105,15 @@ cdef int copy_side(Connection *c, int x) noexcept nogil:
         # of what is acknowledged in part there is no sample (rtt.pyx)
         if not after(f.una, it.seq) and candidates_add(&t.candidates, it.seq, it.end, it.first_ns, True) < 0:
             return -1
-    if c.said & (plain_bit(x, ACKS) | plain_bit(x, DATA)):
+    if c.said & plain_bits(1 - x):
+        w.lost_pending = False
+    if c.said & plain_bits(x):
         w.last_win = <int>(window if w.shift < 0 else window >> w.shift)
-        w.last_ack_when, w.last_marks, w.plain_window = c.side[x].last_ns, 0, False
+        w.last_ack_when, w.last_marks, w.plain_window, w.sack_bytes = c.side[x].last_ns, 0, False, 0
         if w.last_ack != told:
             w.last_ack, w.dups, w.doubt = told, 0, False
     if c.said & plain_bit(x, DATA):
-        w.high = w.front = f.max
-        w.high_when = f.sent_ns
+        if w.front == w.high:
+            w.front = f.max
+        w.high, w.high_when = f.max, f.sent_ns
     return 0

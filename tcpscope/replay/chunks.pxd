@@ -20,7 +20,7 @@ cdef int insert(Flight *f, uint32_t at, const Segment *s, uint32_t end, uint64_t
 cdef int divide(Flight *f, uint32_t i, uint32_t seq, Finding *out) noexcept nogil
 
 
-cdef inline Chunk *chunk(Flight *f, uint32_t i) noexcept nogil:
+cdef inline Chunk *chunk(const Flight *f, uint32_t i) noexcept nogil:
     return &f.ring[(f.head + i) & (f.room - 1)]
 
 

@@ -110,7 +110,7 @@ cdef struct Connection:
     int64_t syn_ns[2]            # first SYN (client), first SYN-ACK (server); -1: none
     uint32_t copies              # packets captured or duplicated twice
     uint32_t looks               # segments in flight that may be compared before it is calm (calm.pyx)
-    uint8_t calm                 # nothing is going on but data and acknowledgments
+    uint8_t calm                 # nothing is going on but data and acknowledgments: plain.pxd
     uint8_t said                 # which plain segments came since then: plain_bit (plain.pxd)
     uint8_t reset                # a RST was seen
     uint8_t fins                 # 1: the client's FIN was acknowledged, 2: the server's

@@ -13,6 +13,7 @@ from tcpscope.replay.annotations cimport (
     A_LOST_SEGMENT, A_OUT_OF_ORDER, A_RETRANSMISSION, bit, probes, twice,
 )
 from tcpscope.replay.calm cimport calm_end, calm_look
+from tcpscope.replay.chunks cimport chunk
 from tcpscope.replay.connection cimport N_SPURIOUS, Connection
 from tcpscope.replay.copies cimport copy_seen
 from tcpscope.replay.course cimport (
@@ -29,7 +30,7 @@ from tcpscope.replay.flight cimport (
     SAID_KEEP_ALIVE, SAID_UNACCEPTABLE, Finding, Flight, flight_acked, flight_sent, flight_stray,
 )
 from tcpscope.replay.marks cimport MARK_BAD_SUM, MARK_EXACT, MARK_UNREACHABLE, marks_keep, marks_want
-from tcpscope.replay.plain cimport Plain, observe_plain
+from tcpscope.replay.plain cimport Plain, observe_plain, plain_bits
 from tcpscope.replay.roles cimport ports_differ, role_of_first
 from tcpscope.replay.rows cimport PacketRow
 from tcpscope.replay.run cimport Replay
@@ -321,6 +322,15 @@ cdef int observe_fully(Replay *r, Connection *c, const Segment *s, int d, uint64
     return 0
 
 
+cdef inline uint32_t in_flight(const Connection *c, int d) noexcept nogil:
+    """As Wireshark has it, of a calm connection: to the end of the data, less what the peer's latest packet SACKed."""
+    cdef const Flight *f = &c.flight[d]
+    cdef uint32_t oldest = chunk(f, f.old).seq
+    cdef uint32_t size = f.max - (f.una if after(f.una, oldest) else oldest)
+    cdef uint32_t sacked = 0 if c.said & plain_bits(1 - d) else c.wireshark.side[1 - d].sack_bytes
+    return size - sacked if size > sacked else 0
+
+
 cdef int write_plain(Replay *r, const Connection *c, const Segment *s, int d, uint64_t order,
                      const Plain *found) noexcept nogil:
     """A packet record of a plain segment: what Wireshark's observer would have shown, the flight tells."""
@@ -329,8 +339,8 @@ cdef int write_plain(Replay *r, const Connection *c, const Segment *s, int d, ui
     memset(&shown, 0, sizeof(Shown))
     memset(&f, 0, sizeof(Finding))
     shown.window, shown.irtt, shown.ack_rtt = found.window, c.wireshark.irtt, max(found.ack_rtt_ns, 0)
-    if s.length:
-        shown.bytes_in_flight = c.flight[d].max - c.flight[d].una
+    if s.length and (not c.wireshark.side[d].lost_pending or c.said & plain_bits(1 - d)):
+        shown.bytes_in_flight = in_flight(c, d)
     f.rtt_ns, f.acked_frame = found.rtt_ns, found.acked_frame
     return write_packet(r, c, s, d, order, found.annotations, &shown, &f)
 

@@ -4,6 +4,11 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from tcpscope.replay.connection cimport Connection
 from tcpscope.wire.segment cimport Segment
 
+cdef enum:                       # Connection.calm
+    CALM = 1
+    HOLE_OF_CLIENT = 2           # something that it sent was not captured before what came later
+    HOLE_OF_SERVER = 4
+
 cdef enum:                       # what a plain segment is
     ACKS = 0
     DATA = 1
@@ -20,6 +25,10 @@ cdef struct Plain:               # what is found of one
 cdef inline uint8_t plain_bit(int d, int what) noexcept nogil:
     """Of Connection.said."""
     return <uint8_t>(1 << (2 * d + what))
+
+
+cdef inline uint8_t plain_bits(int d) noexcept nogil:
+    return <uint8_t>(3 << (2 * d))
 
 
 cdef int observe_plain(Connection *c, const Segment *s, int d, uint64_t order, Plain *found) noexcept nogil

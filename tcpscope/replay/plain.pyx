@@ -40,6 +40,8 @@ cdef inline bint is_plain(const Connection *c, const Segment *s, int d) noexcept
             or congested(s) or s.notes or s.hint or s.kind != TCP_SEGMENT
             or not 0 <= s.time_ns - c.last_ns < PAUSE_NS):
         return False
+    if c.calm & (HOLE_OF_CLIENT << (1 - d)) and after(s.ack, c.wireshark.side[1 - d].front):
+        return False
     if s.length:
         return has_plain_data(c, s, d)
     # a delayed acknowledgment is told of
