@@ -12,7 +12,8 @@ from tcpscope.replay.evidence cimport Evidence, evidence_free
 from tcpscope.replay.flight cimport Flight
 from tcpscope.replay.marks cimport Marks, marks_free
 from tcpscope.replay.pool cimport Pool, pool_close, pool_give, pool_open, pool_take
-from tcpscope.replay.traffic cimport traffic_free
+from tcpscope.replay.rtt cimport RoundTrips
+from tcpscope.replay.traffic cimport traffic_free, traffic_shed
 from tcpscope.replay.unacked cimport Queue
 from tcpscope.replay.wireshark cimport wireshark_free
 
@@ -29,6 +30,7 @@ cdef Connection *bodies_take(Pool *p) noexcept nogil:
     cdef Connection *c = <Connection *>pool_take(p)
     cdef Flight flight[2]
     cdef Queue queue[2]
+    cdef RoundTrips rtt[2]
     cdef Evidence evidence
     cdef Marks marks
     cdef int side
@@ -37,6 +39,7 @@ cdef Connection *bodies_take(Pool *p) noexcept nogil:
     evidence, marks = c.evidence, c.marks
     for side in range(2):
         flight[side], queue[side] = c.flight[side], c.wireshark.side[side].unacked
+        rtt[side] = c.traffic[side].rtt
     memset(c, 0, sizeof(Connection))
     c.evidence.items, c.evidence.room = evidence.items, evidence.room
     c.marks.items, c.marks.room = marks.items, marks.room
@@ -44,13 +47,14 @@ cdef Connection *bodies_take(Pool *p) noexcept nogil:
         c.flight[side].ring, c.flight[side].room = flight[side].ring, flight[side].room
         c.wireshark.side[side].unacked.ring = queue[side].ring
         c.wireshark.side[side].unacked.room = queue[side].room
+        c.traffic[side].rtt.firsts, c.traffic[side].rtt.room = rtt[side].firsts, rtt[side].room
     return c
 
 
 cdef void bodies_give(Pool *p, Connection *c) noexcept nogil:
     cdef int side
     for side in range(2):
-        traffic_free(&c.traffic[side])
+        traffic_shed(&c.traffic[side])
     if (c.evidence.room > SMALL or c.marks.room > SMALL or c.flight[0].room > SMALL or c.flight[1].room > SMALL
             or c.wireshark.side[0].unacked.room > SMALL or c.wireshark.side[1].unacked.room > SMALL
             or c.wireshark.side[0].unacked.disorder != NULL or c.wireshark.side[1].unacked.disorder != NULL):
@@ -64,6 +68,7 @@ cdef void free_rooms(Connection *c) noexcept nogil:
     evidence_free(&c.evidence)
     for side in range(2):
         chunks_free(&c.flight[side])
+        traffic_free(&c.traffic[side])
 
 
 cdef void bodies_close(Pool *p) noexcept nogil:

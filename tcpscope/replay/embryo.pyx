@@ -7,10 +7,10 @@ result is the same, at a fraction of the memory; and with many flows most of the
 memory near, here once and not for every segment.
 """
 from libc.stdint cimport int64_t, uint64_t
-from libc.stdlib cimport free, realloc
 from libc.string cimport memcpy, memset
 
 from tcpscope.replay.connection cimport Flow, Saved
+from tcpscope.replay.pool cimport Pool, pool_close, pool_give, pool_open, pool_take
 from tcpscope.wire.segment cimport ACK, FIN, RST, SUM_BAD, SUM_GOOD, SYN, Segment
 
 cdef enum:
@@ -35,16 +35,42 @@ cdef bint embryo_takes(const Flow *f, const Segment *s, int sender, bint prompt)
     return sender == 1 if s.flags & ACK else sender == 0 and s.seq == f.saved[0].seq
 
 
-cdef int embryo_keep(Flow *f, const Segment *s, int sender, uint64_t order, bint stepped_back) noexcept nogil:
+cdef void embryos_open(Pool *pools) noexcept nogil:
+    """Prepare the memory for their segments, a pool for each room that they may have."""
+    cdef int i
+    for i in range(ROOMS):
+        pool_open(&pools[i], min(PAIR + i * STEP, MOST) * sizeof(Saved))
+
+
+cdef void embryos_close(Pool *pools) noexcept nogil:
+    cdef int i
+    for i in range(ROOMS):
+        pool_close(&pools[i])
+
+
+cdef inline Pool *pool_of(Pool *pools, int room) noexcept nogil:
+    return &pools[(room - PAIR + STEP - 1) // STEP]
+
+
+cdef int widen(Pool *pools, Flow *f) noexcept nogil:
+    """Room for more segments; -1 when memory runs out."""
+    cdef int room = min(f.saved_room + STEP, MOST) if f.saved_room else PAIR
+    cdef Saved *wider = <Saved *>pool_take(pool_of(pools, room))
+    if wider == NULL:
+        return -1
+    if f.saved_room:
+        memcpy(wider, f.saved, f.n_saved * sizeof(Saved))
+        pool_give(pool_of(pools, f.saved_room), f.saved)
+    f.saved, f.saved_room = wider, <unsigned char>room
+    return 0
+
+
+cdef int embryo_keep(Pool *pools, Flow *f, const Segment *s, int sender, uint64_t order,
+                     bint stepped_back) noexcept nogil:
     """Append s; -1 when memory runs out.  stepped_back: it is older than what came before it."""
     cdef Saved *k
-    cdef int room
-    if f.n_saved == f.saved_room:
-        room = min(f.saved_room + STEP, MOST) if f.saved_room else PAIR
-        k = <Saved *>realloc(f.saved, room * sizeof(Saved))
-        if k == NULL:
-            return -1
-        f.saved, f.saved_room = k, room
+    if f.n_saved == f.saved_room and widen(pools, f) < 0:
+        return -1
     k = &f.saved[f.n_saved]
     f.n_saved += 1
     k.time_ns, k.frame, k.payload_at, k.order = s.time_ns, s.frame, s.payload_at, order
@@ -107,7 +133,8 @@ cdef void embryo_segment(const Flow *f, const Saved *k, Segment *s) noexcept nog
     s.captured, s.cookie_length = k.captured, k.cookie_length
 
 
-cdef void embryo_free(Flow *f) noexcept nogil:
-    free(f.saved)
+cdef void embryo_free(Pool *pools, Flow *f) noexcept nogil:
+    if f.saved_room:
+        pool_give(pool_of(pools, f.saved_room), f.saved)
     f.saved = NULL
     f.n_saved = f.saved_room = 0

@@ -16,18 +16,18 @@ from tcpscope.replay.announce cimport forget, touch
 from tcpscope.replay.bodies cimport bodies_close, bodies_open
 from tcpscope.replay.connection cimport Connection, Flow
 from tcpscope.replay.course cimport REUSE_LATER
-from tcpscope.replay.embryo cimport embryo_free, embryo_may_begin, embryo_takes
+from tcpscope.replay.embryo cimport embryo_free, embryo_may_begin, embryo_takes, embryos_close, embryos_open
 from tcpscope.replay.ending cimport end, overdue, release, remember_past, shed_body, unlink
 from tcpscope.replay.flight cimport Flight
 from tcpscope.replay.flows cimport (
-    flows_add, flows_close, flows_find, flows_known, flows_open, flows_unlink, prefetch,
-    slot_of,
+    flows_add, flows_close, flows_find, flows_known, flows_open, flows_unlink, slot_of,
 )
 from tcpscope.replay.growing cimport (
     end_flow, give_body, grow_up, leave_embryo, retire, retire_flow, stay_embryo,
 )
 from tcpscope.replay.limit cimport make_room
 from tcpscope.replay.marks cimport MARK_REUSE, marks_keep
+from tcpscope.replay.near cimport LINE, near_body, near_end, near_flow, near_rings, near_segment, prefetch
 from tcpscope.replay.observe cimport observe, quote
 from tcpscope.replay.open cimport announce_due, show_open
 from tcpscope.replay.reuse cimport reuse_of
@@ -48,16 +48,15 @@ assert layout.EVIDENCE.size == sizeof(EvidenceRow), (layout.EVIDENCE.size, sizeo
 assert layout.CONNECTION.size == sizeof(ConnectionRow), (layout.CONNECTION.size, sizeof(ConnectionRow))
 
 cdef enum:
-    LINE = 64                        # bytes of a cache line
     CROWD = 512                      # open flows from which on their memory is fetched ahead
     FETCH_SEGMENT = 32               # segments ahead: the segment, the table's slot, the flow, the connection
     FETCH_SLOT = 24
     FETCH_FLOW = 16
     FETCH_BODY = 10
     FETCH_RINGS = 4
+    FETCH_ENDS = 8                   # flows ahead, when all are ended: the flow, half of that its connection
     KEPT = 1 << 20                   # bytes that a store of records may hold on to when they have been taken
 
-cdef int LINES = sizeof(Connection) // LINE
 
 cdef struct Open:
     uint64_t number
@@ -169,12 +168,6 @@ cdef int take_quote(Replay *r, const Segment *s, uint64_t order) noexcept nogil:
     return -1 if quote(f.body, s, d, order) < 0 or r.live and touch(r, f) < 0 else 0
 
 
-cdef inline void fetch_segment(const Segment *s) noexcept nogil:
-    prefetch(s)
-    prefetch(<const char *>s + LINE)
-    prefetch(<const char *>s + sizeof(Segment) - 1)
-
-
 cdef inline bint other(const Segment *items, const uint32_t *index, int at) noexcept nogil:
     """The segment there is of another flow than the two before it, whose memory has been fetched."""
     cdef uint32_t flow = items[index[at]].flow
@@ -182,40 +175,27 @@ cdef inline bint other(const Segment *items, const uint32_t *index, int at) noex
 
 
 cdef inline void fetch(Replay *r, const Segment *items, const uint32_t *index, uint32_t left) noexcept nogil:
-    """Bring near what segments further on will need: with many flows, most of the time goes into waiting for memory."""
+    """Bring near what segments further on will need."""
     cdef Flow *f
-    cdef const char *body
-    cdef int line
+    cdef int side
     if left > FETCH_SLOT and other(items, index, FETCH_SLOT):
         prefetch(&r.flows.slots[slot_of(&r.flows, &items[index[FETCH_SLOT]])])
     if left > FETCH_FLOW and other(items, index, FETCH_FLOW):
         f = r.flows.slots[slot_of(&r.flows, &items[index[FETCH_FLOW]])]
         if f != NULL:
-            prefetch(f)
-            prefetch(<char *>f + LINE)
+            near_flow(f)
     if left > FETCH_BODY and other(items, index, FETCH_BODY):
         f = r.flows.slots[slot_of(&r.flows, &items[index[FETCH_BODY]])]
         if f != NULL and f.body != NULL:
-            body = <const char *>f.body
-            for line in range(0, LINES, 2):          # the processor fetches a line's neighbour with it
-                prefetch(body + line * LINE)
+            near_body(f)
         elif f != NULL and f.n_saved < f.saved_room:
             prefetch(&f.saved[f.n_saved])
             prefetch(<const char *>&f.saved[f.n_saved] + LINE)
     if left > FETCH_RINGS and other(items, index, FETCH_RINGS):
         f = r.flows.slots[slot_of(&r.flows, &items[index[FETCH_RINGS]])]
         if f != NULL and f.body != NULL:
-            for line in range(2):
-                fetch_rings(&f.body.flight[line], &f.body.wireshark.side[line])
-
-
-cdef inline void fetch_rings(const Flight *f, const WiresharkSide *w) noexcept nogil:
-    """What the observers keep of the segments in flight."""
-    if f.room:
-        prefetch(&f.ring[(f.head + f.old) & (f.room - 1)])
-        prefetch(&f.ring[(f.head + f.old + f.live) & (f.room - 1)])
-    if w.unacked.room:
-        prefetch(&w.unacked.ring[w.unacked.head])
+            for side in range(2):
+                near_rings(&f.body.flight[side], &f.body.wireshark.side[side])
 
 
 cdef int run(Replay *r, const Segment *items, const uint32_t *index, uint32_t count, const int64_t *clock,
@@ -227,7 +207,7 @@ cdef int run(Replay *r, const Segment *items, const uint32_t *index, uint32_t co
     for i in range(count):
         s = &items[index[i]]
         if count - i > FETCH_SEGMENT:
-            fetch_segment(&items[index[i + FETCH_SEGMENT]])
+            near_segment(&items[index[i + FETCH_SEGMENT]])
         if crowd:
             fetch(r, items, index + i, count - i)
         r.now_ns = clock[index[i]]
@@ -263,13 +243,28 @@ cdef int list_open(Replay *r, Store *found) noexcept nogil:
     return 0
 
 
+cdef int end_all(Replay *r, const Open *found, Py_ssize_t at, Py_ssize_t upto, Py_ssize_t count) noexcept nogil:
+    """End those from `at` to `upto` of `count`; -1 when memory runs out."""
+    cdef Py_ssize_t i
+    for i in range(at, upto):
+        if i + FETCH_ENDS < count:
+            near_flow(found[i + FETCH_ENDS].flow)
+        if i + FETCH_ENDS // 2 < count:
+            near_body(found[i + FETCH_ENDS // 2].flow)
+        if i + FETCH_ENDS // 4 < count:
+            near_end(found[i + FETCH_ENDS // 4].flow)
+        if end_flow(r, found[i].flow) < 0:
+            return -1
+    return 0
+
+
 cdef void give_all_back(Replay *r) noexcept nogil:
     cdef Flow *f
     cdef uint32_t i
     for i in range(r.flows.mask + 1):
         while r.flows.slots[i] != NULL:
             f = r.flows.slots[i]
-            embryo_free(f)
+            embryo_free(r.saved, f)
             said_free(&f.saids)
             if f.body != NULL:
                 release(r, f.body)
@@ -278,6 +273,7 @@ cdef void give_all_back(Replay *r) noexcept nogil:
                 r.flows.slots[i] = f.next_in_slot
     flows_close(&r.flows)
     bodies_close(&r.bodies)
+    embryos_close(r.saved)
 
 
 cdef bytes taken(Store *s):
@@ -299,6 +295,7 @@ cdef class Engine:
         if flows_open(&self.r.flows, flow_by_tunnel) < 0:
             raise MemoryError()
         bodies_open(&self.r.bodies)
+        embryos_open(self.r.saved)
         self.r.msl_ns = msl_ns
         self.r.want_packets = packets
         self.r.keep_past = keep_past
@@ -341,7 +338,7 @@ cdef class Engine:
 
     def finish(self, Py_ssize_t most=1 << 62):
         """The capture is over: end what is still open, in order of beginning; `most` at a time.  False: all is done."""
-        cdef Py_ssize_t n, i
+        cdef Py_ssize_t n, count
         cdef Open *found
         cdef bint failed = False
         if not self.finishing:
@@ -349,16 +346,14 @@ cdef class Engine:
             if list_open(&self.r, &self.open_ones) < 0:
                 raise MemoryError()
         found = <Open *>self.open_ones.data
-        n = min(self.open_ones.size // <Py_ssize_t>sizeof(Open) - self.at, most)
+        count = self.open_ones.size // <Py_ssize_t>sizeof(Open)
+        n = min(count - self.at, most)
         with nogil:
-            for i in range(self.at, self.at + n):
-                if end_flow(&self.r, found[i].flow) < 0:
-                    failed = True
-                    break
+            failed = end_all(&self.r, found, self.at, self.at + n, count) < 0
         if failed:
             raise MemoryError("out of memory while replaying")
         self.at += n
-        if self.at < self.open_ones.size // <Py_ssize_t>sizeof(Open):
+        if self.at < count:
             return True
         drop(&self.open_ones)
         self.at = 0

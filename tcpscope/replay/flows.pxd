@@ -24,10 +24,6 @@ cdef void flows_unlink(Flows *t, Flow *f) noexcept nogil
 cdef void flows_free(Flows *t, Flow *f) noexcept nogil
 
 
-cdef extern from *:
-    void prefetch "__builtin_prefetch" (const void *) noexcept nogil
-
-
 cdef inline uint32_t slot_of(const Flows *t, const Segment *s) noexcept nogil:
     cdef uint32_t hash = s.flow
     if t.by_outer:

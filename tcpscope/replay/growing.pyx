@@ -9,6 +9,7 @@ from tcpscope.replay.embryo cimport (
     embryo_begins, embryo_damaged, embryo_free, embryo_keep, embryo_may_be_closed, embryo_segment,
 )
 from tcpscope.replay.ending cimport end, last_ns, linger, overdue, shed_body, unlink
+from tcpscope.replay.near cimport near_body, near_end, near_flow
 from tcpscope.replay.observe cimport begin, closed, observe
 from tcpscope.replay.run cimport Replay
 from tcpscope.replay.services cimport said_keep
@@ -43,7 +44,7 @@ cdef Connection *grow_up(Replay *r, Flow *f) noexcept nogil:
 cdef Connection *leave_embryo(Replay *r, Flow *f) noexcept nogil:
     """From now on f is a connection."""
     cdef Connection *c = grow_up(r, f)
-    embryo_free(f)
+    embryo_free(r.saved, f)
     if c != NULL and f.lingering and not closed(c):
         unlink(r, f)
     return c
@@ -62,7 +63,7 @@ cdef int stay_embryo(Replay *r, Flow *f, const Segment *s, int d, uint64_t order
     if s.hint and not embryo_damaged(f, s, d):
         if said_keep(&f.saids, d, &r.hints[s.hint - 1], embryo_begins(f, s, d)) < 0:
             return -1
-    if embryo_keep(f, s, d, order, stepped_back) < 0 or r.live and touch(r, f) < 0:
+    if embryo_keep(r.saved, f, s, d, order, stepped_back) < 0 or r.live and touch(r, f) < 0:
         return -1
     if r.want_packets:
         shed_body(r, f)
@@ -94,8 +95,15 @@ cdef int retire_flow(Replay *r, Flow *f) noexcept nogil:
 cdef int retire(Replay *r) noexcept nogil:
     """End the closed connections whose time has come: as they are then, whenever it is noticed."""
     cdef Flow *f
+    cdef const Flow *next
     while r.closed_first != NULL and r.closed_first.linger_until_ns < r.now_ns:
         f = r.closed_first
+        near_end(f)
+        next = f.after_lingering
+        if next != NULL:
+            near_body(next)
+            if next.after_lingering != NULL:
+                near_flow(next.after_lingering)
         if overdue(r, f):
             if retire_flow(r, f) < 0:
                 return -1

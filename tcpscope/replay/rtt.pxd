@@ -41,6 +41,7 @@ cdef struct RoundTrips:
     int64_t srtt_ns
     int64_t rttvar_ns
     float *firsts               # up to FIRST_SAMPLES of them
+    uint32_t room               # for so many; memory that may be left from another connection (bodies.pyx)
     uint32_t *histogram         # BUCKETS, allocated when `firsts` is full
 
 
@@ -63,4 +64,5 @@ cdef double rtt_mean(const RoundTrips *r) noexcept nogil
 cdef double rtt_std(const RoundTrips *r) noexcept nogil
 cdef int64_t rtt_percentile(const RoundTrips *r, double share) noexcept nogil
 cdef int64_t rtt_rto(const RoundTrips *r) noexcept nogil
+cdef void rtt_shed(RoundTrips *r) noexcept nogil
 cdef void rtt_free(RoundTrips *r) noexcept nogil

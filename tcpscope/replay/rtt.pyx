@@ -99,11 +99,11 @@ cdef int count_sample(RoundTrips *r, int64_t rtt_ns) noexcept nogil:
     cdef float *wider
     if r.histogram == NULL:
         if r.count < FIRST_SAMPLES:
-            if r.count & (r.count - 1) == 0 and (r.count == 0 or r.count >= LEAST_SAMPLES):     # full: 0, 4, 8, 16
-                wider = <float *>realloc(r.firsts, max(2 * r.count, <uint64_t>LEAST_SAMPLES) * sizeof(float))
+            if r.count == r.room:
+                wider = <float *>realloc(r.firsts, max(2 * r.room, <uint32_t>LEAST_SAMPLES) * sizeof(float))
                 if wider == NULL:
                     return -1
-                r.firsts = wider
+                r.firsts, r.room = wider, max(2 * r.room, <uint32_t>LEAST_SAMPLES)
             r.firsts[r.count] = rtt_ns
             return 0
         r.histogram = <uint32_t *>calloc(BUCKETS, sizeof(uint32_t))
@@ -111,8 +111,6 @@ cdef int count_sample(RoundTrips *r, int64_t rtt_ns) noexcept nogil:
             return -1
         for i in range(FIRST_SAMPLES):
             r.histogram[bucket(<int64_t>r.firsts[i])] += 1
-        free(r.firsts)
-        r.firsts = NULL
     r.histogram[bucket(rtt_ns)] += 1
     return 0
 
@@ -199,8 +197,12 @@ cdef int64_t rtt_rto(const RoundTrips *r) noexcept nogil:
                    K_MIN_RTO_NS), K_MAX_RTO_NS)
 
 
-cdef void rtt_free(RoundTrips *r) noexcept nogil:
-    free(r.firsts)
+cdef void rtt_shed(RoundTrips *r) noexcept nogil:
     free(r.histogram)
-    r.firsts = NULL
     r.histogram = NULL
+
+
+cdef void rtt_free(RoundTrips *r) noexcept nogil:
+    rtt_shed(r)
+    free(r.firsts)
+    r.firsts, r.room = NULL, 0

@@ -2,6 +2,7 @@
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from tcpscope.replay.connection cimport Flow
+from tcpscope.replay.embryo cimport ROOMS
 from tcpscope.replay.flows cimport Flows
 from tcpscope.replay.pool cimport Pool
 from tcpscope.replay.rows cimport N_STATES
@@ -15,6 +16,7 @@ cdef enum:                       # Replay.retired: what was ended before its tim
 cdef struct Replay:
     Flows flows
     Pool bodies                  # Connection
+    Pool saved[ROOMS]            # segments of embryos
     Store connections            # ConnectionRow
     Store events                 # EventRow
     Store evidence               # EvidenceRow

@@ -100,6 +100,7 @@ cdef int traffic_plain(Traffic *me, Traffic *peer, const Segment *s, int64_t sam
 cdef void traffic_observe_copy(Traffic *me, const Segment *s) noexcept nogil
 cdef void traffic_end(Traffic *client, Traffic *server, int64_t now_ns) noexcept nogil
 cdef void traffic_row(const Traffic *me, const Traffic *peer, SideRow *out) noexcept nogil
+cdef void traffic_shed(Traffic *me) noexcept nogil
 cdef void traffic_free(Traffic *me) noexcept nogil
 
 

@@ -10,7 +10,7 @@ from tcpscope.replay.ranges cimport (
 from tcpscope.replay.rows cimport NONE, SideRow
 from tcpscope.replay.rtt cimport (
     candidates_acknowledge, candidates_add, candidates_free, candidates_strike, rtt_add,
-    rtt_free, rtt_mean, rtt_percentile, rtt_rto, rtt_std
+    rtt_free, rtt_mean, rtt_percentile, rtt_rto, rtt_shed, rtt_std
 )
 from tcpscope.replay.seq cimport before, place
 from tcpscope.wire.batch cimport SegmentBatch
@@ -346,9 +346,15 @@ cdef void traffic_end(Traffic *client, Traffic *server, int64_t now_ns) noexcept
         server.idle_max_ns = max(server.idle_max_ns, now_ns - server.last_ns)
 
 
-cdef void traffic_free(Traffic *me) noexcept nogil:
+cdef void traffic_shed(Traffic *me) noexcept nogil:
+    """Free what it owns but the room for its first round trips, which another connection may use."""
     ranges_free(&me.seen)
     candidates_free(&me.candidates)
+    rtt_shed(&me.rtt)
+
+
+cdef void traffic_free(Traffic *me) noexcept nogil:
+    traffic_shed(me)
     rtt_free(&me.rtt)
 
 

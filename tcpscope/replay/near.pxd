@@ -1,0 +1,55 @@
+"""Memory brought near before it is needed: with many flows, most of the time goes into waiting for it."""
+from tcpscope.replay.connection cimport Connection, Flow
+from tcpscope.replay.flight cimport Flight
+from tcpscope.replay.wireshark cimport WiresharkSide
+from tcpscope.wire.segment cimport Segment
+
+cdef extern from *:
+    void prefetch "__builtin_prefetch" (const void *) noexcept nogil
+
+cdef enum:
+    LINE = 64                        # bytes of a cache line
+
+
+cdef inline void near_segment(const Segment *s) noexcept nogil:
+    prefetch(s)
+    prefetch(<const char *>s + LINE)
+    prefetch(<const char *>s + sizeof(Segment) - 1)
+
+
+cdef inline void near_flow(const Flow *f) noexcept nogil:
+    prefetch(f)
+    prefetch(<const char *>f + LINE)
+
+
+cdef inline void near_body(const Flow *f) noexcept nogil:
+    """The connection, every second line: the processor brings the neighbour."""
+    cdef const char *body = <const char *>f.body
+    cdef size_t at = 0 if body != NULL else sizeof(Connection)
+    while at < sizeof(Connection):
+        prefetch(body + at)
+        at += 2 * LINE
+
+
+cdef inline void near_rings(const Flight *f, const WiresharkSide *w) noexcept nogil:
+    """What the observers keep of the segments in flight."""
+    if f.room:
+        prefetch(&f.ring[(f.head + f.old) & (f.room - 1)])
+        prefetch(&f.ring[(f.head + f.old + f.live) & (f.room - 1)])
+    if w.unacked.room:
+        prefetch(&w.unacked.ring[w.unacked.head])
+
+
+cdef inline void near_end(const Flow *f) noexcept nogil:
+    """What is read of a flow that ends, which is near itself."""
+    cdef const Connection *c = f.body
+    cdef int i
+    if c == NULL:
+        for i in range(f.n_saved):
+            prefetch(&f.saved[i])
+        return
+    for i in range(0, c.marks.count, 2):
+        prefetch(&c.marks.items[i])
+    for i in range(2):
+        prefetch(c.traffic[i].rtt.firsts)
+        prefetch(c.traffic[i].rtt.histogram)
