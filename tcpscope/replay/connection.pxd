@@ -78,10 +78,15 @@ cdef struct Announced:           # what has been told of a flow's states (announ
     uint8_t room
     Key keys[1]                  # `room` of them: the client's steps, then the server's
 
+cdef struct Packed:              # a closed connection (resting.pyx)
+    int64_t last_ns
+    uint64_t present[8]          # a bit for each word of the connection that is not zero; these follow, then its arrays
+
 cdef struct Flow:                # what the table looks up
     Flow *next_in_slot
-    Connection *body             # NULL: an embryo, of which few segments have been seen (embryo.pyx)
+    Connection *body             # NULL: an embryo, of which few segments have been seen (embryo.pyx), or at rest
     Saved *saved                 # these
+    Packed *packed               # NULL: not at rest
     Flow *before_lingering       # the list of closed ones, waiting for 2 MSL to pass
     Flow *after_lingering
     int64_t linger_until_ns
@@ -97,6 +102,7 @@ cdef struct Flow:                # what the table looks up
     uint8_t saved_room
     uint8_t reused               # the four-tuple had a connection before: course.REUSE_
     uint8_t lingering            # in the list of closed ones; an embryo: it may be closed
+    uint8_t woken                # something came after it had closed
     uint8_t fins                 # of an embryo: 1 the client has sent a FIN, 2 the server
     uint8_t past_handshake       # of an embryo: not only SYNs and SYN-ACKs
     Saids saids                  # what the first bytes of its sides said

@@ -104,7 +104,9 @@ cdef int write_evidence(Store *evidence, const Connection *c, const Proof *proof
 # ---------------------------------------------------------------- the list of closed ones
 
 cdef int64_t last_ns(const Flow *f) noexcept nogil:
-    return f.body.last_ns if f.body != NULL else embryo_last_ns(f)
+    if f.body != NULL:
+        return f.body.last_ns
+    return f.packed.last_ns if f.packed != NULL else embryo_last_ns(f)
 
 
 cdef void linger(Replay *r, Flow *f) noexcept nogil:

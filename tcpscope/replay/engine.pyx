@@ -23,7 +23,7 @@ from tcpscope.replay.flows cimport (
     flows_add, flows_close, flows_find, flows_known, flows_open, flows_unlink, slot_of,
 )
 from tcpscope.replay.growing cimport (
-    end_flow, give_body, grow_up, leave_embryo, retire, retire_flow, stay_embryo,
+    connection_of, end_flow, give_body, grow_up, retire, retire_flow, stay_embryo,
 )
 from tcpscope.replay.limit cimport make_room
 from tcpscope.replay.marks cimport MARK_REUSE, marks_keep
@@ -31,6 +31,7 @@ from tcpscope.replay.near cimport LINE, near_body, near_end, near_flow, near_rin
 from tcpscope.replay.observe cimport observe, quote
 from tcpscope.replay.open cimport announce_due, show_open
 from tcpscope.replay.reuse cimport reuse_of
+from tcpscope.replay.resting cimport rest, wake
 from tcpscope.replay.roles cimport role_of_first
 from tcpscope.replay.rows cimport N_STATES, ConnectionRow, EventRow, EvidenceRow, PacketRow
 from tcpscope.replay.run cimport CLOSED_ONES, HALF_OPEN, IDLE, Replay
@@ -110,13 +111,13 @@ cdef int take(Replay *r, const Segment *s, uint64_t order) noexcept nogil:
         if retire_flow(r, f) < 0:
             return -1
         f = flows_find(&r.flows, s, &d)
-    if f != NULL and f.body == NULL:
-        if embryo_takes(f, s, d, r.prompt):
-            return stay_embryo(r, f, s, d, order, stepped_back(r, s))
-        if leave_embryo(r, f) == NULL:
-            return -1
+    if f != NULL and f.n_saved and embryo_takes(f, s, d, r.prompt):
+        return stay_embryo(r, f, s, d, order, stepped_back(r, s))
     if f != NULL:
-        c = f.body
+        f.woken |= f.packed != NULL
+        c = connection_of(r, f)
+        if c == NULL:
+            return -1
         if wireshark_new_stream(&c.wireshark, s, d):
             c.reused_ns, c.reused_frame, c.reused_order = s.time_ns, s.frame, order
             reused, gap = reuse_of(c, s, d), s.time_ns - c.last_ns
@@ -148,11 +149,14 @@ cdef int take(Replay *r, const Segment *s, uint64_t order) noexcept nogil:
         if c == NULL:
             return -1
         c.older = older
-    return observe(r, c, s, d, order, stepped_back(r, s), r.want_packets)
+    if observe(r, c, s, d, order, stepped_back(r, s), r.want_packets) < 0:
+        return -1
+    return rest(r, f) if f.lingering and not f.woken and not r.prompt else 0
 
 
 cdef int take_quote(Replay *r, const Segment *s, uint64_t order) noexcept nogil:
     """An ICMP error that quotes a segment."""
+    cdef Connection *c
     cdef int d = 0
     cdef Flow *f = flows_find(&r.flows, s, &d)
     r.quotes += 1
@@ -163,9 +167,9 @@ cdef int take_quote(Replay *r, const Segment *s, uint64_t order) noexcept nogil:
     if f == NULL:
         r.unmatched_quotes += 1
         return 0
-    if f.body == NULL and leave_embryo(r, f) == NULL:
-        return -1
-    return -1 if quote(f.body, s, d, order) < 0 or r.live and touch(r, f) < 0 else 0
+    f.woken |= f.packed != NULL
+    c = connection_of(r, f)
+    return -1 if c == NULL or quote(c, s, d, order) < 0 or r.live and touch(r, f) < 0 else 0
 
 
 cdef inline bint other(const Segment *items, const uint32_t *index, int at) noexcept nogil:
@@ -266,7 +270,7 @@ cdef void give_all_back(Replay *r) noexcept nogil:
             f = r.flows.slots[i]
             embryo_free(r.saved, f)
             said_free(&f.saids)
-            if f.body != NULL:
+            if f.body != NULL or f.packed != NULL and wake(r, f) != NULL:
                 release(r, f.body)
             else:
                 forget(r, f)
@@ -369,8 +373,8 @@ cdef class Engine:
         for i in range(r.flows.mask + 1):
             f = r.flows.slots[i]
             while f != NULL:
-                embryo = f.body == NULL
-                if embryo and grow_up(r, f) == NULL:
+                embryo = f.n_saved
+                if (grow_up(r, f) if embryo else connection_of(r, f)) == NULL:
                     raise MemoryError()
                 tell(f.body, r.now_ns, r.msl_ns, &told)
                 if remember_past(r, f.body, &told) < 0:

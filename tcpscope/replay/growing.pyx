@@ -11,6 +11,7 @@ from tcpscope.replay.embryo cimport (
 from tcpscope.replay.ending cimport end, last_ns, linger, overdue, shed_body, unlink
 from tcpscope.replay.near cimport near_body, near_end, near_flow
 from tcpscope.replay.observe cimport begin, closed, observe
+from tcpscope.replay.resting cimport wake
 from tcpscope.replay.run cimport Replay
 from tcpscope.replay.services cimport said_keep
 from tcpscope.wire.segment cimport Segment
@@ -50,6 +51,13 @@ cdef Connection *leave_embryo(Replay *r, Flow *f) noexcept nogil:
     return c
 
 
+cdef Connection *connection_of(Replay *r, Flow *f) noexcept nogil:
+    """From now on f is a connection, if it was not; NULL when memory runs out."""
+    if f.body != NULL:
+        return f.body
+    return wake(r, f) if f.packed != NULL else leave_embryo(r, f)
+
+
 cdef int stay_embryo(Replay *r, Flow *f, const Segment *s, int d, uint64_t order, bint stepped_back) noexcept nogil:
     """Keep one more segment of an embryo; where its packet record is wanted, of a connection made for the moment."""
     cdef Connection *c
@@ -74,7 +82,7 @@ cdef int stay_embryo(Replay *r, Flow *f, const Segment *s, int d, uint64_t order
 
 cdef int end_flow(Replay *r, Flow *f) noexcept nogil:
     """As it is now."""
-    cdef Connection *c = f.body if f.body != NULL else leave_embryo(r, f)
+    cdef Connection *c = connection_of(r, f)
     if f.lingering:
         unlink(r, f)
     return -1 if c == NULL else end(r, c, r.now_ns)
@@ -83,7 +91,7 @@ cdef int end_flow(Replay *r, Flow *f) noexcept nogil:
 cdef int retire_flow(Replay *r, Flow *f) noexcept nogil:
     """End f, which lingers and is overdue, as it was when it was due; if it was closed at all."""
     cdef int64_t due = last_ns(f) + 2 * r.msl_ns
-    cdef Connection *c = f.body if f.body != NULL else leave_embryo(r, f)
+    cdef Connection *c = connection_of(r, f)
     if c == NULL:
         return -1
     if not f.lingering:

@@ -25,7 +25,7 @@ cdef struct Silent:
 
 
 cdef inline int kind_of(const Flow *f) noexcept nogil:
-    if f.body == NULL and not f.past_handshake:
+    if f.n_saved and not f.past_handshake:
         return HALF_OPEN
     return CLOSED_ONES if f.lingering else IDLE
 

@@ -9,6 +9,7 @@ cdef extern from *:
 
 cdef enum:
     LINE = 64                        # bytes of a cache line
+    PACKED_LINES = 32                # of a connection at rest, usually
 
 
 cdef inline void near_segment(const Segment *s) noexcept nogil:
@@ -44,9 +45,12 @@ cdef inline void near_end(const Flow *f) noexcept nogil:
     """What is read of a flow that ends, which is near itself."""
     cdef const Connection *c = f.body
     cdef int i
+    if f.packed != NULL:
+        for i in range(PACKED_LINES):
+            prefetch(<const char *>f.packed + i * LINE)
+    for i in range(f.n_saved):
+        prefetch(&f.saved[i])
     if c == NULL:
-        for i in range(f.n_saved):
-            prefetch(&f.saved[i])
         return
     for i in range(0, c.marks.count, 2):
         prefetch(&c.marks.items[i])

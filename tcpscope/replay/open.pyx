@@ -6,7 +6,7 @@ from libc.stdlib cimport qsort
 from tcpscope.replay.announce cimport announce
 from tcpscope.replay.connection cimport Connection, Flow
 from tcpscope.replay.ending cimport last_ns, shed_body, write_evidence
-from tcpscope.replay.growing cimport grow_up
+from tcpscope.replay.growing cimport connection_of, grow_up
 from tcpscope.replay.rows cimport ConnectionRow
 from tcpscope.replay.run cimport Replay
 from tcpscope.replay.store cimport Store, drop, more
@@ -29,8 +29,8 @@ cdef int announce_due(Replay *r) noexcept nogil:
         i += 1
         if f == NULL:
             continue
-        embryo = f.body == NULL
-        if embryo and grow_up(r, f) == NULL:
+        embryo = f.n_saved
+        if (grow_up(r, f) if embryo else connection_of(r, f)) == NULL:
             return -1
         tell(f.body, r.now_ns, r.msl_ns, &told)
         if announce(r, f.body, &told) < 0:
@@ -42,14 +42,17 @@ cdef int announce_due(Replay *r) noexcept nogil:
     return 0
 
 
-cdef inline int64_t score_of(const Flow *f, int by) noexcept nogil:
-    cdef const Connection *c = f.body
+cdef inline int64_t score_of(Replay *r, Flow *f, int by) noexcept nogil:
+    cdef const Connection *c
     if by == BY_BEGIN:
         return f.number
     if by == BY_LATEST:
         return last_ns(f)
-    if c == NULL:
+    if f.n_saved:
         return f.n_saved - 1 if by == BY_REPEATED else 0
+    c = connection_of(r, f)
+    if c == NULL:
+        return 0
     if by == BY_BYTES:
         return c.traffic[0].bytes + c.traffic[1].bytes
     return c.traffic[0].retransmissions + c.traffic[1].retransmissions
@@ -91,7 +94,7 @@ cdef int choose(Replay *r, uint64_t most, int by, Store *found) noexcept nogil:
     for slot in range(<uint64_t>r.flows.mask + 1):
         f = r.flows.slots[slot]
         while f != NULL:
-            one.score, one.number, one.flow = score_of(f, by) if most < r.flows.used else 0, f.number, f
+            one.score, one.number, one.flow = score_of(r, f, by) if most < r.flows.used else 0, f.number, f
             if count < most:
                 place = <Choice *>more(found, sizeof(Choice))
                 if place == NULL:
@@ -129,17 +132,16 @@ cdef int show_open(Replay *r, uint64_t most, int by, Store *connections, Store *
 
 cdef int show(Replay *r, Flow *f, Store *connections, Store *evidence) noexcept nogil:
     cdef Told told
-    cdef Connection *c = f.body
+    cdef Connection *c
     cdef ConnectionRow *row
     cdef int64_t idle[2]
     cdef int i
-    cdef bint embryo = c == NULL, live = r.live
-    if embryo:
-        r.live = False                           # nothing happens to it
-        c = grow_up(r, f)
-        r.live = live
-        if c == NULL:
-            return -1
+    cdef bint embryo = f.n_saved, live = r.live
+    r.live = False                               # nothing happens to it
+    c = grow_up(r, f) if embryo else connection_of(r, f)
+    r.live = live
+    if c == NULL:
+        return -1
     tell(c, r.now_ns, r.msl_ns, &told)
     row = <ConnectionRow *>more(connections, sizeof(ConnectionRow))
     if row == NULL:
