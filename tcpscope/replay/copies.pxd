@@ -15,7 +15,7 @@ cdef inline bint identified(const Segment *s) noexcept nogil:
 
 
 cdef inline uint32_t glimpse_key(const Segment *s) noexcept nogil:
-    """Different packets have different keys, but for one in 2**31 (multiply-add hashing; the numbers are any odd ones)."""
+    """Different packets have different keys, but for one in 2**31: multiply-add hashing, by any odd numbers."""
     cdef uint64_t key = s.seq * <uint64_t>0x9E3779B97F4A7C15 + s.ack * <uint64_t>0xBF58476D1CE4E5B9
     key += s.ts_val * <uint64_t>0x94D049BB133111EB
     key += (<uint32_t>s.checksum << 16 | s.window) * <uint64_t>0xD6E8FEB86659FD93

@@ -18,7 +18,6 @@ from tcpscope.replay.connection cimport Connection, Flow
 from tcpscope.replay.course cimport REUSE_LATER
 from tcpscope.replay.embryo cimport embryo_free, embryo_may_begin, embryo_takes, embryos_close, embryos_open
 from tcpscope.replay.ending cimport end, overdue, release, remember_past, shed_body, unlink
-from tcpscope.replay.flight cimport Flight
 from tcpscope.replay.flows cimport (
     flows_add, flows_close, flows_find, flows_known, flows_open, flows_unlink, slot_of,
 )
@@ -39,7 +38,7 @@ from tcpscope.replay.services cimport said_free
 from tcpscope.replay.settle cimport settle_patches, settle_states
 from tcpscope.replay.store cimport Store, drop, more
 from tcpscope.replay.summary cimport Told, tell
-from tcpscope.replay.wireshark cimport WiresharkSide, wireshark_new_stream
+from tcpscope.replay.wireshark cimport wireshark_new_stream
 from tcpscope.wire.batch cimport MOST_SHARES, STEP_BACK_NS, SegmentBatch
 from tcpscope.wire.segment cimport ACK, ICMP_QUOTE, SYN, Segment
 

@@ -7,7 +7,7 @@ carries the next data or a new acknowledgment, and of which no observer would sa
 written down here, or by the observers' `_plain` functions.  What comes out is the same; the tests replay both ways
 and compare.
 """
-from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from tcpscope.replay.annotations cimport A_OFFLOADED, A_PIGGYBACKED_ACK, bit
 from tcpscope.replay.chunks cimport chunk
@@ -136,7 +136,7 @@ cdef inline int look(Connection *c, const Segment *s, int d, uint64_t order, Pla
 
 
 cdef int observe_plain(Connection *c, const Segment *s, int d, uint64_t order, Plain *found) noexcept nogil:
-    """`observe` of a segment of a calm connection, if it is plain: 1; if it is not: 0, and nothing was done; -1: no memory."""
+    """`observe` of a segment of a calm connection: 1; 0: it is not plain, and nothing was done; -1: no memory."""
     return look(c, s, 1, order, found) if d else look(c, s, 0, order, found)     # the compiler makes two of it
 
 

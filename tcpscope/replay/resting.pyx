@@ -12,11 +12,11 @@ from tcpscope.replay.bodies cimport bodies_give, bodies_take
 from tcpscope.replay.chunks cimport chunk
 from tcpscope.replay.connection cimport Connection, Flow, Packed
 from tcpscope.replay.evidence cimport Proof
-from tcpscope.replay.flight cimport Chunk, Flight
+from tcpscope.replay.flight cimport Chunk
 from tcpscope.replay.marks cimport Mark
 from tcpscope.replay.rtt cimport RoundTrips
 from tcpscope.replay.run cimport Replay
-from tcpscope.replay.unacked cimport Queue, Unacked, unacked_at
+from tcpscope.replay.unacked cimport Unacked, unacked_at
 
 cdef extern from *:
     int trailing_zeros "__builtin_ctzll" (unsigned long long) noexcept nogil
@@ -178,7 +178,7 @@ cdef Connection *wake(Replay *r, Flow *f) noexcept nogil:
             at = get(at, <uint64_t *>c + i * BITS + trailing_zeros(bits), sizeof(uint64_t))
             bits &= bits - 1
     if not take_arrays(c, &spare):
-        memset(c, 0, sizeof(Connection))         # f stays packed; room that c had is lost, but there is no memory anyway
+        memset(c, 0, sizeof(Connection))         # f stays packed; the room that c had is lost, as memory is out
         bodies_give(&r.bodies, c)
         return NULL
     get_arrays(c, at)

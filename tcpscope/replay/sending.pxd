@@ -28,7 +28,10 @@ cdef inline void watch_order(Flight *f, const Segment *s) noexcept nogil:
 
 
 cdef inline int sent_next(Flight *f, const Segment *s, uint32_t end, uint64_t order, int64_t *since_ns) noexcept nogil:
-    """Nothing of s, which ends at `end`, was sent before; -1 when memory runs out.  since_ns: the sender's data before."""
+    """Nothing of s, which ends at `end`, was sent before; -1 when memory runs out.
+
+    since_ns: set to the time since the sender's data before.
+    """
     cdef int result
     if f.live and s.length and 0 < f.length_last < SMALL and s.length < SMALL and not s.flags & FIN:
         f.undelayed = True                          # two small ones at a time: Nagle's algorithm is off

@@ -417,7 +417,10 @@ cdef inline void plain(Spending *l, const Flight *flight, const Traffic *traffic
 
 cdef void spending_plain(Spending *l, const Flight *flight, const Traffic *traffic, const Segment *s, int d,
                          int64_t dt, int64_t rtt_ns, int64_t since_ns) noexcept nogil:
-    """`spending_observe` of a plain segment (plain.pyx).  rtt_ns: the round trip it ends; since_ns: since data before."""
+    """`spending_observe` of a plain segment (plain.pyx).
+
+    rtt_ns: the round trip that it ends; since_ns: since the sender's data before.
+    """
     if d:                                   # the compiler makes two of it
         plain(l, flight, traffic, s, 1, dt, rtt_ns, since_ns)
     else:

@@ -62,7 +62,7 @@ STEPS = st.lists(
 
 
 def conversation(steps, first, scaled, stamped):
-    """Segments as two ends might send them, and now and then might not."""
+    """Segments as two ends might send them, and now and then might not; and the number each would send next."""
     made, now = [], 10**18
     sides = [Side(first), Side(first ^ 0x5555)]
     begin = {"options": MSS | SCALE, "mss": 1460, "window_scale": 3} if scaled else {}
@@ -116,13 +116,13 @@ def conversation(steps, first, scaled, stamped):
                 end = peer.told + (peer.window << (3 if scaled else 0))
                 if end > seq:
                     send(d, ACK, seq, end - seq)
-    return made
+    return made, [side.next for side in sides]
 
 
 @settings(max_examples=400, deadline=None)
 @given(STEPS, st.sampled_from([0, 1, 1000, 2**31, 2**32 - 1500, 2**32 - 1]), st.booleans(), st.booleans())
 def test_of_any_conversation(steps, first, scaled, stamped):
-    made = conversation(steps, first, scaled, stamped)
+    made, _ = conversation(steps, first, scaled, stamped)
     batch = SegmentBatch(len(made))
     batch.load(b"".join(made))
     assert_same([batch])
