@@ -231,7 +231,7 @@ def emit(table: str, chunks: Iterable[Raw], widths: dict[str, int], options: dic
         if form != "table":
             write(table, chunks, form, stream)
             return
-        from tcpscope.report.lines import fitted, print_lines, widened
+        from tcpscope.report.lines import fitted, left_out, print_lines, widened
 
         records = iter(chunks)
         first = next(records, b"")
@@ -242,13 +242,13 @@ def emit(table: str, chunks: Iterable[Raw], widths: dict[str, int], options: dic
             from textwrap import fill
 
             room = get_terminal_size().columns
-            shown = fitted(table, widths, room)
+            shown = fitted(table, widths, room, first)
         text = TextIOWrapper(stream, encoding="utf-8", newline="\n")
         try:
             print_lines(table, chain((first,), records), shown, options["utc"], text)
-            if len(shown) < len(widths):
-                without = ", ".join(name for name in widths if name not in shown)
-                text.write(fill(f"no room here for: {without} (--format csv, json … have every column)", room) + "\n")
+            if without := left_out(widths, shown):
+                listed = ", ".join(without)
+                text.write(fill(f"no room here for: {listed} (--format csv, json … have every column)", room) + "\n")
             text.flush()
         finally:
             text.detach()

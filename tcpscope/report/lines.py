@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import IO, Any
 
@@ -13,10 +13,11 @@ GAP = 2  # between columns
 LONGEST = 45  # columns that a value is given; longer ones push the others on
 # What a narrow terminal can do without, the most useful first; packets and events are all needed, and wrap.
 OPTIONAL = {
-    "connections": ("client_port", "duration", "close", "service", "server_unique_bytes", "client_unique_bytes",
+    "connections": ("duration", "close", "service", "server_unique_bytes", "client_unique_bytes",
                     "server_name", "closed_by", "server_retransmissions", "client_retransmissions", "conn_state",
                     "history"),
 }  # fmt: skip
+ENDS = {"client": ("client_ip", "client_port"), "server": ("server_ip", "server_port")}  # of connections; see `fitted`
 
 
 def short(value: Any) -> str:
@@ -32,33 +33,77 @@ def short(value: Any) -> str:
 
 def widened(table: str, records: Raw, widths: dict[str, int]) -> dict[str, int]:
     """The widths with room for the longest values of the first of these records (IPv6 addresses, names)."""
-    names = [name for name in widths if name != "time"]
-    wide = dict(widths)
-    for found in islice(columns(table, records, names), 1):
-        for name, values in zip(names, found, strict=True):
-            needed = min(max(map(len, map(short, values)), default=0), LONGEST)
-            if needed > abs(wide[name]):
-                wide[name] = needed if widths[name] > 0 else -needed
-    return wide
+    needed = _needed(table, records, widths)
+    return {name: width if needed[name] <= abs(width) else _wide(needed[name], width) for name, width in widths.items()}
 
 
-def fitted(table: str, widths: dict[str, int], room: int) -> dict[str, int]:
-    """Of these columns those for which a terminal so wide has room: OPTIONAL ones as far as they fit."""
+def fitted(table: str, widths: dict[str, int], room: int, records: Raw = b"") -> dict[str, int]:
+    """Of these columns those for which a terminal so wide has room: OPTIONAL ones as far as they fit.
+
+    Where not all do, each is only as wide as the first of the records need, and addresses are written with ports.
+    """
     optional = OPTIONAL.get(table, ())
+    if not optional or _total(widths) <= room:
+        return widths
+    needed = _needed(table, records, {**widths, **dict.fromkeys(ENDS, 1)})
+    addresses, ports = ({ends[at]: name for name, ends in ENDS.items()} for at in (0, 1))
+    widths = {addresses.get(name, name): width for name, width in widths.items() if name not in ports}
+    widths = {name: _wide(max(needed[name], len(name)), width) for name, width in widths.items()}
     kept = set(widths) - set(optional)
-    left = room + GAP - sum(abs(widths[name]) + GAP for name in kept)
-    for name in optional:
+    left = room - _total({name: widths[name] for name in kept})
+    for name in sorted(optional, key=lambda name: needed.get(name) == 0):  # what is empty last
         if name in widths and abs(widths[name]) + GAP <= left:
             left -= abs(widths[name]) + GAP
             kept.add(name)
     return {name: width for name, width in widths.items() if name in kept}
 
 
+def left_out(widths: dict[str, int], shown: dict[str, int]) -> list[str]:
+    """The columns that `fitted` did without."""
+    within = {name for end in shown if end in ENDS for name in ENDS[end]}
+    return [name for name in widths if name not in shown and name not in within]
+
+
+def _total(widths: dict[str, int]) -> int:
+    return sum(abs(width) + GAP for width in widths.values()) - GAP
+
+
+def _wide(columns: int, like: int) -> int:
+    return columns if like > 0 else -columns
+
+
+def _needed(table: str, records: Raw, names: Iterable[str]) -> dict[str, int]:
+    """Columns that the longest value of the first of these records takes, LONGEST at most."""
+    asked = [name for name in names if name != "time"]
+    needed = dict.fromkeys(names, 0)
+    for found in islice(_texts(table, records, asked, {}), 1):
+        needed |= {
+            name: min(max(map(len, texts), default=0), LONGEST) for name, texts in zip(asked, found, strict=True)
+        }
+    return needed
+
+
+def _texts(table: str, records: Raw, names: Sequence[str], show: dict[str, Any]) -> Iterator[list[list[str]]]:
+    """The cells of each column, some thousand records at a time.  show: for a column, what makes its text."""
+    parts = [part for name in names for part in ENDS.get(name, (name,))]
+    for found in columns(table, records, parts):
+        values = dict(zip(parts, found, strict=True))
+        yield [
+            [_end(*ends) for ends in zip(*(values[part] for part in ENDS[name]), strict=True)]
+            if name in ENDS
+            else list(map(show.get(name, short), values[name]))
+            for name in names
+        ]
+
+
+def _end(address: str, port: int) -> str:
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+
+
 def print_lines(table: str, chunks: Iterable[Raw], widths: dict[str, int], utc: bool, stream: IO[str]) -> None:
     """The columns that `widths` names, so wide (negative: to the right); longer values push the others on."""
     cells = [str.ljust if width > 0 else str.rjust for width in widths.values()]
     room = [abs(width) for width in widths.values()]
-    shown = [(_clock(utc) if name == "time" else short) for name in widths]
 
     def line(texts: Iterable[str]) -> str:
         return (" " * GAP).join(
@@ -68,8 +113,7 @@ def print_lines(table: str, chunks: Iterable[Raw], widths: dict[str, int], utc: 
     zone = "time (UTC)" if utc else "time (local)"
     stream.write(line(zone if name == "time" else name for name in widths))
     for chunk in chunks:
-        for found in columns(table, chunk, list(widths)):
-            texts = [map(show, values) for show, values in zip(shown, found, strict=True)]
+        for texts in _texts(table, chunk, list(widths), {"time": _clock(utc)}):
             stream.writelines(line(row) for row in zip(*texts, strict=True))
 
 

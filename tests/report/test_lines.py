@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tcpscope.cli.connections import WIDTHS as CONNECTIONS
-from tcpscope.report.lines import OPTIONAL, fitted, print_lines, short, widened
+from tcpscope.report.lines import OPTIONAL, fitted, left_out, print_lines, short, widened
 from tests.tables.records import V4, record
 
 ROOT = Path(__file__).parents[2]
@@ -41,13 +41,31 @@ def test_columns_are_as_wide_as_the_first_records_need():
 
 
 def test_narrow_terminals_do_without_some_columns():
-    assert fitted("connections", CONNECTIONS, 300) == CONNECTIONS
-    narrow = fitted("connections", CONNECTIONS, 120)
-    assert [name for name in CONNECTIONS if name in narrow] == list(narrow), "in their order"
-    assert {"connection", "client_ip", "server_ip", "server_port", "client_state", "server_state"} <= set(narrow)
+    one = record("connections", client_addr=V4[0], server_addr=V4[0], ip_version=4, client_port=40000, server_port=80)
+    assert fitted("connections", CONNECTIONS, 300, one) == CONNECTIONS
+    narrow = fitted("connections", CONNECTIONS, 120, one)
+    ends = [{"client": "client_ip", "server": "server_ip"}.get(name, name) for name in narrow]
+    assert [name for name in CONNECTIONS if name in ends] == ends, "in their order"
+    assert {"connection", "client", "server", "client_state", "server_state", "duration"} <= set(narrow)
     assert sum(abs(width) + 2 for width in narrow.values()) - 2 <= 120
-    assert set(fitted("connections", CONNECTIONS, 40)) == set(CONNECTIONS) - set(OPTIONAL["connections"])
+    least = fitted("connections", CONNECTIONS, 40, one)
+    assert least == {"connection": -10, "client": 14, "server": 11, "client_state": 12, "server_state": 12}
+    assert left_out(CONNECTIONS, least) == [name for name in CONNECTIONS if name in OPTIONAL["connections"]]
     assert fitted("packets", {"frame": -7, "time": 26}, 10) == {"frame": -7, "time": 26}
+
+
+def test_narrow_terminals_have_addresses_with_their_ports():
+    six = bytes([0x20, 1, 0xD, 0xB8]) + bytes(11) + b"\1"
+    records = [record("connections", client_addr=V4[0], server_addr=V4[0], ip_version=4, client_port=40000),
+               record("connections", client_addr=six, server_addr=six, ip_version=6, server_port=443)]  # fmt: skip
+    widths = fitted("connections", CONNECTIONS, 80, b"".join(records))
+    stream = io.StringIO()
+    print_lines("connections", records, widths, True, stream)
+    said = stream.getvalue().splitlines()
+    assert max(map(len, said)) <= 80
+    assert [line.split()[1:3] for line in said] == [
+        ["client", "server"], ["10.0.0.1:40000", "10.0.0.1:0"], ["[2001:db8::1]:0", "[2001:db8::1]:443"]
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("columns", "whole"), [(100, False), (320, True)])
@@ -62,7 +80,7 @@ def test_a_terminal_is_told_what_is_left_out(columns, whole):
     os.close(master)
     assert len(said) == 2 if whole else len(said) > 2
     assert ("history" in said[0]) == whole
-    assert whole or said[2].startswith("no room here for: duration, client_unique_bytes, ")
+    assert whole or said[2].startswith("no room here for: client_unique_bytes, ")
     assert all(len(line) <= columns for line in said)
 
 
