@@ -15,6 +15,7 @@ from tcpscope.diagnose.recording import one_sided, recording
 from tcpscope.diagnose.resets import resets
 from tcpscope.diagnose.scans import scans
 from tcpscope.diagnose.staying import staying
+from tcpscope.diagnose.tls import tls
 from tcpscope.diagnose.transfer import transfer
 from tcpscope.diagnose.waiting import waiting
 
@@ -31,8 +32,8 @@ def findings(odd: Collected, files: list[dict[str, Any]], names: list[str], step
     scanning, others = scans(odd.facts)
     rest = odd.only(others)
     probes = {f.number for f in odd.facts} - {f.number for f in others}
-    found = [*scanning, *opening(rest), *handshake(others), *waiting(others), *transfer(others), *staying(rest),
-             *resets(rest), *closing(rest), *recording(odd, files, names, steps, probes)]  # fmt: skip
+    found = [*scanning, *opening(rest), *handshake(others), *tls(others), *waiting(others), *transfer(others),
+             *staying(rest), *resets(rest), *closing(rest), *recording(odd, files, names, steps, probes)]  # fmt: skip
     found = episodes(found)
     doubt(found, {f.number for f in odd.facts if f.begun_before}, {f.number for f in odd.facts if one_sided(f)})
     if len(names) > 1:

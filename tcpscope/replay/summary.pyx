@@ -1,7 +1,7 @@
 # cython: wraparound=False, freethreading_compatible=True
 """What is said of a connection as a whole, when it has ended or the capture has."""
 from libc.stdint cimport int64_t, uint8_t
-from libc.string cimport memcpy, memset
+from libc.string cimport memcpy, memset, strncmp
 
 from tcpscope.replay.connection cimport (
     N_CAPTURED_TWICE, N_CHALLENGES, N_DELAYED, N_FAST, N_FIN, N_FULL, N_HOLES, N_NETWORK_TWICE, N_PIGGYBACKED,
@@ -309,6 +309,11 @@ cdef inline bint kept_small(const SideRow *asked, const SideRow *sender) noexcep
             and sender.max_segment <= DEFAULT_MSS)
 
 
+cdef inline bint refused_by_tls(const ConnectionRow *row) noexcept nogil:
+    """The server's first words are a fatal alert (wire/tls.pyx)."""
+    return strncmp(row.server_hint, b"alert: ", 7) == 0
+
+
 cdef uint8_t oddness(const ConnectionRow *row) noexcept nogil:
     """How much a connection deserves to be looked at: by its end, then by repetitions, time-outs, a closed window."""
     cdef const SideRow *c = &row.side[0]
@@ -320,7 +325,7 @@ cdef uint8_t oddness(const ConnectionRow *row) noexcept nogil:
     if found == 0 and (row.one_direction or row.initial_rtt_ns >= SLOW_NS or is_late(row) or is_odd(c) or is_odd(s)
                        or row.client_state == CLOSE_WAIT or row.server_state == CLOSE_WAIT
                        or row.fast_open_outcome == FAST_OPEN_REFUSED - 1 or row.reuse == REUSE_RISKY - 1
-                       or unanswered(row) or stripped(c, s) or kept_small(c, s) or kept_small(s, c)
+                       or unanswered(row) or refused_by_tls(row) or stripped(c, s) or kept_small(c, s) or kept_small(s, c)
                        or row.reset_bits & (RESET_SPOKE | RESET_OPENING) == RESET_SPOKE):
         found = 1
     return <uint8_t>found

@@ -130,7 +130,7 @@ cdef bint alert(Frame *f, Hint *out) noexcept nogil:
     if at < 0 or (level != 1 and level != 2):
         return False
     out.service = S_TLS
-    put_word(&t, b"alert: ")
+    put_word(&t, b"alert: " if level == 2 else b"warning alert: ")        # RFC 5246, 7.2: a warning ends nothing
     put_word(&t, ALERT_NAMES[at])
     return True
 

@@ -77,6 +77,7 @@ SUPPORTED_13 = struct.pack(">HHH", 43, 2, 0x0304)
         ),
         (b"\x15\x03\x03\0\2\2\x28", None, "alert: handshake_failure"),
         (b"\x15\x03\x01\0\2\2\x46", None, "alert: protocol_version"),
+        (b"\x15\x03\x03\0\2\1\x70", None, "warning alert: unrecognized_name"),
     ],
 )
 def test_what_a_tls_server_answers(data, version, detail):

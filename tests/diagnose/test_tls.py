@@ -1,0 +1,41 @@
+"""TLS handshakes that a server refuses, by the alert that it sends in clear."""
+
+import pytest
+from packet_builder import pcap
+from tables.test_services import client, opened, server
+from wire.test_hints import HELLO
+
+import tcpscope
+
+
+@pytest.fixture
+def found(tmp_path):
+    def run(frames):
+        path = tmp_path / "tls.pcap"
+        path.write_bytes(pcap(frames))
+        return [it for it in tcpscope.read(path).findings if it.id == "tls_refused"]
+
+    return run
+
+
+def refused(alert, port=4000):
+    answer = bytes([0x15, 3, 3, 0, 2, 2, alert])
+    return [*opened(port), client(HELLO, port=port), server(answer, port=port)]
+
+
+def test_the_alert_names_the_reason_and_what_to_try(found):
+    (it,) = found([*refused(40), *refused(40, 4001)])
+    assert it.severity == "error" and it.side == "server" and it.connections == [0, 1]
+    assert it.text.endswith(":443, tls) refused the TLS handshake of 2 connections: alert handshake_failure")
+    assert "cipher" in it.advice
+
+
+def test_each_reason_is_a_finding_of_its_own(found):
+    reasons = [it.text.rpartition(" ")[2] for it in found([*refused(112), *refused(70, 4001), *refused(50, 4002)])]
+    assert sorted(reasons) == ["decode_error", "protocol_version", "unrecognized_name"]
+
+
+@pytest.mark.parametrize("answer", [b"\x15\x03\x03\0\2\1\x70", b"\x16\x03\x03\0\x04\x0e\0\0\0", b""], ids=repr)
+def test_a_warning_is_no_refusal_nor_is_another_answer(found, answer):
+    frames = [*opened(), client(HELLO)]
+    assert found([*frames, server(answer)] if answer else frames) == []
