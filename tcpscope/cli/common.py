@@ -138,12 +138,16 @@ def wanted(found: Sources | Analysis, options: dict[str, Any]) -> Wanted:
     start = 0
     if any((options[name] or "").startswith("+") for name in ("since", "until")):
         start = _start(found)
+    since = None if options["since"] is None else bound(options["since"], start, options["utc"], -1)
+    until = None if options["until"] is None else bound(options["until"], start, options["utc"], 1)
+    if since is not None and until is not None and since > until:
+        raise UsageError("--from is later than --to: no moment lies between them")
     return Wanted(
         **{name: tuple(options[name]) for name in ("hosts", "ports", "states", "annotations", "connections")},
         services=tuple(options.get("services", ())),
         names=tuple(options.get("names", ())),
-        since=None if options["since"] is None else bound(options["since"], start, options["utc"], -1),
-        until=None if options["until"] is None else bound(options["until"], start, options["utc"], 1),
+        since=since,
+        until=until,
     )
 
 

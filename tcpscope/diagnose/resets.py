@@ -27,6 +27,9 @@ FELT_NS = 200_000_000  # a wait that people notice
 HOPS = 2  # routers more or less: another host
 STARTS = (32, 64, 128, 255)  # TTLs that hosts begin with
 
+# Services whose clients say good-bye and are not answered: LDAP's unbind, MySQL's quit, TLS's close_notify …
+PARTING = frozenset({"ldap", "mysql", "postgresql", "mqtt", "ssh", "tls"})
+
 Told = Callable[[str, str, list[Facts], int], list[Finding]]
 
 
@@ -84,6 +87,12 @@ def _under_way(f: Facts) -> bool:
     return _undelivered(f) or bool(f.common["reset_bits"] & IN_FLIGHT)
 
 
+def _parted(f: Facts) -> bool:
+    """The client had been answered, and closed behind its last words: in such a service they were its farewell."""
+    service = told(f.common["service"], b"")[1]
+    return bool(service in PARTING and f.common["reset_bits"] & PEER_FIN and f.server["data_packets"])
+
+
 def kind_of(f: Facts) -> str:
     """Which finding the RST of this connection is; "": none worth a word."""
     bits, by = f.common["reset_bits"], f.reset_by
@@ -119,7 +128,7 @@ def kind_of(f: Facts) -> str:
         return "reset_abort" if bits & ACK and not bits & (PROMPTED | PEER_FIN) else ""
     if bits & NO_SOCKET and bits & PROMPTED and (not bits & PEER_FIN or bits & UNDELIVERED):
         return "reset_half_open"
-    ignored = bool(bits & UNREAD) and by == "server"  # the client had asked last
+    ignored = bool(bits & UNREAD) and by == "server" and not _parted(f)  # the client had asked last
     undelivered = _undelivered(f)
     crossed = bool(bits & ACK and bits & FIN_ALONE)  # it does not acknowledge the FIN: which had not come
     if bits & PEER_FIN and not undelivered and not crossed and not (ignored and bits & ACK):

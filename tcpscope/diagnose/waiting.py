@@ -47,6 +47,11 @@ def _by_its_ack(f: Facts) -> bool:
 
 def _why_slow(f: Facts, side: str, took: int) -> str:
     later = f.side(other(side))["rtt_min_ns"]  # what the other sends, the side acknowledges
+    if side == "server" and _acked_nearer(f):
+        return (
+            "a long path, and a box near the capture that acknowledges in the server's stead (a proxy, a VPN, a "
+            f"virtual machine's NAT): ACKs came within {span(later)}, answers did not; or its host was busy"
+        )
     if 0 < later * ONCE < took:
         lost = "its ACK was lost, and what it sent next stood in for it" if side == "client" else "its SYN-ACK was late"
         return (f"not the path: later the {side} answered within {span(later)}; {lost}, or its host was busy: no "
@@ -72,9 +77,16 @@ def _handshake(server: str, group: list[Facts]) -> list[Finding]:
     )]  # fmt: skip
 
 
+def _acked_nearer(f: Facts) -> bool:
+    """What the server says takes as long as the handshake did, but ACKs come much sooner: a box may send them."""
+    opening = f.common["syn_rtt_ns"]
+    return bool(0 <= f.client["rtt_min_ns"] * ONCE < opening <= f.server["reply_max_ns"])
+
+
 def _network_ns(f: Facts) -> int:
     """A round trip from the capture point to the server, as far as it is known."""
-    return int(max(f.client["rtt_min_ns"], f.common["syn_rtt_ns"] if f.client["rtt_min_ns"] < 0 else 0, 0))
+    shortest = f.client["rtt_min_ns"]
+    return int(max(f.common["syn_rtt_ns"] if shortest < 0 or _acked_nearer(f) else shortest, 0))
 
 
 def _late_reply(f: Facts) -> int:

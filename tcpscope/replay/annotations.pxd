@@ -39,6 +39,11 @@ cdef inline uint64_t by_silence() noexcept nogil:
     return bit(A_TIMEOUT_RETRANSMISSION) | bit(A_TAIL_LOSS_PROBE)
 
 
+cdef inline uint64_t by_timer() noexcept nogil:
+    """... and what the sender then sent again behind it."""
+    return by_silence() | bit(A_RTO_RECOVERY)
+
+
 cdef inline uint64_t causes() noexcept nogil:
     """Why a segment was sent again."""
-    return by_silence() | bit(A_FAST_RETRANSMISSION) | bit(A_RTO_RECOVERY)
+    return by_timer() | bit(A_FAST_RETRANSMISSION)

@@ -13,7 +13,7 @@ from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from tcpscope.replay.annotations cimport (
     A_ACK_LOST_SEGMENT, A_DELAYED_ACK, A_DUPLICATE_CAPTURE, A_FIN_RETRANSMISSION, A_KEEP_ALIVE, A_LOST_SEGMENT,
     A_NETWORK_DUPLICATE, A_OUT_OF_ORDER, A_PIGGYBACKED_ACK, A_RETRANSMISSION, A_SIMULTANEOUS_OPEN,
-    A_SPURIOUS_RETRANSMISSION, A_SYN_ACK_RETRANSMISSION, A_SYN_RETRANSMISSION, A_ZERO_WINDOW_PROBE, bit, by_silence,
+    A_SPURIOUS_RETRANSMISSION, A_SYN_ACK_RETRANSMISSION, A_SYN_RETRANSMISSION, A_ZERO_WINDOW_PROBE, bit, by_timer,
     causes,
 )
 from tcpscope.replay.cause cimport cause
@@ -319,7 +319,7 @@ cdef int flight_sent(Flight *f, const Segment *s, uint64_t order, int64_t reach,
     if out.annotations & bit(A_SPURIOUS_RETRANSMISSION) and (s.length or out.annotations & causes()):
         told_ns = f.news_ns if after(end, f.una) else f.una_ns
         crossed = s.time_ns - told_ns <= reach + reach // 2     # the acknowledgment was still on its way
-        f.needless[ANSWER_LOST if not crossed else LATE_ANSWER if out.annotations & by_silence() else OVERTAKEN] += 1
+        f.needless[ANSWER_LOST if not crossed else LATE_ANSWER if out.annotations & by_timer() else OVERTAKEN] += 1
     if c == NULL:
         if after(end, f.una):
             result = insert(f, i, s, end, order, out)
@@ -347,7 +347,7 @@ cdef int flight_sent(Flight *f, const Segment *s, uint64_t order, int64_t reach,
             c.bits &= ~(SPURIOUS | BY_TIMER)
             if out.annotations & bit(A_SPURIOUS_RETRANSMISSION):
                 c.bits |= SPURIOUS           # counted: a D-SACK that says so again adds nothing
-            if out.annotations & by_silence():
+            if out.annotations & by_timer():
                 c.bits |= BY_TIMER
             if after(s.seq, c.seq) or before(end, c.end):
                 c.bits |= IN_PART

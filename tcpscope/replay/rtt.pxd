@@ -56,7 +56,7 @@ cdef int candidates_add(
     Candidates *c, uint32_t start, uint32_t end, int64_t time_ns, bint answered
 ) noexcept nogil
 cdef void candidates_strike(Candidates *c, uint32_t position) noexcept nogil
-cdef int64_t candidates_acknowledge(Candidates *c, uint32_t ack) noexcept nogil
+cdef bint candidates_acknowledge(Candidates *c, uint32_t ack, int64_t *sent_ns) noexcept nogil
 cdef void candidates_free(Candidates *c) noexcept nogil
 
 cdef int rtt_add(RoundTrips *r, int64_t rtt_ns) noexcept nogil

@@ -54,21 +54,21 @@ cdef void candidates_strike(Candidates *c, uint32_t position) noexcept nogil:
         c.count -= 1
 
 
-cdef int64_t candidates_acknowledge(Candidates *c, uint32_t ack) noexcept nogil:
-    """Drop what `ack` covers, even in part; when the segment that ends there was sent, -1 if none does."""
-    cdef int64_t sent_ns = -1
+cdef bint candidates_acknowledge(Candidates *c, uint32_t ack, int64_t *sent_ns) noexcept nogil:
+    """Drop what `ack` covers, even in part.  True where a segment ends there; sent_ns: when it was sent."""
+    cdef bint found = False
     cdef Sent *oldest
     while c.count:
         oldest = candidates_at(c, 0)
         if not after(ack, oldest.start):
             break
         if oldest.end == ack:
-            sent_ns = oldest.time_ns
+            found, sent_ns[0] = True, oldest.time_ns
         c.head += 1
         c.count -= 1
     if c.count == 0 and c.capacity > 512:       # a burst is over: give the ring back
         candidates_free(c)
-    return sent_ns
+    return found
 
 
 cdef void candidates_free(Candidates *c) noexcept nogil:

@@ -88,6 +88,8 @@ cdef struct Spending:
     int64_t pending_ns           # silence of which it is not yet known who ends it
     int64_t reset_ns             # when the RST came
     int64_t closing_ns           # spent on T_CLOSING before it: it may not have ended the connection
+    int64_t alone_ns             # a long silence that who had spoken last ended with a few bytes; 0: none
+    int64_t alone_until_ns
     int64_t waited_ns            # spent on T_IDLE before the FIN of a side that still waited for an answer
     Pace side[2]
     uint8_t open                 # the handshake is over

@@ -31,8 +31,10 @@ cdef enum:
     SILENT_NS = 10_000_000_000   # within which any sender repeats what is not acknowledged (RFC 6298: 3 s at first)
     PAUSE_NS = 200_000_000       # the least retransmission time-out; after it slow start begins again (RFC 5681, 4.1)
     TIMESTAMPS_ROOM = 12         # of a segment, by the time stamps option
+    FAREWELL = 64                # bytes: TLS's close_notify takes 24 to 53
     LEAST_MSS = 536              # RFC 9293, 3.7.1
 
+cdef int64_t IDLE_NS = 5_000_000_000             # no idle timer is shorter
 cdef int64_t MOST_LAG_NS = 60_000_000_000        # more is no round trip, but a clock that was set
 
 
@@ -74,6 +76,7 @@ cdef inline void spend(Spending *l, const Flight *flight, const Traffic *traffic
                        uint64_t own) noexcept nogil:
     cdef int x, why, strongest = BY_APPLICATION
     cdef int64_t part, limited = 0
+    cdef bint timer = own & by_silence() != 0
     cdef Pace *p
     if not l.open:
         l.spent[T_OPENING] += dt
@@ -89,17 +92,18 @@ cdef inline void spend(Spending *l, const Flight *flight, const Traffic *traffic
         elif p.empty_ns and why != BY_APPLICATION and why != BY_CLOSING:
             part = still_held(p, lag_of(l, flight, x), s.time_ns, dt, x == d and s.length > 0)
             p.spent[BY_APPLICATION] += dt - part
+        timer |= why == BY_LOSS and p.chain > 0 and part >= PAUSE_NS      # nobody answers: the next one runs
         charge(l, flight, traffic, x, why, part, &strongest, &limited)
     if l.side[0].closed and l.side[1].closed and strongest != BY_LOSS or l.reset:
         l.spent[T_CLOSING] += dt
     else:
-        attribute(l, strongest, limited, dt, own)
+        attribute(l, strongest, limited, dt, timer)
 
 
-cdef inline void attribute(Spending *l, int strongest, int64_t limited, int64_t dt, uint64_t own) noexcept nogil:
-    """What the connection did meanwhile; the rest is silence."""
+cdef inline void attribute(Spending *l, int strongest, int64_t limited, int64_t dt, bint timer) noexcept nogil:
+    """What the connection did meanwhile; the rest is silence.  timer: a loss was waited for by the clock."""
     if strongest == BY_LOSS:
-        l.spent[T_TIMEOUT if own & by_silence() else T_LOSS] += limited
+        l.spent[T_TIMEOUT if timer else T_LOSS] += limited
     elif strongest == BY_RECEIVER:
         l.spent[T_RECEIVER] += limited
     elif strongest == BY_CONGESTION:
@@ -121,6 +125,14 @@ cdef inline void charge_plainly(Spending *l, const Flight *flight, const Traffic
     charge(l, flight, traffic, x, p.why, part, strongest, limited)
 
 
+cdef inline void parted(Spending *l, const Segment *s) noexcept nogil:
+    """Who spoke last speaks after a long silence, a few bytes, and closes: an idle timer ran out, nobody had waited."""
+    if l.alone_ns and s.time_ns - l.alone_until_ns <= PROMPT_NS:
+        l.spent[T_CLIENT + l.speaker - 1] -= l.alone_ns
+        l.spent[T_IDLE] += l.alone_ns
+        l.alone_ns = 0
+
+
 cdef inline void settle(Spending *l, const Flight *flight, const Segment *s, int d) noexcept nogil:
     """Side d ends the silence, with data or with its FIN or RST."""
     cdef int64_t travel
@@ -133,12 +145,17 @@ cdef inline void settle(Spending *l, const Flight *flight, const Segment *s, int
             l.spent[T_IDLE] -= l.waited_ns
             l.pending_ns += l.waited_ns
         l.spent[T_CLIENT + d] += l.pending_ns
+        l.alone_ns = l.pending_ns if l.speaker == 1 + d and s.length <= FAREWELL and l.pending_ns >= IDLE_NS else 0
+        l.alone_until_ns = s.time_ns
         l.talked, l.speaker, l.waited_ns = <uint8_t>d, <uint8_t>(1 + d), 0
+        if s.flags & FIN:
+            parted(l, s)
     elif s.flags & FIN and l.side[1 - d].closed:
         l.spent[T_CLOSING] += l.pending_ns
     else:
         l.spent[T_IDLE] += l.pending_ns
         if s.flags & FIN and l.speaker == 1 + d:
+            parted(l, s)
             l.waited_ns += l.pending_ns
     l.pending_ns = 0
 
@@ -400,7 +417,7 @@ cdef inline void plain(Spending *l, const Flight *flight, const Traffic *traffic
     cdef int64_t limited = 0
     charge_plainly(l, flight, traffic, s, 0, dt, d == 0 and s.length > 0, &strongest, &limited)
     charge_plainly(l, flight, traffic, s, 1, dt, d == 1 and s.length > 0, &strongest, &limited)
-    attribute(l, strongest, limited, dt, 0)
+    attribute(l, strongest, limited, dt, False)
     if s.length:
         settle(l, flight, s, d)
     elif rtt_ns > 0 and l.pending_ns > 0:

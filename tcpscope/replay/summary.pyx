@@ -58,6 +58,7 @@ cdef enum:
     SEVERAL = 20                 # segments
     DEFAULT_MSS = 536
     BEATS = 3                    # pauses of about one length that make a heartbeat
+    FAR_NS = 10_000_000
     IN_VAIN = 3                  # repetitions without an answer that mean the peer is gone
 
 
@@ -68,6 +69,15 @@ cdef inline bint fresh_ttl(uint8_t ttl) noexcept nogil:
     return ttl == 64 or ttl == 128 or ttl == 255
 
 
+cdef inline bint far(const Connection *c, int asked, int64_t there, int64_t beyond) noexcept nogil:
+    """Who answers is another host, whatever its TTL: a kernel answers in the handshake at once.
+
+    asked: the side that it answers; there: how long that took; beyond: the same, of the other one.
+    """
+    return (there >= FAR_NS and 0 < beyond <= there
+            and (c.flight[asked].rtt_min_ns == 0 or c.flight[asked].rtt_min_ns >= FAR_NS))
+
+
 cdef uint8_t capture_point(const Connection *c) noexcept nogil:
     """From hop counts, and from how the handshake's round trip divides at the capture point."""
     cdef bint client = fresh_ttl(c.side[0].ttl), server = fresh_ttl(c.side[1].ttl)
@@ -76,6 +86,10 @@ cdef uint8_t capture_point(const Connection *c) noexcept nogil:
         to_server = c.flight[0].rtt_min_ns
     if to_client <= 0:
         to_client = c.flight[1].rtt_min_ns
+    if far(c, 1, c.ack_rtt_ns, c.syn_rtt_ns):              # one hop away from it: an access point, a hypervisor
+        client = False
+    if far(c, 0, c.syn_rtt_ns, c.ack_rtt_ns):
+        server = False
     if client != server and c.side[0].ttl and c.side[1].ttl:
         return POINT_CLIENT if client else POINT_SERVER
     if to_server > 0 and to_client > 0:
@@ -325,7 +339,8 @@ cdef uint8_t oddness(const ConnectionRow *row) noexcept nogil:
     if found == 0 and (row.one_direction or row.initial_rtt_ns >= SLOW_NS or is_late(row) or is_odd(c) or is_odd(s)
                        or row.client_state == CLOSE_WAIT or row.server_state == CLOSE_WAIT
                        or row.fast_open_outcome == FAST_OPEN_REFUSED - 1 or row.reuse == REUSE_RISKY - 1
-                       or unanswered(row) or refused_by_tls(row) or stripped(c, s) or kept_small(c, s) or kept_small(s, c)
+                       or unanswered(row) or refused_by_tls(row)
+                       or stripped(c, s) or kept_small(c, s) or kept_small(s, c)
                        or row.reset_bits & (RESET_SPOKE | RESET_OPENING) == RESET_SPOKE):
         found = 1
     return <uint8_t>found

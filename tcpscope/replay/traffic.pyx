@@ -20,6 +20,7 @@ from tcpscope.wire.segment cimport (
 )
 
 cdef uint32_t K_MAX_SCALE = 14          # RFC 7323, 2.3
+cdef int64_t K_MAX_MISSED = 1 << 28     # more is no hole in a capture, but a number out of place
 cdef int64_t K_MAX_WINDOW = 1 << 30     # RFC 7323, 2.3: an ACK further ahead than this is not of this stream
 
 
@@ -168,13 +169,12 @@ cdef int accept_probe(Traffic *me, int64_t acknowledged) noexcept nogil:
 
 cdef inline int read_ack(Traffic *me, Traffic *peer, const Segment *s, uint32_t window) noexcept nogil:
     """What `me` acknowledges of the peer's stream: SND.UNA, round trips, duplicate ACKs."""
-    cdef int64_t sent_ns, position
+    cdef int64_t sent_ns = 0, position
     if not peer.marks & STARTED:
         return 0
     position = place(peer.nxt, s.ack)
     if peer.candidates.count:
-        sent_ns = candidates_acknowledge(&peer.candidates, s.ack)
-        if sent_ns >= 0 and rtt_add(&peer.rtt, s.time_ns - sent_ns) < 0:
+        if candidates_acknowledge(&peer.candidates, s.ack, &sent_ns) and rtt_add(&peer.rtt, s.time_ns - sent_ns) < 0:
             return -1
     if peer.probe_end and position > peer.probe_start and accept_probe(peer, position) < 0:
         return -1
@@ -387,6 +387,20 @@ cdef void put_times(const Traffic *me, const Traffic *peer, SideRow *out) noexce
     out.rto_ns = rtt_rto(&me.rtt)
 
 
+cdef int64_t acknowledged_unseen(const Traffic *me) noexcept nogil:
+    """Bytes that the peer acknowledged and the capture lacks, of a stream whose beginning or end it lacks, too."""
+    cdef const Ranges *seen = &me.seen
+    cdef int64_t found, beyond
+    cdef uint32_t i
+    if seen.start == seen.end or seen.forgotten:
+        return 0
+    found = max(0, me.una - seen.end - (not me.marks & FIN_SEEN))       # one more may be a FIN that it lacks
+    for i in range(seen.count):
+        beyond = seen.start if i + 1 == seen.count else seen.below[i + 1].start
+        found += max(0, min(beyond, me.una) - seen.below[i].end)
+    return found
+
+
 cdef void traffic_row(const Traffic *me, const Traffic *peer, SideRow *out) noexcept nogil:
     """Fill the columns known here; the engine fills the rest."""
     out.packets = me.packets
@@ -428,6 +442,8 @@ cdef void traffic_row(const Traffic *me, const Traffic *peer, SideRow *out) noex
     if me.marks & SYN_SEEN and me.marks & FIN_SEEN:
         out.stream_length = max(0, me.fin_at - me.syn_at - 1)
         out.missed_bytes = max(0, out.stream_length - <int64_t>me.unique_bytes)
+    elif not me.bad_checksums and not peer.bad_checksums and 0 < acknowledged_unseen(me) < K_MAX_MISSED:
+        out.missed_bytes = acknowledged_unseen(me)
     put_times(me, peer, out)
 
 

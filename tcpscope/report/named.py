@@ -18,10 +18,13 @@ def ender(close: str, closed_by: str | None, reset_by: str | None) -> str | None
 
 
 def ending(close: str, closed_by: str | None, reset_by: str | None) -> str:
-    """`fin by client`, `reset by server`, `open`: how a connection ended, and who did that."""
+    """`fin by client`, `reset by server`, `open`: how a connection ended, and who did that.
+
+    Of a time-out the side whose FIN came first is not the one that gave up.
+    """
     who = ender(close, closed_by, reset_by)
     words = close.replace("_", " ")
-    return words + (f" by {who}" if who and close not in ("open", "unanswered", "refused") else "")
+    return words + (f" by {who}" if who and close not in ("open", "unanswered", "refused", "timeout") else "")
 
 
 def service_of(connection: Mapping[str, Any]) -> str:
