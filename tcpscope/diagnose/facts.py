@@ -25,7 +25,8 @@ _PLAIN = ("packets", "data_packets", "bytes", "dwell_close_wait_ns", "rtt_min_ns
           "last_data_ns", "fin_packets", "reply_max_ns", "reply_max_frame")  # fmt: skip
 _ODD = ("timeout_retransmissions", "fast_retransmissions", "tail_loss_probes", "recovery_retransmissions",
         "spurious_retransmissions", "syn_retransmissions", "zero_window_ns", "zero_window_spells",
-        "duplicate_captures", "missed_bytes", "bad_checksums", "nagle_stalls", "nagle_ns")  # fmt: skip
+        "duplicate_captures", "network_duplicates", "missed_bytes", "bad_checksums", "nagle_stalls",
+        "nagle_ns")  # fmt: skip
 _REST = ("syn_packets", "rst_packets", "mss", "max_segment", "ttl", "challenge_acks", "last_ns",
          "syn_options", "after_fin_bytes", "keep_alive_rounds", "keep_alive_lost", "keep_alive_idle_ns",
          "keep_alive_interval_ns", "heartbeat_ns")  # fmt: skip

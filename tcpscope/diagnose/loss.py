@@ -293,10 +293,14 @@ def _reordering(server: str, group: list[Facts]) -> list[Finding]:
 
 
 def _stuck(f: Facts, role: str) -> bool:
-    """Time-outs repeat a full segment, longer than any that arrived, while the peer is alive."""
+    """Time-outs repeat a full segment, longer than any that arrived, while the peer is alive.
+
+    Where the capture begins in the middle, it must have seen some arrive.
+    """
     side = f.side(role)
     return bool(side["stuck_segment"] and side["stuck_times"] >= CHAIN and (side["stuck_heard"] or _told(f))
-                and side["stuck_segment"] > 500)  # fmt: skip
+                and side["stuck_segment"] > 500
+                and (side["acked_segment"] or not f.begun_before))  # fmt: skip
 
 
 def _told(f: Facts) -> bool:

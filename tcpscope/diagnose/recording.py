@@ -10,6 +10,7 @@ from tcpscope.diagnose.finding import Finding
 from tcpscope.replay import layout
 from tcpscope.replay.record import Record
 
+MANY_COPIES = 5  # packets that the network copied
 ENOUGH = 3  # packets of one side; fewer may be the end of something, or due no answer
 CUT_IN_HEADER = "cut_in_tcp"  # what the decoder calls a frame that ends inside the TCP header
 
@@ -21,6 +22,10 @@ def _damaged(side: Record) -> bool:
 
 def _copies(f: Facts) -> int:
     return int(f.client["duplicate_captures"] + f.server["duplicate_captures"])
+
+
+def _copied(f: Facts) -> int:
+    return int(f.client["network_duplicates"] + f.server["network_duplicates"])
 
 
 def one_sided(f: Facts) -> bool:
@@ -79,6 +84,15 @@ def recording(
                "stand in the capture twice; they are not retransmissions"),
             "a mirror port or `any` shows packets on their way in and out: capture on one interface",
             shown=["duplicate_capture"], packets=count,
+        ))  # fmt: skip
+    copied = [f for f in found if _copied(f)]
+    if (count := sum(map(_copied, copied))) >= MANY_COPIES:
+        findings.append(about(
+            copied, "network_duplicates", "note", "path",
+            f"{times(count, 'packet')} of {times(len(copied))} came twice: copied on the way, not by the sender",
+            "a loop, a bond that sends on all its links, or a switch that floods; where the copies differ in VLAN or "
+            "tunnel the capture saw both sides of a router: --by-tunnel keeps them apart",
+            shown=["network_duplicate"], packets=count,
         ))  # fmt: skip
     wrong = [f for f in found if _damaged(f.client) or _damaged(f.server)]
     if wrong:

@@ -21,6 +21,8 @@ STRANGE_ID, REPLACED, FIN_ALONE = 0x1000, 0x2000, 0x4000
 
 IDLE_NS = 10_000_000_000  # a silence after which a box on the path may have forgotten the connection
 AT_ONCE_NS = 3_000_000_000  # ... and the RST is what came of speaking again
+KEPT_NS = 1_000_000_000  # no server's limit for an idle connection is shorter
+SEGMENT = 1460  # bytes; of more some may have been read
 FAREWELL = 100  # bytes after a close that are no more than a good-bye (TLS close_notify)
 MOMENT_NS = 1_000_000  # what was sent before does not come so late
 FELT_NS = 200_000_000  # a wait that people notice
@@ -83,8 +85,8 @@ def _undelivered(f: Facts) -> bool:
 
 
 def _under_way(f: Facts) -> bool:
-    """Data of either side were not acknowledged when the RST came."""
-    return _undelivered(f) or bool(f.common["reset_bits"] & IN_FLIGHT)
+    """Data of either side were not acknowledged when the RST came; where one side alone was captured nothing is."""
+    return not f.common["one_direction"] and (_undelivered(f) or bool(f.common["reset_bits"] & IN_FLIGHT))
 
 
 def _parted(f: Facts) -> bool:
@@ -134,7 +136,8 @@ def kind_of(f: Facts) -> str:
     if bits & PEER_FIN and not undelivered and not crossed and not (ignored and bits & ACK):
         return "reset_at_close"
     if bits & ACK and bits & EXACT:
-        if f.side(other(by))["data_packets"] and (undelivered or bits & IN_FLIGHT or ignored or _data_met_it(f)):
+        spoke_since = bits & IN_FLIGHT and bits & UNREAD  # and may not have been heard
+        if f.side(other(by))["data_packets"] and (undelivered or ignored or spoke_since or _data_met_it(f)):
             return "reset_unread"
         return "reset_abort"
     return "reset"
@@ -287,7 +290,7 @@ def _after_close(server: str, side: str, group: list[Facts], more: int) -> list[
     return [_finding(
         group, "reset_after_close", "warning" if late > FAREWELL or any(map(_asks, group)) else "note", side,
         f"the {side} had closed {times(len(group) + more)} with {server} when {up_to(group)}{late:,} bytes more came "
-        f"from the {peer}: it answered with RST",
+        f"from the {peer}: {'in the end ' if late > SEGMENT else ''}it answered with RST",
         f"the {side} closed before it had read to the end, or the {peer} wrote to a connection that was closed to it",
         more, bytes=late,
     )]  # fmt: skip
@@ -295,8 +298,9 @@ def _after_close(server: str, side: str, group: list[Facts], more: int) -> list[
 
 def _asked_anew(f: Facts) -> bool:
     """The server ended a silence by closing, and the client by asking anew, both at once."""
-    since = f.common["reset_ns"] - f.common["pause_end_ns"]
-    return bool(f.reset_by == "server" and f.common["pause_ns"] > 0 and 0 <= since <= AT_ONCE_NS)
+    asked, answered = f.client["last_data_ns"], f.server["last_data_ns"]
+    return bool(f.reset_by == "server" and answered >= 0 and asked - answered >= KEPT_NS
+                and 0 <= f.common["reset_ns"] - asked <= AT_ONCE_NS)  # fmt: skip
 
 
 def _asks(f: Facts) -> bool:

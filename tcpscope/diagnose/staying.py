@@ -145,7 +145,9 @@ def _gone(server: str, rest: list[Facts], more: int) -> Finding:
     worst = max(rest, key=lambda f: abs(f.client["last_ns"] - f.server["last_ns"]))
     silent = _silent(worst)
     speaker = worst.client if silent == "server" else worst.server
-    quiet = (speaker["last_ns"] - max(worst.side(silent)["last_ns"], worst.common["start_ns"])) / 1e9
+    spoke = worst.common["pause_end_ns"]  # nobody waited while both were silent
+    since = max(worst.side(silent)["last_ns"], worst.common["start_ns"], spoke if spoke < speaker["last_ns"] else 0)
+    quiet = (speaker["last_ns"] - since) / 1e9
     probed = [f for f in rest if _probing(f)]
     barred = sum(f.common["icmp_type"] != 255 for f in rest)
     text = f"the {silent} of {times(len(rest) + more)} with {server} fell silent: "

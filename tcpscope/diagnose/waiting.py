@@ -175,8 +175,8 @@ def _empty(f: Facts) -> bool:
 
 def _unanswered(f: Facts) -> bool:
     waited = _waited_in_vain(f)
-    if not waited:
-        return False
+    if not waited or any(it.time_ns >= f.client["last_data_ns"] for it in f.seen("lost_segment", "server")):
+        return False  # its numbers show that it had answered, though nothing of that came here
     answering = told(f.common["service"], b"")[1] in ANSWERING
     if f.server["unique_bytes"] == 0:
         return waited >= (VERY_SLOW_NS if answering else WAITED_NS) or (waited > 0 and _empty(f))

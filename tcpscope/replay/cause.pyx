@@ -32,6 +32,15 @@ cdef inline void leave_steady(Flight *f) noexcept nogil:
         f.exit_bytes = f.max - f.una
 
 
+cdef inline uint64_t recovers(Flight *f) noexcept nogil:
+    if f.phase != RECOVERY:
+        leave_steady(f)
+        f.phase, f.high_seq = RECOVERY, f.max
+        f.entry_bytes = f.max - f.una
+        f.recoveries += 1
+    return bit(A_FAST_RETRANSMISSION)
+
+
 cdef inline uint64_t timed_out(Flight *f) noexcept nogil:
     leave_steady(f)
     f.phase, f.high_seq = LOSS, f.max
@@ -73,12 +82,7 @@ cdef uint64_t cause(Flight *f, const Segment *s, const Chunk *c, uint32_t end, i
     if f.phase == RECOVERY or evidence:
         if quiet < max(rtt + RTO_LEAST * 7 // 10, rto * 6 // 10) and not (
                 first and c != NULL and c.times > 0 and age > rto * 9 // 10 and quiet > rtt // 2 + 30 * MS):
-            if f.phase != RECOVERY:
-                leave_steady(f)
-                f.phase, f.high_seq = RECOVERY, f.max
-                f.entry_bytes = f.max - f.una
-                f.recoveries += 1
-            return bit(A_FAST_RETRANSMISSION)
+            return recovers(f)
         return timed_out(f)
     if s.length == 0 and quiet < max(rtt // 2, 2 * MS):
         return 0                    # a FIN that answers the peer's at once (CLOSING): no timer is so short
@@ -87,4 +91,11 @@ cdef uint64_t cause(Flight *f, const Segment *s, const Chunk *c, uint32_t end, i
         return bit(A_TAIL_LOSS_PROBE)
     if not first and not last and prompt:
         return bit(A_FAST_RETRANSMISSION)
+    if (s.seq == f.una and f.una_ns and now - f.una_ns - reach < max(rtt // 2, 20 * MS)
+            and c != NULL and c.first_ns < f.una_ns):
+        # on an ACK that moved on, which starts the timer anew (RFC 6298, 5.3)
+        if f.timeouts and before(f.una, f.high_seq):
+            f.phase = LOSS          # the sender has not taken its time-out for needless
+            return bit(A_RTO_RECOVERY)
+        return recovers(f)          # RACK
     return timed_out(f)

@@ -2,7 +2,7 @@
 from libc.stdint cimport uint32_t, uint64_t
 
 from tcpscope.replay.flight cimport Finding, Flight, Glimpse
-from tcpscope.wire.segment cimport Segment
+from tcpscope.wire.segment cimport SUM_GOOD, Segment
 
 cdef enum:
     SAME_CAPTURE_NS = 200_000    # two copies of one packet this close were captured twice, not sent twice
@@ -15,10 +15,13 @@ cdef inline bint identified(const Segment *s) noexcept nogil:
 
 
 cdef inline uint32_t glimpse_key(const Segment *s) noexcept nogil:
-    """Different packets have different keys, but for one in 2**31: multiply-add hashing, by any odd numbers."""
+    """Different packets have different keys, but for one in 2**31: multiply-add hashing, by any odd numbers.
+
+    Not the checksum of one that its ID tells: on its way in it may still lack what the network card adds.
+    """
     cdef uint64_t key = s.seq * <uint64_t>0x9E3779B97F4A7C15 + s.ack * <uint64_t>0xBF58476D1CE4E5B9
     key += s.ts_val * <uint64_t>0x94D049BB133111EB
-    key += (<uint32_t>s.checksum << 16 | s.window) * <uint64_t>0xD6E8FEB86659FD93
+    key += ((0 if identified(s) else <uint32_t>s.checksum << 16) | s.window) * <uint64_t>0xD6E8FEB86659FD93
     key += (s.length ^ <uint32_t>s.flags << 20) * <uint64_t>0xA0761D6478BD642F
     return <uint32_t>(key >> 32)
 
@@ -27,6 +30,7 @@ cdef inline void glimpse(Flight *f, const Segment *s, uint32_t key) noexcept nog
     cdef Glimpse *g = &f.seen[f.seen_at & 3]
     f.seen_at += 1
     g.time_ns, g.key, g.id_and_ttl = s.time_ns, key, s.ip_id << 8 | s.ttl
+    g.checksum, g.is_good = s.checksum, s.checksum_state == SUM_GOOD
 
 
 cdef inline void copy_remember(Flight *f, const Segment *s) noexcept nogil:

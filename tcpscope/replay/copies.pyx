@@ -4,7 +4,7 @@ from libc.stdint cimport uint32_t
 
 from tcpscope.replay.annotations cimport A_DUPLICATE_CAPTURE, A_NETWORK_DUPLICATE, bit
 from tcpscope.replay.flight cimport Finding, Flight, Glimpse
-from tcpscope.wire.segment cimport FIN, SYN, Segment
+from tcpscope.wire.segment cimport FIN, SUM_GOOD, SYN, Segment
 
 cdef enum:
     MS = 1_000_000
@@ -24,6 +24,8 @@ cdef bint copy_seen(Flight *f, const Segment *s, bint expected, Finding *out) no
         g = &f.seen[i]
         if g.key != key or g.id_and_ttl == 0 or g.id_and_ttl >> 8 != s.ip_id:
             continue
+        if g.is_good and s.checksum_state == SUM_GOOD and g.checksum != s.checksum:
+            continue                     # other options, or another payload
         if s.time_ns - g.time_ns > (COPY_WITHIN_NS if identified(s) else MS):
             continue
         if not identified(s) and not expected and s.length == 0 and not s.flags & (SYN | FIN):

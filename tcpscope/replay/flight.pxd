@@ -49,6 +49,8 @@ cdef struct Glimpse:             # enough of a packet to recognise it when it is
     int64_t time_ns
     uint32_t key
     uint32_t id_and_ttl          # the IP ID above eight bits of TTL; 0: none
+    uint16_t checksum
+    uint8_t is_good              # that was right
 
 cdef struct Flight:
     Chunk *ring                  # in order of sequence numbers; acknowledged ones stay while there is room

@@ -30,6 +30,7 @@ from tcpscope.wire.segment cimport (
 
 cdef enum:
     MS = 1_000_000
+    PIECES = 64                  # of a super-frame, at most
 
 
 # ---------------------------------------------------------------- the peer acknowledges
@@ -206,6 +207,22 @@ cdef inline void probed(Flight *f, const Segment *s, int64_t reach) noexcept nog
         f.opened_ns = 0
 
 
+cdef inline bint is_copy(const Chunk *c, const Segment *s) noexcept nogil:
+    return c.checksum == s.checksum and c.ip_id == s.ip_id and c.seq == s.seq and (
+        s.time_ns - c.last_ns < COPY_WITHIN_NS if identified(s) else
+        (s.time_ns - c.last_ns < MS and c.last_ts == s.ts_val))
+
+
+cdef inline bint is_piece(const Chunk *c, const Segment *s, uint32_t end) noexcept nogil:
+    """On its way out a forwarding host has divided what stood in the capture as one on its way in, or put it together.
+
+    The pieces have one IP ID after the other; the checksum of the whole may not have been the real one.
+    """
+    cdef uint32_t at = s.seq - c.seq, step = (s.ip_id - c.ip_id) & 0xFFFF
+    return (s.length and identified(s) and not after(c.seq, s.seq) and (at == 0 or not after(end, c.end))
+            and (step == 0) == (at == 0) and step <= PIECES and <uint64_t>step * s.length <= at)
+
+
 cdef int flight_sent(Flight *f, const Segment *s, uint64_t order, int64_t reach, Finding *out) noexcept nogil:
     """f's side sent s.  reach: from the capture point to that side and back."""
     cdef uint32_t end = s.seq + s.length + ((s.flags & SYN) >> 1) + (s.flags & FIN)
@@ -240,6 +257,8 @@ cdef int flight_sent(Flight *f, const Segment *s, uint64_t order, int64_t reach,
         return 0
     if not f.started:
         start(f, s.seq)
+        if not s.flags & SYN and s.options & OPT_TIMESTAMPS:
+            f.sack_ok = True                        # the SYN was not seen: hosts that know the one know the other
     elif s.flags & SYN and not known_syn(f, s.seq):
         f.old = f.live = f.head = 0                 # another incarnation: it begins with other numbers
         f.told_from = f.told_to = 0
@@ -265,9 +284,7 @@ cdef int flight_sent(Flight *f, const Segment *s, uint64_t order, int64_t reach,
     i = place(f, s.seq)
     if i < f.old + f.live and before(chunk(f, i).seq, end):
         c = chunk(f, i)
-    if c != NULL and c.checksum == s.checksum and c.ip_id == s.ip_id and c.seq == s.seq and (
-            s.time_ns - c.last_ns < COPY_WITHIN_NS if identified(s) else
-            (s.time_ns - c.last_ns < MS and c.last_ts == s.ts_val)):
+    if c != NULL and (is_copy(c, s) or s.time_ns - c.last_ns < MS and not after(end, f.max) and is_piece(c, s, end)):
         out.annotations |= bit(A_DUPLICATE_CAPTURE if s.time_ns - c.last_ns < SAME_CAPTURE_NS
                                else A_NETWORK_DUPLICATE)
         return 0

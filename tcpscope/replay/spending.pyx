@@ -205,6 +205,11 @@ cdef inline uint32_t edge_known(const Pace *p, const Flight *f, int64_t now, int
     return 0
 
 
+cdef inline bint is_near(const Flight *flight, int d) noexcept nogil:
+    """The capture was taken on that side's host, or beside it, however long its program takes to answer."""
+    return 0 < flight[1 - d].rtt_min_ns < NEAR_NS
+
+
 cdef inline void remember_edge(Pace *p, const Segment *s, uint32_t window, int64_t lag) noexcept nogil:
     """The peer of p's side allows more."""
     cdef uint32_t us = <uint32_t>(<uint64_t>s.time_ns // 1000)
@@ -275,7 +280,7 @@ cdef inline void sent_new(Spending *l, const Flight *flight, const Traffic *traf
     cdef uint32_t edge
     cdef int32_t room = 0
     if traffic[0].marks & traffic[1].marks & SCALE_KNOWN:    # else what a window allows is not
-        edge = edge_known(p, &flight[d], s.time_ns, lag, &known)
+        edge = edge_known(p, &flight[d], s.time_ns, 0 if is_near(flight, d) else lag, &known)
         room = distance(end, edge)
         at_edge = known and room < <int32_t>min(full, traffic[1 - d].max_window // 2)    # RFC 9293, 3.8.6.2.1
     if 2 * s.length < full:

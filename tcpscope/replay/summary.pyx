@@ -287,8 +287,8 @@ cdef bint is_odd(const SideRow *s) noexcept nogil:
     """Something that one does not see where all is well."""
     return (s.retransmissions or s.timeout_retransmissions or s.fast_retransmissions or s.tail_loss_probes
             or s.recovery_retransmissions or s.spurious_retransmissions or s.syn_retransmissions
-            or s.zero_window_ns > 0 or s.zero_window_spells or s.duplicate_captures or s.missed_bytes > 0
-            or s.bad_checksums or s.nagle_stalls or s.limited_receiver_ns >= SLOW_NS
+            or s.zero_window_ns > 0 or s.zero_window_spells or s.duplicate_captures or s.network_duplicates
+            or s.missed_bytes > 0 or s.bad_checksums or s.nagle_stalls or s.limited_receiver_ns >= SLOW_NS
             or s.limited_congestion_ns >= LONG_NS
             or s.restarts or s.small_segments >= MANY or s.silly_segments or s.overtaken or s.stuck_segment
             or (s.unique_bytes >= LARGE and s.limited_application_ns >= LONG_NS)

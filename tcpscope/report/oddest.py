@@ -20,7 +20,7 @@ _FIELDS = ("connection", "client_addr", "client_port", "server_addr", "server_po
            *layout.SENT_AGAIN)  # fmt: skip
 
 
-_TIMES = ("connection", "odd", "start_ns", "end_ns", *(f"time_{name}_ns" for name in layout.TIMES))
+_TIMES = ("connection", "odd", "one_direction", "start_ns", "end_ns", *(f"time_{name}_ns" for name in layout.TIMES))
 
 
 class Line(NamedTuple):

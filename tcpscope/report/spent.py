@@ -41,5 +41,10 @@ def spent(seconds: Mapping[str, float | None]) -> str:
 
 
 def of_record(record: Mapping[str, Any]) -> str:
-    """The same of a connection's record, with nanoseconds."""
+    """The same of a connection's record, with nanoseconds; empty, too, where one side alone was captured.
+
+    Who waited for whom is a guess then.
+    """
+    if record["one_direction"]:
+        return ""
     return spent({name: it / 1e9 if (it := record[f"time_{name}_ns"]) >= 0 else None for name in TIMES})
