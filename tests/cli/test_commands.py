@@ -109,6 +109,7 @@ def test_a_cut_capture_is_used_up_to_the_cut(tmp_path):
         (["packets", NORMAL, "--state", "ESTABLISED"], "did you mean ESTABLISHED"),
         (["packets", NORMAL, "--nonsense"], "nonsense"),
         (["packets", NORMAL, "--from", "noon"], "no time"),
+        (["packets", NORMAL, "--from", "+2", "--to", "+1"], "--from is later than --to"),
         (["packets", "-", "--from", "+1"], "need a file"),
         (["diagram", NORMAL, "-c", "7"], "no connection 7"),
         (["connections", NORMAL, "-o", "/no/such/folder/x"], "no such folder"),

@@ -298,3 +298,88 @@ def test_a_host_that_answers_others_is_not_down():
     told = found(steps)["unanswered"]
     assert "beside 1 that opened" in told.text and "it is there and listens" in told.advice
     assert "beside" not in found(steps[-3:])["unanswered"].text
+
+
+def at(ms):
+    return DAWN + round(ms * MS)
+
+
+def test_a_request_that_crosses_an_idle_close_is_a_race_however_short_the_limit():
+    """A server that keeps connections for two seconds; the client's next request is under way when it closes."""
+    steps = [
+        *opened(40_000, DAWN),
+        segment(7, 1, FIN | ACK, 202, 102, time_ns=at(2100)),
+        segment(8, 0, ACK, 102, 202, length=80, time_ns=at(2100.1)),
+        segment(9, 1, RST, 203, time_ns=at(2110)),
+    ]
+    told = found(steps)["reset_after_close"]
+    assert "no answer came" in told.text and "a race" in told.advice
+
+
+def test_a_server_that_cuts_off_a_slow_consumer_leaves_nothing_unread():
+    steps = [*opened(40_000, DAWN)]
+    steps += [segment(10 + i, 1, ACK, 202 + 1000 * i, 102, length=1000, time_ns=at(100 + i)) for i in range(3)]
+    steps.append(segment(20, 1, RST | ACK, 3202, 102, time_ns=at(5000)))
+    told = found(steps)
+    assert "reset_unread" not in told and "data was under way" in told["reset_abort"].text
+
+
+def test_an_answer_that_only_its_number_shows_is_one():
+    """What the server sends does not come through, its next ACK counts it: its program does not hang."""
+    steps = [
+        segment(1, 0, SYN, 100, time_ns=at(0)), segment(2, 1, SYN | ACK, 200, 101, time_ns=at(1)),
+        segment(3, 0, ACK, 101, 201, time_ns=at(2)),
+        segment(4, 0, ACK, 101, 201, length=90, time_ns=at(3)),
+        segment(5, 1, ACK, 201, 191, time_ns=at(4)),
+        segment(6, 0, FIN | ACK, 191, 201, time_ns=at(9000)),
+    ]  # fmt: skip
+    assert "no_answer" in found([*steps, segment(7, 1, ACK, 201, 192, time_ns=at(9001))])
+    assert "no_answer" not in found([*steps, segment(7, 1, ACK, 15_201, 192, time_ns=at(9001))])
+
+
+def test_silence_that_nobody_broke_is_not_spent_repeating():
+    steps = [*opened(40_000, DAWN)]
+    steps += [segment(10 + i, 0, ACK, 102, 202, length=50, time_ns=at(7000 + 300 * 2**i)) for i in range(4)]
+    (gone,) = [f for f in found(steps).values() if f.id == "vanished"]
+    assert 2 < gone.numbers["seconds"] < 3
+
+
+def test_segments_that_never_arrive_where_nothing_else_was_sent_tell_nothing_of_their_size():
+    """The capture begins in the middle of a burst that was lost."""
+    steps = [segment(1, 1, ACK, 200, 101, time_ns=at(0)), segment(2, 0, ACK, 101, 200, length=1448, time_ns=at(1))]
+    steps += [segment(3 + i, 0, ACK, 101, 200, length=1448, time_ns=at(300 * 2**i)) for i in range(4)]
+    steps += [segment(10, 1, ACK, 200, 101, length=10, time_ns=at(5000))]
+    assert "path_mtu" not in found(steps)
+
+
+def test_acks_that_come_much_sooner_than_answers_may_be_a_boxs():
+    """A proxy on the phone acknowledges at once; handshake and answer each take the path's round trip."""
+    steps = [
+        segment(1, 0, SYN, 100, time_ns=at(0)), segment(2, 1, SYN | ACK, 200, 101, time_ns=at(362)),
+        segment(3, 0, ACK, 101, 201, time_ns=at(362.1)),
+        segment(4, 0, ACK, 101, 201, length=90, time_ns=at(363)),
+        segment(5, 1, ACK, 201, 191, time_ns=at(363.03)),
+        segment(6, 1, ACK, 201, 191, length=500, time_ns=at(1500)),
+        segment(7, 0, ACK, 191, 701, time_ns=at(1500.1)),
+    ]  # fmt: skip
+    told = found(steps)
+    assert "a box near the capture" in told["slow_handshake"].advice
+    assert told["slow_server"].numbers["network"] == 362
+
+
+def test_of_one_direction_nobody_knows_what_was_under_way():
+    steps = [
+        segment(1, 0, SYN, 100, time_ns=at(0)), segment(2, 0, ACK, 101, 201, time_ns=at(20)),
+        segment(3, 0, ACK, 101, 201, length=90, time_ns=at(21)), segment(4, 0, RST | ACK, 191, 201, time_ns=at(60)),
+    ]  # fmt: skip
+    assert not any("under way" in f.text for f in found(steps).values())
+
+
+def test_packets_that_the_network_copies_are_told_from_a_mirror_ports():
+    steps = [*opened(40_000, DAWN)]
+    for i in range(6):
+        packet = {"length": 100, "ip_id": 500 + i}
+        steps.append(segment(10 + 2 * i, 0, ACK, 102 + 100 * i, 202, time_ns=at(100 + 20 * i), **packet))
+        steps.append(segment(11 + 2 * i, 0, ACK, 102 + 100 * i, 202, time_ns=at(105 + 20 * i), **packet))
+    told = found(steps)
+    assert told["network_duplicates"].numbers["packets"] == 6 and "retransmissions" not in told

@@ -14,12 +14,12 @@ REQUEST = b"GET /x HTTP/1.1\r\nA: " + b"b" * 1000 + b"\r\nHost: example.com\r\n\
 COLUMNS = ["connection", "service", "server_name", "client_hint", "server_hint", "tls_version", "alpn"]
 
 
-def client(payload=b"", seq=1, flags=ACK | PSH, port=4000, **fields):
-    return ethernet(ipv4(tcp(payload, sport=port, dport=443, seq=1000 + seq, ack=5001, flags=flags, **fields)))
+def client(payload=b"", seq=1, flags=ACK | PSH, port=4000, ack=5001, **fields):
+    return ethernet(ipv4(tcp(payload, sport=port, dport=443, seq=1000 + seq, ack=ack, flags=flags, **fields)))
 
 
-def server(payload=b"", seq=1, flags=ACK | PSH, port=4000, **fields):
-    segment = tcp(payload, sport=443, dport=port, seq=5000 + seq, ack=1001, flags=flags, src=DST4, dst=SRC4, **fields)
+def server(payload=b"", seq=1, flags=ACK | PSH, port=4000, ack=1001, **fields):
+    segment = tcp(payload, sport=443, dport=port, seq=5000 + seq, ack=ack, flags=flags, src=DST4, dst=SRC4, **fields)
     return ethernet(ipv4(segment, src=DST4, dst=SRC4))
 
 

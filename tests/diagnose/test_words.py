@@ -1,4 +1,4 @@
-"""TLS handshakes that a server refuses, by the alert that it sends in clear."""
+"""What a service's own words explain: alerts of TLS in clear, and farewells."""
 
 import pytest
 from packet_builder import pcap
@@ -39,3 +39,24 @@ def test_each_reason_is_a_finding_of_its_own(found):
 def test_a_warning_is_no_refusal_nor_is_another_answer(found, answer):
     frames = [*opened(), client(HELLO)]
     assert found([*frames, server(answer)] if answer else frames) == []
+
+
+def test_a_farewell_that_is_not_answered_is_no_request(tmp_path):
+    """LDAP's unbind asks for nothing (RFC 4511, 4.3): a RST that answers the close behind it left nothing unread."""
+    bind, bound, unbind = (
+        bytes.fromhex("300c020101600702010304008000"),
+        bytes.fromhex("300c02010161070a010004000400"),
+        bytes.fromhex("30050201024200"),
+    )
+    heard, said = 5001 + len(bound), 1001 + len(bind)
+    gone = said + len(unbind)
+    frames = [
+        *opened(), client(bind), server(bound, ack=said), client(unbind, said - 1000, ack=heard),
+        client(b"", gone - 1000, 0x11, ack=heard), server(b"", heard - 5000, 0x10, ack=gone + 1),
+        server(b"", heard - 5000, 0x14, ack=gone + 1),
+    ]  # fmt: skip
+    path = tmp_path / "ldap.pcap"
+    path.write_bytes(pcap(frames))
+    it = tcpscope.read(path)
+    assert it.connection(0).row["service"] == "ldap"
+    assert [f.id for f in it.findings if f.id.startswith("reset")] == ["reset_at_close"]
