@@ -391,13 +391,14 @@ def _abort(server: str, side: str, group: list[Facts], more: int) -> list[Findin
 
 def _aborted(server: str, side: str, group: list[Facts], more: int) -> list[Finding]:
     lost = any(map(_under_way, group))
-    silent = not any(f.client["data_packets"] + f.server["data_packets"] for f in group)
+    unknown = any(f.common["one_direction"] for f in group)
+    silent = not unknown and not any(f.client["data_packets"] + f.server["data_packets"] for f in group)
     finding = _finding(
         group, "reset_abort", "warning" if lost else "note", side,
         f"the {side} ended {times(len(group) + more)} with {server} by RST "
         + ("after its FIN" if all(f.common["reset_bits"] & OWN_FIN for f in group) else "instead of FIN")
         + ("; data was under way, and lost" if lost else "; nothing had been said" if silent else
-           "; all data was acknowledged"),
+           "" if unknown else "; all data was acknowledged"),
         "a health check that only knocks, or a proxy that accepts for a service that is not there" if silent else
         "SO_LINGER 0, or a program that ended" + (": it does not wait until what it sent has arrived" if lost else
         " with its last answer unread: harmless unless the peer expects more"),

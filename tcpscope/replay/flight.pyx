@@ -332,7 +332,7 @@ cdef int flight_sent(Flight *f, const Segment *s, uint64_t order, int64_t reach,
     if (f.una_told and not after(end, f.una)) or (c != NULL and all_told(f, i, s.seq, end)):
         out.annotations |= bit(A_SPURIOUS_RETRANSMISSION)
     out.annotations |= cause(f, s, c, end, reach)
-    out.since_ns = s.time_ns - f.sent_ns
+    out.since_ns = s.time_ns - f.sent_ns if f.sent_ns else 0        # a capture may begin with it
     if out.annotations & bit(A_SPURIOUS_RETRANSMISSION) and (s.length or out.annotations & causes()):
         told_ns = f.news_ns if after(end, f.una) else f.una_ns
         crossed = s.time_ns - told_ns <= reach + reach // 2     # the acknowledgment was still on its way
