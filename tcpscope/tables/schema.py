@@ -151,7 +151,10 @@ _SIDE_MEANINGS: dict[str, tuple[str, str]] = {
     "throughput": ("bytes/s", "unique bytes over the connection's duration"),
     "goodput": ("bytes/s", "unique bytes between the first and the last data"),
     "stream_length": ("bytes", "length of the stream by its numbers, from SYN to FIN"),
-    "missed_bytes": ("bytes", "of the stream, never seen by the capture"),
+    "missed_bytes": (
+        "bytes",
+        "of the stream, never seen by the capture; where that lacks its beginning or end, those acknowledged",
+    ),
     "fast_retransmissions": ("", "after the peer's loss reports"),
     "timeout_retransmissions": ("", "by the retransmission timer"),
     "tail_loss_probes": ("", "probes of the last segment (RFC 8985)"),
