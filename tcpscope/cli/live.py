@@ -21,6 +21,7 @@ from tcpscope.capture.sudo import Caller, acting_as, become, caller
 from tcpscope.cli.common import Seconds, warn
 from tcpscope.errors import CaptureError, UsageError
 from tcpscope.report.text import safe
+from tcpscope.tables.address import with_port
 from tcpscope.tables.analysis import DEFAULT_MSL
 from tcpscope.tables.session import MAX_CONNECTIONS
 
@@ -419,7 +420,7 @@ class _Run:
             if self.json:
                 self.lines.say("process", time=time.time(), **it._asdict())
             else:
-                place = f"[{it.ip}]:{it.port}" if ":" in it.ip else f"{it.ip}:{it.port}"
+                place = with_port(it.ip, it.port)
                 text = f"{it.connection:>5}  {it.endpoint} {place:<21}  is {safe(it.name)}, process {it.process}"
                 self.lines.line(time.time(), text)  # type: ignore[union-attr]
 

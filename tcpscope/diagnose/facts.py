@@ -15,14 +15,15 @@ from tcpscope.replay import layout, record
 from tcpscope.replay.census import Census
 from tcpscope.replay.oddness import odd_ones
 from tcpscope.replay.record import Record
-from tcpscope.tables.address import address
+from tcpscope.tables.address import address, with_port
 from tcpscope.wire.layout import SERVICES
 
 MANY = 20  # connections and frames named in a finding; the rest is counted
 MOST = 5_000  # odd connections looked at one by one; of more only the ends are counted, by service
 
 _PLAIN = ("packets", "data_packets", "bytes", "dwell_close_wait_ns", "rtt_min_ns", "first_data_ns", "first_data_frame",
-          "last_data_ns", "fin_packets", "reply_max_ns", "reply_max_frame")  # fmt: skip
+          "last_data_ns", "fin_packets", "reply_mean_ns", "reply_max_ns",
+          "reply_max_frame")  # fmt: skip
 _ODD = ("timeout_retransmissions", "fast_retransmissions", "tail_loss_probes", "recovery_retransmissions",
         "spurious_retransmissions", "syn_retransmissions", "zero_window_ns", "zero_window_spells",
         "duplicate_captures", "network_duplicates", "missed_bytes", "bad_checksums", "nagle_stalls",
@@ -119,8 +120,7 @@ class Facts(NamedTuple):
 
 def endpoint(raw: bytes, version: int, port: int) -> str:
     """`10.0.0.1:80`, `[::1]:80`."""
-    text = address(raw, version)
-    return f"[{text}]:{port}" if version == 6 else f"{text}:{port}"
+    return with_port(address(raw, version), port)
 
 
 def told(service: int, name: bytes) -> tuple[str, str]:

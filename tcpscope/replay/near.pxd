@@ -25,10 +25,9 @@ cdef inline void near_flow(const Flow *f) noexcept nogil:
 
 cdef inline void near_body(const Flow *f) noexcept nogil:
     """The connection, every second line: the processor brings the neighbour."""
-    cdef const char *body = <const char *>f.body
-    cdef size_t at = 0 if body != NULL else sizeof(Connection)
-    while at < sizeof(Connection):
-        prefetch(body + at)
+    cdef size_t at = 0
+    while f.body != NULL and at < sizeof(Connection):
+        prefetch(<const char *>f.body + at)
         at += 2 * LINE
 
 

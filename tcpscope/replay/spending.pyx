@@ -27,6 +27,7 @@ cdef enum:
     MS = 1_000_000
     NEAR_NS = 1_000_000          # a side closer to the capture point knows what the capture knows
     PROMPT_NS = 200_000          # data this soon after what let them go waited for it
+    PARTING_NS = 10_000_000      # a FIN so soon behind the last words was meant when they were said
     LATEST_NS = 10_000_000       # on top of a round trip, what was sent before a RST was heard has come
     SILENT_NS = 10_000_000_000   # within which any sender repeats what is not acknowledged (RFC 6298: 3 s at first)
     PAUSE_NS = 200_000_000       # the least retransmission time-out; after it slow start begins again (RFC 5681, 4.1)
@@ -127,7 +128,7 @@ cdef inline void charge_plainly(Spending *l, const Flight *flight, const Traffic
 
 cdef inline void parted(Spending *l, const Segment *s) noexcept nogil:
     """Who spoke last speaks after a long silence, a few bytes, and closes: an idle timer ran out, nobody had waited."""
-    if l.alone_ns and s.time_ns - l.alone_until_ns <= PROMPT_NS:
+    if l.alone_ns and s.time_ns - l.alone_until_ns <= PARTING_NS:
         l.spent[T_CLIENT + l.speaker - 1] -= l.alone_ns
         l.spent[T_IDLE] += l.alone_ns
         l.alone_ns = 0

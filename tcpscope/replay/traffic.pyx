@@ -403,6 +403,7 @@ cdef int64_t acknowledged_unseen(const Traffic *me) noexcept nogil:
 
 cdef void traffic_row(const Traffic *me, const Traffic *peer, SideRow *out) noexcept nogil:
     """Fill the columns known here; the engine fills the rest."""
+    cdef int64_t missed
     out.packets = me.packets
     out.data_packets = me.data_packets
     out.bytes = me.bytes
@@ -442,8 +443,9 @@ cdef void traffic_row(const Traffic *me, const Traffic *peer, SideRow *out) noex
     if me.marks & SYN_SEEN and me.marks & FIN_SEEN:
         out.stream_length = max(0, me.fin_at - me.syn_at - 1)
         out.missed_bytes = max(0, out.stream_length - <int64_t>me.unique_bytes)
-    elif not me.bad_checksums and not peer.bad_checksums and 0 < acknowledged_unseen(me) < K_MAX_MISSED:
-        out.missed_bytes = acknowledged_unseen(me)
+    elif not me.bad_checksums and not peer.bad_checksums:
+        missed = acknowledged_unseen(me)
+        out.missed_bytes = known(0 < missed < K_MAX_MISSED, missed)
     put_times(me, peer, out)
 
 

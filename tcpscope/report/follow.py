@@ -11,7 +11,7 @@ from typing import Any
 
 from tcpscope.report.text import clock, safe
 from tcpscope.report.turns import Turn, runs
-from tcpscope.tables.address import address
+from tcpscope.tables.address import address, with_port
 from tcpscope.tables.streams import Piece
 
 Counts = dict[str, dict[str, int]]
@@ -78,7 +78,7 @@ class Writer:
         for side in ("client", "server"):
             ip = address(self._record[f"{side}_addr"], version)
             port = self._record[f"{side}_port"]
-            found.append(f"[{ip}]:{port}" if version == 6 else f"{ip}:{port}")
+            found.append(with_port(ip, port))
         return found
 
     def turn(self, turn: Turn) -> Iterator[str]:

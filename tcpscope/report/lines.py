@@ -7,6 +7,7 @@ from itertools import islice
 from typing import IO, Any
 
 from tcpscope.report.text import clock, safe
+from tcpscope.tables.address import with_port
 from tcpscope.tables.rows import Raw, columns
 
 GAP = 2  # between columns
@@ -89,15 +90,11 @@ def _texts(table: str, records: Raw, names: Sequence[str], show: dict[str, Any])
     for found in columns(table, records, parts):
         values = dict(zip(parts, found, strict=True))
         yield [
-            [_end(*ends) for ends in zip(*(values[part] for part in ENDS[name]), strict=True)]
+            [with_port(*ends) for ends in zip(*(values[part] for part in ENDS[name]), strict=True)]
             if name in ENDS
             else list(map(show.get(name, short), values[name]))
             for name in names
         ]
-
-
-def _end(address: str, port: int) -> str:
-    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
 def print_lines(table: str, chunks: Iterable[Raw], widths: dict[str, int], utc: bool, stream: IO[str]) -> None:

@@ -14,6 +14,7 @@ from tcpscope.diagnose.facts import times
 from tcpscope.replay.layout import CONNECTION, EVENT
 from tcpscope.report.oddest import lines_of
 from tcpscope.report.text import clock, safe
+from tcpscope.tables.address import with_port
 from tcpscope.tables.json_text import dumps
 from tcpscope.tables.rows import by_time, columns
 from tcpscope.tables.session import Counters, Notice, Turn
@@ -83,7 +84,7 @@ class TextLines:
         most = MOST * EVENT.size
         for found in columns("events", _by_time(turn.events[:most]), _EVENT):
             for when, number, role, ip, port, kind, old, new, frame, event in zip(*found, strict=True):
-                place = f"[{ip}]:{port}" if ":" in ip else f"{ip}:{port}"
+                place = with_port(ip, port)
                 if kind == "state":
                     shown = f"{old} → {new}"
                     why = f"frame {frame}" if frame is not None else event.lower()

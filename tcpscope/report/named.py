@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from tcpscope.tables.address import with_port
+
 
 def endpoint_of(connection: Mapping[str, Any], role: str) -> str:
     """`10.0.0.1:80`, `[::1]:80`, of a row of the connections table."""
-    ip, port = connection[f"{role}_ip"], connection[f"{role}_port"]
-    return f"[{ip}]:{port}" if ":" in ip else f"{ip}:{port}"
+    return with_port(connection[f"{role}_ip"], connection[f"{role}_port"])
 
 
 def ender(close: str, closed_by: str | None, reset_by: str | None) -> str | None:

@@ -10,3 +10,8 @@ def address(raw: bytes, version: int) -> str:
     from socket import AF_INET6, inet_ntop  # costs milliseconds of start-up
 
     return inet_ntop(AF_INET6, raw)
+
+
+def with_port(ip: str, port: int) -> str:
+    """`10.0.0.1:80`, `[::1]:80`."""
+    return f"[{ip}]:{port}" if ":" in ip else f"{ip}:{port}"

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from tcpscope.errors import UsageError
 from tcpscope.replay import layout
-from tcpscope.tables.address import address
+from tcpscope.tables.address import address, with_port
 from tcpscope.tables.session import Session
 
 LOOK = 1.0  # seconds
@@ -101,8 +101,7 @@ class Verifier:
 
 
 def _text(place: Place) -> str:
-    ip, port = place
-    return f"[{ip}]:{port}" if ":" in ip else f"{ip}:{port}"
+    return with_port(*place)
 
 
 def kernel_states() -> dict[Pair, str]:

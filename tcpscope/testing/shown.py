@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from tcpscope.errors import TcpscopeError
+from tcpscope.tables.address import with_port
 
 if TYPE_CHECKING:
     from tcpscope.api import Capture
@@ -25,11 +26,7 @@ def width() -> int:
 
 def ends(row: Any) -> str:
     """`127.0.0.1:40000 → 127.0.0.1:80`."""
-    return f"{_end(row.client_ip, row.client_port)} → {_end(row.server_ip, row.server_port)}"
-
-
-def _end(ip: str, port: int) -> str:
-    return f"[{ip}]:{port}" if ":" in ip else f"{ip}:{port}"
+    return f"{with_port(row.client_ip, row.client_port)} → {with_port(row.server_ip, row.server_port)}"
 
 
 def named(frames: Sequence[int]) -> str:

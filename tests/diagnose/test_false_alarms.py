@@ -304,6 +304,15 @@ def at(ms):
     return DAWN + round(ms * MS)
 
 
+def asked(trip, ack):
+    """A handshake over a path of `trip` ms, and a request of 90 bytes that is acknowledged after `ack` ms."""
+    return [
+        segment(1, 0, SYN, 100, time_ns=at(0)), segment(2, 1, SYN | ACK, 200, 101, time_ns=at(trip)),
+        segment(3, 0, ACK, 101, 201, time_ns=at(trip + 0.1)),
+        segment(4, 0, ACK, 101, 201, length=90, time_ns=at(trip + 1)), segment(5, 1, ACK, 201, 191, time_ns=at(ack)),
+    ]  # fmt: skip
+
+
 def test_a_request_that_crosses_an_idle_close_is_a_race_however_short_the_limit():
     """A server that keeps connections for two seconds; the client's next request is under way when it closes."""
     steps = [
@@ -326,13 +335,7 @@ def test_a_server_that_cuts_off_a_slow_consumer_leaves_nothing_unread():
 
 def test_an_answer_that_only_its_number_shows_is_one():
     """What the server sends does not come through, its next ACK counts it: its program does not hang."""
-    steps = [
-        segment(1, 0, SYN, 100, time_ns=at(0)), segment(2, 1, SYN | ACK, 200, 101, time_ns=at(1)),
-        segment(3, 0, ACK, 101, 201, time_ns=at(2)),
-        segment(4, 0, ACK, 101, 201, length=90, time_ns=at(3)),
-        segment(5, 1, ACK, 201, 191, time_ns=at(4)),
-        segment(6, 0, FIN | ACK, 191, 201, time_ns=at(9000)),
-    ]  # fmt: skip
+    steps = [*asked(trip=1, ack=4), segment(6, 0, FIN | ACK, 191, 201, time_ns=at(9000))]
     assert "no_answer" in found([*steps, segment(7, 1, ACK, 201, 192, time_ns=at(9001))])
     assert "no_answer" not in found([*steps, segment(7, 1, ACK, 15_201, 192, time_ns=at(9001))])
 
@@ -363,17 +366,20 @@ def test_a_capture_that_begins_with_a_repetition_has_no_time_before_it():
 
 def test_acks_that_come_much_sooner_than_answers_may_be_a_boxs():
     """A proxy on the phone acknowledges at once; handshake and answer each take the path's round trip."""
-    steps = [
-        segment(1, 0, SYN, 100, time_ns=at(0)), segment(2, 1, SYN | ACK, 200, 101, time_ns=at(362)),
-        segment(3, 0, ACK, 101, 201, time_ns=at(362.1)),
-        segment(4, 0, ACK, 101, 201, length=90, time_ns=at(363)),
-        segment(5, 1, ACK, 201, 191, time_ns=at(363.03)),
+    steps = asked(trip=362, ack=363.03)
+    answer = [
         segment(6, 1, ACK, 201, 191, length=500, time_ns=at(1500)),
         segment(7, 0, ACK, 191, 701, time_ns=at(1500.1)),
-    ]  # fmt: skip
-    told = found(steps)
+    ]
+    told = found([*steps, *answer])
     assert "a box near the capture" in told["slow_handshake"].advice
     assert told["slow_server"].numbers["network"] == 362
+    prompt = [
+        segment(8 + 2 * i + d, d, ACK, (191, 701)[d] + 90 * i, (701, 191)[d] + 90 * (i + d), length=90,
+                time_ns=at(1600 + 50 * i + 5 * d)) for i in range(6) for d in (0, 1)
+    ]  # fmt: skip
+    told = found([*steps, *answer, *prompt])
+    assert "not the path" in told["slow_handshake"].advice  # other answers came at once
 
 
 def test_of_one_direction_nobody_knows_what_was_under_way():

@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any, ClassVar
 
+from tcpscope.tables.address import with_port
+
 CLIENT, SERVER = "client", "server"
 ENDS = (CLIENT, SERVER)
 UNSEEN = frozenset({"CLOSED", "LISTEN", "UNKNOWN", ""})  # states in which no connection exists, or none is known
@@ -196,7 +198,7 @@ class End:
     port: int
 
     def __str__(self) -> str:
-        return f"[{self.ip}]:{self.port}" if ":" in self.ip else f"{self.ip}:{self.port}"
+        return with_port(self.ip, self.port)
 
 
 @dataclass(slots=True)

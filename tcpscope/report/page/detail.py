@@ -14,7 +14,7 @@ from tcpscope.replay.layout import TIMES
 from tcpscope.report.ladder import COLUMNS, Options, ladder, words
 from tcpscope.report.ladder.model import Ladder
 from tcpscope.report.ladder.svg import Drawing, markup
-from tcpscope.report.named import ending
+from tcpscope.report.named import ending, endpoint_of
 from tcpscope.report.page.gathered import Gathered
 from tcpscope.report.page.inline import Plots
 from tcpscope.report.page.packets import MOST_PACKETS, Packets
@@ -120,8 +120,8 @@ def detail(gathered: Gathered, packets: Packets, number: int, findings: list[int
     events = list(rows("events", by_time(gathered.events.get(number, b""))))
     found = Detail(
         number,
-        _endpoint(row, "client"),
-        _endpoint(row, "server"),
+        endpoint_of(row, "client"),
+        endpoint_of(row, "server"),
         (row["client_state"], row["server_state"]),
         ended(row),
         span(row["duration"]),
@@ -146,11 +146,6 @@ def detail(gathered: Gathered, packets: Packets, number: int, findings: list[int
 def ended(row: Row) -> str:
     """`fin by client`, `reset by server`, `open`."""
     return ending(str(row["close"]), row["closed_by"], row["reset_by"])
-
-
-def _endpoint(row: Row, role: str) -> str:
-    ip, port = row[f"{role}_ip"], row[f"{role}_port"]
-    return f"[{ip}]:{port}" if ":" in ip else f"{ip}:{port}"
 
 
 _SAID = (

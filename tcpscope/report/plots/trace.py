@@ -12,7 +12,7 @@ import numpy
 from tcpscope.errors import UsageError
 from tcpscope.replay.layout import ANNOTATIONS, CAPTURE_POINTS, CONNECTION, PACKET, ROLES
 from tcpscope.report.text import clock, safe, span
-from tcpscope.tables.address import address
+from tcpscope.tables.address import address, with_port
 from tcpscope.tables.rows import Raw
 from tcpscope.tables.values import names
 
@@ -61,7 +61,7 @@ def has(annotations: Any, *words: str) -> NDArray[numpy.bool_]:
 def endpoint(record: Any, role: str) -> str:
     """`10.0.0.1:80`, `[::1]:80`."""
     ip = safe(address(bytes(record[f"{role}_addr"]), int(record["ip_version"])))
-    return f"[{ip}]:{record[f'{role}_port']}" if ":" in ip else f"{ip}:{record[f'{role}_port']}"
+    return with_port(ip, record[f"{role}_port"])
 
 
 @dataclass(frozen=True)
