@@ -2,7 +2,6 @@
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from tcpscope.replay.flight cimport Finding, Flight
-from tcpscope.replay.rows cimport ConnectionRow, SideRow
 from tcpscope.replay.traffic cimport Traffic
 from tcpscope.wire.segment cimport Segment
 
@@ -102,4 +101,3 @@ cdef void spending_observe(Spending *l, const Flight *flight, const Traffic *tra
                            int64_t dt, uint64_t own, const Finding *f) noexcept nogil
 cdef void spending_plain(Spending *l, const Flight *flight, const Traffic *traffic, const Segment *s, int d,
                          int64_t dt, int64_t rtt_ns, int64_t since_ns) noexcept nogil
-cdef void spending_row(const Spending *l, const Flight *flight, ConnectionRow *row) noexcept nogil

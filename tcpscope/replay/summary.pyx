@@ -13,8 +13,9 @@ from tcpscope.replay.lifecycle cimport (
 )
 from tcpscope.replay.rows cimport HISTORY_ROOM, NONE, ConnectionRow, SideRow
 from tcpscope.replay.services cimport said_row
-from tcpscope.replay.spending cimport spending_row
-from tcpscope.replay.traffic cimport BARE_SYN, Traffic, traffic_end, traffic_row
+from tcpscope.replay.spending_row cimport spending_row
+from tcpscope.replay.traffic cimport BARE_SYN, Traffic, traffic_end
+from tcpscope.replay.traffic_row cimport traffic_row
 from tcpscope.replay.zeek cimport zeek_conn_state, zeek_history
 from tcpscope.wire.segment cimport OPT_SACK_PERMITTED, OPT_TIMESTAMPS, OPT_WSCALE
 

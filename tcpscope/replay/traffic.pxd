@@ -14,7 +14,6 @@ and sees no window probe without payload (Linux sends such).
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from tcpscope.replay.ranges cimport Ranges
-from tcpscope.replay.rows cimport SideRow
 from tcpscope.replay.rtt cimport Candidates, RoundTrips
 from tcpscope.wire.segment cimport Segment
 
@@ -99,12 +98,5 @@ cdef int traffic_observe(Traffic *me, Traffic *peer, const Segment *s) noexcept 
 cdef int traffic_plain(Traffic *me, Traffic *peer, const Segment *s, int64_t sample_ns) noexcept nogil
 cdef void traffic_observe_copy(Traffic *me, const Segment *s) noexcept nogil
 cdef void traffic_end(Traffic *client, Traffic *server, int64_t now_ns) noexcept nogil
-cdef void traffic_row(const Traffic *me, const Traffic *peer, SideRow *out) noexcept nogil
 cdef void traffic_shed(Traffic *me) noexcept nogil
 cdef void traffic_free(Traffic *me) noexcept nogil
-
-
-cdef class TrafficProbe:
-    cdef Traffic side[2]
-    cdef Segment first
-    cdef bint begun

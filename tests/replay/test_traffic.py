@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tcpscope.replay.layout import SIDE_FIELDS
-from tcpscope.replay.traffic import TrafficProbe, traffic_size
+from tcpscope.replay.traffic_probe import TrafficProbe, traffic_size
 from tcpscope.wire.batch import SegmentBatch
 from tcpscope.wire.layout import SEGMENT, SEGMENT_FIELDS
 
