@@ -15,6 +15,8 @@ WAITED_NS = 5_000_000_000  # for an answer that does not come, where others had 
 # Services in which the server speaks when it is asked, and only then.
 ANSWERING = frozenset({"http", "dns", "ftp", "smtp", "pop3", "mysql", "postgresql", "redis", "memcached", "ldap"})
 MOSTLY_ANSWERING = frozenset({"tls", "http2", "imap", "mongodb", "smb", "dcerpc", "tds", "kafka"})
+# Services in which the server speaks first.
+GREETING = frozenset({"ssh", "smtp", "ftp", "pop3", "imap", "mysql", "nntp", "vnc", "telnet"})
 
 
 def span(ns: float) -> str:
@@ -28,6 +30,7 @@ def waiting(found: list[Facts]) -> list[Finding]:
     for server, group in by_server(found).items():
         findings += _handshake(server, having(group, "initial_rtt_ns", above=SLOW_HANDSHAKE_NS - 1))
         findings += _server(server, having(group, "server_reply_max_ns", above=SLOW_PROGRAM_NS - 1))
+        findings += _greeting(server, having(group, "server_first_data_ns"))
         findings += _client(server, having(group, "client_first_data_ns"))
         findings += _no_answer(server, group)
     return findings
@@ -132,20 +135,44 @@ def _server(server: str, group: list[Facts]) -> list[Finding]:
     return [finding]
 
 
-def _pause(f: Facts) -> int:
-    """From the handshake's end to the client's first data, where the client speaks first; 0: not so."""
-    first = f.client["first_data_ns"]
+def _pause(f: Facts, speaker: str) -> int:
+    """From the handshake's end to the first data of that side, where it speaks first; ns, 0: not so."""
+    first, others = f.side(speaker)["first_data_ns"], f.side(other(speaker))["first_data_ns"]
     opened = max(f.common["ack_ns"], f.common["start_ns"] + f.common["initial_rtt_ns"])
-    if first < 0 or f.common["initial_rtt_ns"] < 0 or 0 <= f.server["first_data_ns"] < first:
+    if first < 0 or f.common["initial_rtt_ns"] < 0 or 0 <= others < first:
         return 0
     return int(first - opened)
 
 
-def _client(server: str, group: list[Facts]) -> list[Finding]:
-    slow = [f for f in group if _pause(f) >= SLOW_PROGRAM_NS]
+def _greeted_late(f: Facts) -> int:
+    """How long a client waited for the server's greeting, beyond a round trip; ns, 0: it got lost, or there is none."""
+    frame = f.server["first_data_frame"]
+    if told(f.common["service"], b"")[1] not in GREETING or any(
+        it.frame == frame for name in ("lost_segment", "retransmission") for it in f.seen(name, "server")
+    ):
+        return 0
+    return _pause(f, "server") - _network_ns(f)
+
+
+def _greeting(server: str, group: list[Facts]) -> list[Finding]:
+    slow = [f for f in group if _greeted_late(f) >= SLOW_PROGRAM_NS]
     if not slow:
         return []
-    worst = max(map(_pause, slow))
+    took = max(map(_greeted_late, slow))
+    return [proved(about(
+        slow, "slow_greeting", _severity(took), "server",
+        f"{server} kept {times(len(slow))} waiting {up_to(slow)}{span(took)} for its first word",
+        "here the server speaks first; see what it does before: a look-up of the client's name (DNS, ident), "
+        "a delay on purpose against spam, or a program that is busy",
+        milliseconds=took / 1e6,
+    ), [frame for f in slow for frame in (f.frame, f.server["first_data_frame"])])]  # fmt: skip
+
+
+def _client(server: str, group: list[Facts]) -> list[Finding]:
+    slow = [f for f in group if _pause(f, "client") >= SLOW_PROGRAM_NS]
+    if not slow:
+        return []
+    worst = max(_pause(f, "client") for f in slow)
     return [proved(about(
         slow, "slow_client", "note", "client",
         f"the client opened {times(len(slow))} to {server} and then waited {up_to(slow)}{span(worst)} before it sent "

@@ -150,6 +150,22 @@ def slow_server(lab: Lab) -> None:
 
 
 @kernel()
+def slow_greeting(lab: Lab) -> None:
+    """A mail server greets 1.1 s after the connection is open: the client, as it must, waits for it."""
+    client, server = lab.pair()
+    time.sleep(1.1)
+    server.sendall(b"220 mail.example ESMTP ready\r\n")
+    client.recv(4096)
+    client.sendall(b"EHLO client.example\r\n")
+    server.recv(4096)
+    server.sendall(b"250 mail.example\r\n")
+    client.recv(4096)
+    client.close()
+    drain(server)
+    server.close()
+
+
+@kernel()
 def no_answer(lab: Lab) -> None:
     """The request is acknowledged at once and never answered; the client gives up after 2 s."""
     client, server = lab.pair()
