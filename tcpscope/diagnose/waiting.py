@@ -5,10 +5,10 @@ from __future__ import annotations
 from tcpscope.diagnose.facts import Facts, about, by_server, having, times, told
 from tcpscope.diagnose.finding import CONFIDENCES, Finding
 from tcpscope.diagnose.measure import other, proved, up_to
+from tcpscope.tables.nearer import ONCE, acknowledged_nearer
 
 SLOW_HANDSHAKE_NS = 300_000_000  # a round trip beyond this is felt by everyone
 SLOW_PROGRAM_NS = 500_000_000  # a pause of a program that people notice
-ONCE = 8  # times the shortest round trip: not the path's
 REPEATED_NS = 3_500_000_000  # by then a server repeats its SYN-ACK; if it did not, the ACK is only missing here
 VERY_SLOW_NS = 1_000_000_000
 WAITED_NS = 5_000_000_000  # for an answer that does not come, where others had come before
@@ -81,9 +81,8 @@ def _handshake(server: str, group: list[Facts]) -> list[Finding]:
 
 
 def _acked_nearer(f: Facts) -> bool:
-    """What the server says takes as long as the handshake did, but ACKs come much sooner: a box may send them."""
-    opening = f.common["syn_rtt_ns"]
-    return bool(0 <= f.client["rtt_min_ns"] * ONCE < opening <= f.server["reply_mean_ns"])
+    """A box near the capture may acknowledge in the server's stead."""
+    return acknowledged_nearer(f.common["syn_rtt_ns"], f.client["rtt_min_ns"], f.server["reply_mean_ns"])
 
 
 def _network_ns(f: Facts) -> int:

@@ -1,7 +1,8 @@
 """Requests and responses of one connection, with the time that the network took and the time that the server took.
 
 A request is what the client sends until the server speaks, a response what the server sends until the client
-speaks again.  Where requests are in flight together (HTTP/2, pipelining) several make one exchange.
+speaks again.  Where requests are in flight together (HTTP/2, pipelining) several make one exchange.  The few bytes
+by which a side of TLS or LDAP takes its leave are counted, and are neither.
 """
 
 from __future__ import annotations
@@ -11,12 +12,25 @@ from collections.abc import Iterable, Iterator, Mapping
 from operator import itemgetter
 from typing import Any
 
+from tcpscope.tables.nearer import acknowledged_nearer
 from tcpscope.tables.rows import Row
 
-COLUMNS = ("frame", "time_ns", "sender", "seq", "ack", "length", "annotations")  # of the packets table, that are read
+COLUMNS = (
+    "frame",
+    "time_ns",
+    "sender",
+    "seq",
+    "ack",
+    "length",
+    "flags",
+    "annotations",
+)  # of the packets table, read here
 
 # Not what an application said: what its TCP asks the peer, and copies.
 PROBES = frozenset({"duplicate_capture", "network_duplicate", "keep_alive", "zero_window_probe"})
+PARTING = frozenset({"tls", "ldap"})  # services in which a side says so before it closes (close_notify, unbind)
+FAREWELL = 64  # bytes that this takes at most
+BEHIND_NS = 10_000_000  # a FIN or RST so soon behind the last words was meant when they were said
 HALF = 1 << 31
 NS = 1_000_000_000  # an integer: a quotient of two is rounded once
 FIELDS = (
@@ -88,8 +102,34 @@ def crosses(packet: Mapping[str, Any], asked: Run) -> bool:
 
 def round_trip(connection: Mapping[str, Any]) -> float | None:
     """The shortest round trip from the capture point to the server and back, s; None where there was none."""
-    seen = [connection[name] for name in ("syn_rtt", "client_rtt_min") if connection[name] is not None]
-    return min(seen) if seen else None
+    opening, shortest, replies = (connection[name] for name in ("syn_rtt", "client_rtt_min", "server_reply_mean"))
+    known: list[float] = [it for it in (opening, shortest) if it is not None]
+    if len(known) == 2 and replies is not None and acknowledged_nearer(opening, shortest, replies):
+        return float(opening)
+    return min(known, default=None)
+
+
+def turns(packets: Iterable[Mapping[str, Any]], parting: bool) -> Iterator[tuple[Mapping[str, Any], bool]]:
+    """The packets with data, and whether each is a farewell: a few bytes and the same side's FIN or RST behind them.
+
+    parting: the service knows such.
+    """
+    held: Mapping[str, Any] | None = None
+    for packet in packets:
+        if not PROBES.isdisjoint(packet["annotations"]):
+            continue
+        closing = parting and not {"FIN", "RST"}.isdisjoint(packet["flags"].split(","))
+        if held is not None:
+            behind = closing and packet["sender"] == held["sender"]
+            if behind or packet["length"]:
+                yield held, behind and packet["time_ns"] - held["time_ns"] <= BEHIND_NS
+                held = None
+        if parting and 0 < packet["length"] <= FAREWELL and not closing:
+            held = packet
+        elif packet["length"]:
+            yield packet, closing and packet["length"] <= FAREWELL
+    if held is not None:
+        yield held, False
 
 
 def exchanges(packets: Iterable[Mapping[str, Any]], connection: Mapping[str, Any]) -> Iterator[Row]:
@@ -98,20 +138,17 @@ def exchanges(packets: Iterable[Mapping[str, Any]], connection: Mapping[str, Any
     Where the server speaks first the first exchange has no request, where the last one has no answer it has no
     response; what is not known is None.  wait: from the request's last packet to the response's first, at the
     capture point; network: the shortest round trip from there to the server; server_time: what the wait is longer.
-    Of what the server says without having heard the request only the bytes count.
+    Of what the server says without having heard the request only the bytes count, and of farewells.
     """
     trip = round_trip(connection)
     asked, answered, number = Run(), Run(), 0
     streams = {"client": Stream(), "server": Stream()}
-    for packet in packets:
-        marks = packet["annotations"]
-        if not packet["length"] or not PROBES.isdisjoint(marks):
-            continue
-        again = "retransmission" in marks
+    for packet, farewell in turns(packets, connection["service"] in PARTING):
+        again = "retransmission" in packet["annotations"]
         fresh, ahead = streams[packet["sender"]].take(packet["seq"], packet["length"])
         mine = answered if packet["sender"] == "server" else asked
         late = not ahead and (mine is answered) != answered.begun
-        if late or (mine is answered and crosses(packet, asked)):  # takes no turn
+        if late or farewell or (mine is answered and crosses(packet, asked)):  # takes no turn
             mine.count(fresh, again)
             continue
         if mine is asked and answered.begun:

@@ -10,12 +10,13 @@ from tcpscope.tables.exchanges import COLUMNS, FIELDS
 from tcpscope.tables.one import load
 
 SAMPLES = Path(__file__).parents[2] / "sample_pcaps"
-TRIP = {"syn_rtt": 0.01, "client_rtt_min": None}
+UNKNOWN = {"syn_rtt": None, "client_rtt_min": None, "server_reply_mean": None, "service": None}
+TRIP = UNKNOWN | {"syn_rtt": 0.01}
 
 
-def packet(ms, sender, length, *annotations, frame=0, seq=None, ack=None):
+def packet(ms, sender, length, *annotations, frame=0, seq=None, ack=None, flags="ACK"):
     return {"frame": frame or ms, "time_ns": ms * 1_000_000, "sender": sender, "length": length, "seq": seq,
-            "ack": ack, "annotations": list(annotations)}  # fmt: skip
+            "ack": ack, "flags": flags, "annotations": list(annotations)}  # fmt: skip
 
 
 def exchanges(packets, trip):
@@ -37,7 +38,7 @@ def test_what_crosses_a_request_is_no_answer():
         packet(350, "client", 50, "retransmission", seq=1),
         packet(400, "server", 500),
     ]
-    (only,) = exchanges(packets, {"syn_rtt": 0.02, "client_rtt_min": None})
+    (only,) = exchanges(packets, TRIP)
     assert only["response_frame"] == 400 and only["response_bytes"] == 520
     assert only["first_byte"] == pytest.approx(0.3)
 
@@ -68,7 +69,7 @@ def test_network_and_server_time():
 
 
 def test_what_is_not_known_is_not_made_up():
-    (only,) = exchanges([packet(1, "server", 30), packet(2, "server", 3)], {"syn_rtt": None, "client_rtt_min": None})
+    (only,) = exchanges([packet(1, "server", 30), packet(2, "server", 3)], UNKNOWN)
     assert (only["request_frame"], only["wait"], only["network"], only["response_bytes"]) == (None, None, None, 33)
     assert list(exchanges([packet(1, "client", 1, "keep_alive")], TRIP)) == []
 
@@ -119,3 +120,44 @@ def test_the_bytes_are_those_of_the_connection(path):
     found = list(tables.exchanges.exchanges(packets, row))
     assert sum(it["request_bytes"] for it in found) == row["client_unique_bytes"]
     assert sum(it["response_bytes"] for it in found) == row["server_unique_bytes"]
+
+
+def closing(service):
+    """A server that is closed by its idle timer, and says so, and a client that answers in kind."""
+    return list(exchanges([
+        packet(0, "client", 100),
+        packet(20, "server", 200),
+        packet(9_000, "server", 31, flags="PSH,ACK"),
+        packet(9_001, "server", 0, flags="FIN,ACK"),
+        packet(9_002, "client", 0),
+        packet(9_003, "client", 31, flags="PSH,ACK"),
+        packet(9_004, "client", 0, flags="FIN,ACK"),
+    ], TRIP | {"service": service}))  # fmt: skip
+
+
+def test_a_farewell_is_neither_request_nor_answer():
+    (only,) = closing("tls")
+    assert only["response_time"] == 0 and only["last_frame"] == 20
+    assert (only["request_bytes"], only["response_bytes"]) == (131, 231)
+
+
+def test_what_is_said_last_in_other_services_is():
+    first, last = closing("http")
+    assert first["response_time"] == pytest.approx(8.98)
+    assert (last["request_bytes"], last["response_frame"]) == (31, None)
+
+
+@pytest.mark.parametrize(("flags", "later", "rows"), [("FIN,ACK", 0, 1), ("ACK", 0, 2), ("ACK", 11, 2), ("ACK", 10, 1)])
+def test_a_farewell_is_known_by_the_close_behind_it(flags, later, rows):
+    packets = [packet(1, "client", 100), packet(20, "server", 200), packet(30, "client", 31, flags=flags)]
+    packets += [packet(30 + later, "client", 0, flags="RST,ACK")] * (later > 0)
+    assert len(list(exchanges(packets, TRIP | {"service": "tls"}))) == rows
+
+
+def test_a_box_that_acknowledges_in_the_servers_stead_is_not_the_network():
+    packets = [packet(0, "client", 100), packet(1, "server", 0), packet(650, "server", 200)]
+    given = {"syn_rtt": 0.6, "client_rtt_min": 0.001, "server_reply_mean": 0.65}
+    (only,) = exchanges(packets, UNKNOWN | given)
+    assert only["network"] == 0.6 and only["server_time"] == pytest.approx(0.05)
+    (only,) = exchanges(packets, UNKNOWN | given | {"server_reply_mean": 0.2})
+    assert only["network"] == 0.001
