@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from itertools import chain, islice
 from typing import IO, Any
 
 from tcpscope.report.text import clock, safe
@@ -12,11 +12,14 @@ from tcpscope.tables.rows import Raw, columns
 
 GAP = 2  # between columns
 LONGEST = 45  # columns that a value is given; longer ones push the others on
-# What a narrow terminal can do without, the most useful first; packets and events are all needed, and wrap.
+BRIEF = 15  # columns that a time takes without its date
+# What a narrow terminal can do without, the most useful first.
 OPTIONAL = {
     "connections": ("duration", "close", "service", "server_unique_bytes", "client_unique_bytes",
                     "server_name", "closed_by", "server_retransmissions", "client_retransmissions", "conn_state",
                     "history"),
+    "packets": ("connection", "length", "seq", "ack", "window"),
+    "events": ("connection", "event", "ip", "port"),
 }  # fmt: skip
 ENDS = {"client": ("client_ip", "client_port"), "server": ("server_ip", "server_port")}  # of connections; see `fitted`
 
@@ -41,12 +44,14 @@ def widened(table: str, records: Raw, widths: dict[str, int]) -> dict[str, int]:
 def fitted(table: str, widths: dict[str, int], room: int, records: Raw = b"") -> dict[str, int]:
     """Of these columns those for which a terminal so wide has room: OPTIONAL ones as far as they fit.
 
-    Where not all do, each is only as wide as the first of the records need, and addresses are written with ports.
+    Where not all do, each is only as wide as the first of the records need, addresses are written with ports, and times
+    without the date.
     """
     optional = OPTIONAL.get(table, ())
     if not optional or _total(widths) <= room:
         return widths
-    needed = _needed(table, records, {**widths, **dict.fromkeys(ENDS, 1)})
+    needed = _needed(table, records, {**widths, **dict.fromkeys(ENDS if "client_ip" in widths else (), 1)})
+    needed |= {"time": BRIEF, "annotations": 0}  # the last may go on
     addresses, ports = ({ends[at]: name for name, ends in ENDS.items()} for at in (0, 1))
     widths = {addresses.get(name, name): width for name, width in widths.items() if name not in ports}
     widths = {name: _wide(max(needed[name], len(name)), width) for name, width in widths.items()}
@@ -107,11 +112,18 @@ def print_lines(table: str, chunks: Iterable[Raw], widths: dict[str, int], utc: 
             pad(it, width) for pad, it, width in zip(cells, texts, room, strict=True)
         ).rstrip() + "\n"
 
-    zone = "time (UTC)" if utc else "time (local)"
-    stream.write(line(zone if name == "time" else name for name in widths))
-    for chunk in chunks:
-        for texts in _texts(table, chunk, list(widths), {"time": _clock(utc)}):
-            stream.writelines(line(row) for row in zip(*texts, strict=True))
+    zone, date = "UTC" if utc else "local", ""  # of the first time, where the others are told without it
+    found = (texts for chunk in chunks for texts in _texts(table, chunk, list(widths), {"time": _clock(utc)}))
+    first = next(found, [])
+    times = list(widths).index("time") if widths.get("time") == BRIEF else None
+    if times is not None and first and first[times]:
+        date = first[times][0].partition(" ")[0] + " "
+    heads = {"time": date + "UTC" * utc if date else f"time ({zone})"}
+    stream.write(line(heads.get(name, name) for name in widths))
+    for texts in chain([first], found):
+        if times is not None and texts:
+            texts[times] = [it.removeprefix(date) for it in texts[times]]  # another day's keep it
+        stream.writelines(line(row) for row in zip(*texts, strict=True))
 
 
 def _clock(utc: bool) -> Any:

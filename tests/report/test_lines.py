@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 
 from tcpscope.cli.connections import WIDTHS as CONNECTIONS
+from tcpscope.cli.events import WIDTHS as EVENTS
+from tcpscope.cli.packets import WIDTHS as PACKETS
 from tcpscope.report.lines import OPTIONAL, fitted, left_out, print_lines, short, widened
 from tests.tables.records import V4, record
 
@@ -51,7 +53,7 @@ def test_narrow_terminals_do_without_some_columns():
     least = fitted("connections", CONNECTIONS, 40, one)
     assert least == {"connection": -10, "client": 14, "server": 11, "client_state": 12, "server_state": 12}
     assert left_out(CONNECTIONS, least) == [name for name in CONNECTIONS if name in OPTIONAL["connections"]]
-    assert fitted("packets", {"frame": -7, "time": 26}, 10) == {"frame": -7, "time": 26}
+    assert fitted("evidence", {"frame": -7, "time": 26}, 10) == {"frame": -7, "time": 26}
 
 
 def test_narrow_terminals_have_addresses_with_their_ports():
@@ -66,6 +68,31 @@ def test_narrow_terminals_have_addresses_with_their_ports():
     assert [line.split()[1:3] for line in said] == [
         ["client", "server"], ["10.0.0.1:40000", "10.0.0.1:0"], ["[2001:db8::1]:0", "[2001:db8::1]:443"]
     ]  # fmt: skip
+
+
+def test_narrow_terminals_have_times_without_the_day():
+    day = 86_400 * 10**9
+    records = [record("events", time_ns=at, frame=7, ip=V4[0], ip_version=4) for at in (0, 1000, day)]
+    widths = fitted("events", EVENTS, 70, b"".join(records))
+    assert lines(widths, *records) == [
+        "1970-01-01 UTC   frame  connection  endpoint  ip        old     new",
+        "00:00:00.000000      7           0  client    10.0.0.1  CLOSED  CLOSED",
+        "00:00:00.000001      7           0  client    10.0.0.1  CLOSED  CLOSED",
+        "1970-01-02 00:00:00.000000      7           0  client    10.0.0.1  CLOSED  CLOSED",
+    ]
+    assert left_out(EVENTS, widths) == ["port", "event"]
+    assert lines(widths) == ["time (UTC)       frame  connection  endpoint  ip        old     new"]
+
+
+@pytest.mark.parametrize(("room", "without"), [
+    (60, ["connection", "seq", "ack", "length", "window"]), (95, ["seq", "ack", "length", "window"]),
+    (110, ["window"]), (120, []), (200, []),
+])  # fmt: skip
+def test_narrow_terminals_show_the_most_useful_of_packets(room, without):
+    one = record("packets", time_ns=0, flags=0x18, annotations=1)
+    widths = fitted("packets", PACKETS, room, one)
+    assert left_out(PACKETS, widths) == without
+    assert room == 60 or sum(abs(width) + 2 for width in widths.values()) - 2 <= room
 
 
 @pytest.mark.parametrize(("columns", "whole"), [(100, False), (320, True)])
