@@ -22,7 +22,7 @@ cdef enum:                       # Spending.spent: what the connection did
     T_RECEIVER = 5               # waited for room in a receive window
     T_LOSS = 6                   # repaired losses told by the peer
     T_TIMEOUT = 7                # waited for a retransmission timer
-    T_IDLE = 8                   # nobody had anything to say until it ended
+    T_IDLE = 8                   # nobody had anything to say until it ended (spending_row.pyx: or waited for an answer)
     T_CLOSING = 9
     WAYS = 10
 
@@ -90,6 +90,7 @@ cdef struct Spending:
     int64_t alone_ns             # a long silence that who had spoken last ended with a few bytes; 0: none
     int64_t alone_until_ns
     int64_t waited_ns            # spent on T_IDLE before the FIN of a side that still waited for an answer
+    int64_t asked_ns             # spent on T_IDLE since the client spoke, which the server has not answered
     Pace side[2]
     uint8_t open                 # the handshake is over
     uint8_t speaker              # 1 + who sent the latest data; 0: nobody

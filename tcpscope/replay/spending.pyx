@@ -147,13 +147,14 @@ cdef inline void settle(Spending *l, const Flight *flight, const Segment *s, int
         l.spent[T_CLIENT + d] += l.pending_ns
         l.alone_ns = l.pending_ns if l.speaker == 1 + d and s.length <= FAREWELL and l.pending_ns >= IDLE_NS else 0
         l.alone_until_ns = s.time_ns
-        l.talked, l.speaker, l.waited_ns = <uint8_t>d, <uint8_t>(1 + d), 0
+        l.talked, l.speaker, l.waited_ns, l.asked_ns = <uint8_t>d, <uint8_t>(1 + d), 0, 0
         if s.flags & FIN:
             parted(l, s)
     elif s.flags & FIN and l.side[1 - d].closed:
         l.spent[T_CLOSING] += l.pending_ns
     else:
         l.spent[T_IDLE] += l.pending_ns
+        l.asked_ns += l.pending_ns
         if s.flags & FIN and l.speaker == 1 + d:
             parted(l, s)
             l.waited_ns += l.pending_ns

@@ -3,4 +3,4 @@ from tcpscope.replay.flight cimport Flight
 from tcpscope.replay.rows cimport ConnectionRow
 from tcpscope.replay.spending cimport Spending
 
-cdef void spending_row(const Spending *l, const Flight *flight, ConnectionRow *row) noexcept nogil
+cdef void spending_row(const Spending *l, const Flight *flight, bint answers, ConnectionRow *row) noexcept nogil

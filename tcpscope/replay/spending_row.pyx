@@ -59,13 +59,17 @@ cdef void tidy(int64_t *values, int count) noexcept nogil:
             values[i] = NONE
 
 
-cdef void spending_row(const Spending *l, const Flight *flight, ConnectionRow *row) noexcept nogil:
+cdef void spending_row(const Spending *l, const Flight *flight, bint answers, ConnectionRow *row) noexcept nogil:
+    """answers: in this service the server answers all that it is asked, so who waited to the end waited for it."""
+    cdef int64_t idle = l.spent[T_IDLE] + l.pending_ns, asked = 0
     cdef int x
+    if answers and l.speaker == 1:
+        asked = l.asked_ns + l.pending_ns
     row.time_opening_ns = l.spent[T_OPENING]
-    row.time_client_ns, row.time_server_ns = l.spent[T_CLIENT], l.spent[T_SERVER]
+    row.time_client_ns, row.time_server_ns = l.spent[T_CLIENT], l.spent[T_SERVER] + asked
     row.time_network_ns, row.time_congestion_ns = l.spent[T_NETWORK], l.spent[T_CONGESTION]
     row.time_receiver_ns, row.time_loss_ns = l.spent[T_RECEIVER], l.spent[T_LOSS]
-    row.time_timeout_ns, row.time_idle_ns = l.spent[T_TIMEOUT], l.spent[T_IDLE] + l.pending_ns
+    row.time_timeout_ns, row.time_idle_ns = l.spent[T_TIMEOUT], idle - asked
     row.time_closing_ns = l.spent[T_CLOSING]
     tidy(&row.time_opening_ns, WAYS)
     for x in range(2):

@@ -17,6 +17,7 @@ from tcpscope.replay.spending_row cimport spending_row
 from tcpscope.replay.traffic cimport BARE_SYN, Traffic, traffic_end
 from tcpscope.replay.traffic_row cimport traffic_row
 from tcpscope.replay.zeek cimport zeek_conn_state, zeek_history
+from tcpscope.wire.hints cimport S_DNS, S_HTTP
 from tcpscope.wire.segment cimport OPT_SACK_PERMITTED, OPT_TIMESTAMPS, OPT_WSCALE
 
 cdef enum:
@@ -297,9 +298,11 @@ cdef bint is_odd(const SideRow *s) noexcept nogil:
 
 
 cdef bint is_late(const ConnectionRow *row) noexcept nogil:
-    """The client opened the connection and then let it wait."""
-    return (row.initial_rtt_ns >= 0 and row.side[0].first_data_ns >= 0
-            and row.side[0].first_data_ns - row.start_ns - row.initial_rtt_ns >= SLOW_NS)
+    """The connection was open, and whoever spoke first let the other wait."""
+    cdef int64_t first = row.side[0].first_data_ns
+    if first < 0 or 0 <= row.side[1].first_data_ns < first:
+        first = row.side[1].first_data_ns
+    return row.initial_rtt_ns >= 0 and first >= 0 and first - row.start_ns - row.initial_rtt_ns >= SLOW_NS
 
 
 cdef bint unanswered(const ConnectionRow *row) noexcept nogil:
@@ -386,7 +389,7 @@ cdef void summarize(Connection *c, const Told *told, int64_t now, int64_t msl, C
     row.one_direction = row.side[0].packets == 0 or row.side[1].packets == 0
     row.icmp_type, row.icmp_code = c.icmp_type, c.icmp_code
     closing(c, told, msl, row)
-    spending_row(&c.spending, c.flight, row)
+    said_row(&c.flow.saids, row)
+    spending_row(&c.spending, c.flight, row.service == S_HTTP - 1 or row.service == S_DNS - 1, row)
     course(c, now, row)
     row.odd = oddness(row)
-    said_row(&c.flow.saids, row)

@@ -1,7 +1,7 @@
 """What a service's own words explain: alerts of TLS in clear, and farewells."""
 
 import pytest
-from packet_builder import pcap
+from packet_builder import pcap, record
 from tables.test_services import client, opened, server
 from wire.test_hints import HELLO
 
@@ -11,8 +11,9 @@ import tcpscope
 @pytest.fixture
 def found(tmp_path):
     def run(frames):
+        """A millisecond between them."""
         path = tmp_path / "tls.pcap"
-        path.write_bytes(pcap(frames))
+        path.write_bytes(pcap([]) + b"".join(record(frame, fraction=1000 * at) for at, frame in enumerate(frames)))
         return [it for it in tcpscope.read(path).findings if it.id == "tls_refused"]
 
     return run
@@ -28,6 +29,17 @@ def test_the_alert_names_the_reason_and_what_to_try(found):
     assert it.severity == "error" and it.side == "server" and it.connections == [0, 1]
     assert it.text.endswith(":443, tls) refused the TLS handshake of 2 connections: alert handshake_failure")
     assert "cipher" in it.advice
+
+
+def test_an_orderly_close_behind_it_hides_nothing(found):
+    frames = refused(40)
+    asked, said = 1 + len(HELLO), 8
+    frames += [
+        server(b"", said, 0x11, ack=1000 + asked), client(b"", asked, 0x11, ack=5001 + said),
+        server(b"", said + 1, 0x10, ack=1001 + asked),
+    ]  # fmt: skip
+    (it,) = found(frames)
+    assert it.count == 1
 
 
 def test_each_reason_is_a_finding_of_its_own(found):

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+import tcpscope
 from tcpscope.replay.layout import ROLES, TIMES
 from tests.replay.segments import ACK, FIN, PSH, RST, SYN, Replayed, segment
 from tests.samples.test_samples import FOLDER, replay
@@ -115,3 +116,13 @@ def test_the_reason_is_the_same_at_both_ends(name, reason, least, point):
     role = max(ROLES, key=lambda it: c[f"{it}_bytes"])
     active = c["end_ns"] - c["start_ns"] - c["time_opening_ns"] - c[f"{role}_limited_closing_ns"]
     assert c[f"{role}_limited_{reason}_ns"] >= least * active
+
+
+@pytest.mark.parametrize(("words", "whose"), [(b"GET / HTTP/1.0", "server"), (b"an entry, not ", "idle")])
+def test_who_waits_for_an_answer_to_the_end_waits_for_the_server(tmp_path, words, whose):
+    """Where the service answers all that it is asked; else nobody may have waited."""
+    path, raw = tmp_path / "asked.pcap", (FOLDER / "no_answer.pcap").read_bytes()
+    assert b"GET / HTTP/1.0" in raw
+    path.write_bytes(raw.replace(b"GET / HTTP/1.0", words))
+    times = {name: tcpscope.read(path).connection(0).row[f"time_{name}"] for name in ("server", "idle")}
+    assert times.pop(whose) == pytest.approx(2.0, abs=0.1) and max(times.values()) < 0.1
