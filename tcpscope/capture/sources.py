@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import re
 import select
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -30,6 +31,8 @@ OTHER_CAPTURES = (
     (b"snoop\0\0\0", "snoop"), (b"GMBU", "Network Monitor"), (b"RTSS", "Network Monitor"),
     (b"XCP\0", "NetXray"), (b"iptrace", "iptrace"), (b"TRSNIFF data", "Sniffer"),
 )  # fmt: skip
+# What a file is called whose name says that it is a capture; tcpdump numbers the files of a ring.
+CALLED = re.compile(r"\.(pcapng|pcap|cap)\d*(\.(gz|zst|lz4|xz|bz2))?$", re.IGNORECASE)
 READS = "tcpscope reads pcap and pcapng, plain or compressed with gzip, zstd, lz4, xz or bzip2"
 
 
@@ -50,10 +53,11 @@ class Source(NamedTuple):
 
 
 class Sources(NamedTuple):
-    """The captures found, and the files of folders that are none."""
+    """The captures found, and the files of folders that are none; of those called like one, in words what is wrong."""
 
     captures: list[Source]
     skipped: list[str]
+    broken: tuple[str, ...] = ()
 
 
 def find(arguments: Iterable[str | os.PathLike[str]]) -> Sources:
@@ -63,24 +67,25 @@ def find(arguments: Iterable[str | os.PathLike[str]]) -> Sources:
     """
     captures: list[Source] = []
     skipped: list[str] = []
+    broken: list[str] = []
     for argument in arguments:
         name = os.fspath(argument)
         if name == STDIN:
             captures.append(Source("-", standard_input))
         elif os.path.isdir(name):
-            captures += _sniffed(sorted(_files_below(name)), skipped, f"no capture in folder {name}: {READS}")
+            captures += _sniffed(sorted(_files_below(name)), skipped, broken, f"no capture in folder {name}: {READS}")
         elif os.path.lexists(name):
             captures.append(_file(name, explicit=True))
         elif MAGIC.intersection(name):
             import glob
 
             found = [it for it in sorted(glob.glob(name, recursive=True)) if not os.path.isdir(it)]
-            captures += _sniffed(found, skipped, f"no capture matches {name}")
+            captures += _sniffed(found, skipped, broken, f"no capture matches {name}")
         else:
             raise CaptureError(f"{name}: no such file")
     if not captures:
         raise CaptureError("no capture given: name a file, a folder, a pattern, or - for standard input")
-    return Sources(captures, skipped)
+    return Sources(captures, skipped, tuple(broken))
 
 
 def open_stream(source: Source) -> Stream:
@@ -121,28 +126,33 @@ def standard_input() -> BinaryIO:
     return cast(BinaryIO, io.FileIO(sys.stdin.fileno(), closefd=False))
 
 
-def is_capture(name: str) -> bool:
-    """Whether the file begins like a capture, inside its compression if it has one."""
+def why_unreadable(name: str) -> str | None:
+    """What keeps the file from being read; None where it begins as a capture, inside its compression if any."""
     try:
         open_stream(_file(name, explicit=False)).close()
-    except CaptureError:
-        return False
-    return True
+    except CaptureError as error:
+        return str(error)
+    return None
 
 
 def _file(name: str, explicit: bool) -> Source:
     return Source(name, lambda: cast(BinaryIO, open(name, "rb", buffering=0)), explicit)
 
 
-def _sniffed(names: Iterable[str], skipped: list[str], nothing: str) -> list[Source]:
-    found = []
+def _sniffed(names: Iterable[str], skipped: list[str], broken: list[str], nothing: str) -> list[Source]:
+    """The captures among these files; `skipped` and `broken` grow by the others."""
+    found, wrong = [], []
     for name in names:
-        if os.path.isfile(name) and is_capture(name):
+        why = why_unreadable(name) if os.path.isfile(name) else "no file"
+        if why is None:
             found.append(_file(name, explicit=False))
+        elif os.path.isfile(name) and CALLED.search(name):
+            wrong.append(why)
         else:
             skipped.append(name)
     if not found:
-        raise CaptureError(nothing)
+        raise CaptureError(wrong[0] if wrong else nothing)
+    broken += wrong
     return found
 
 

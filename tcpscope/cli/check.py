@@ -145,7 +145,7 @@ def _msl(options: dict[str, Any]) -> float | None:
 def _apart(found: Sources) -> list[Sources]:
     from tcpscope.capture.sources import Sources
 
-    return [Sources([it], found.skipped if at == 0 else []) for at, it in enumerate(found.captures)]
+    return [found._replace(captures=[it]) if at == 0 else Sources([it], []) for at, it in enumerate(found.captures)]
 
 
 # ---------------------------------------------------------------- baseline

@@ -14,7 +14,7 @@ MOST = 256 << 20  # bytes of a pipe that are kept, as they come (compressed ones
 
 def rereadable(found: Sources, most: int = MOST) -> Sources:
     """The same captures; those that can be read only once are read now.  UsageError past `most` bytes."""
-    return Sources([it if is_file(it) else _kept(it, most) for it in found.captures], found.skipped)
+    return found._replace(captures=[it if is_file(it) else _kept(it, most) for it in found.captures])
 
 
 def is_file(source: Source) -> bool:

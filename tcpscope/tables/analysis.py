@@ -34,6 +34,7 @@ class Analysis:
 
     names: list[str]
     skipped: list[str] = field(default_factory=list)
+    broken: tuple[str, ...] = ()  # of the files of a folder that are called captures and are none, what is wrong
     files: list[dict[str, Any]] = field(default_factory=list)
     counters: dict[str, Any] = field(default_factory=dict)
     connections: bytes = b""
@@ -49,8 +50,9 @@ class Analysis:
 
     @property
     def warnings(self) -> list[str]:
-        """One line for each damaged file, and one where connections were retired."""
-        found = [
+        """One line for each file that is damaged, or called a capture and none; one where connections were retired."""
+        found = [*self.broken]
+        found += [
             f"{name}: {file['damage']}"
             for name, file in zip(self.names, self.files, strict=False)
             if file and file["damage"]
@@ -113,7 +115,7 @@ def stream(
         max_connections = 0 if keep_past else MANY_OPEN
     elif exactly:
         threads = 1  # who is ended must not depend on the threads, nor on whether packets are printed
-    result = Analysis([source.name for source in found.captures], found.skipped, max_connections=max_connections)
+    result = _begun(found, max_connections)
     settings = {"msl_ns": round(msl * 1e9), "flow_by_tunnel": by_tunnel, "keep_past": keep_past,
                 "max_connections": max_connections, "prompt": exactly}  # fmt: skip
 
@@ -129,6 +131,11 @@ def stream(
             result.files = _statistics(reader)
 
     return result, run()
+
+
+def _begun(found: Sources, max_connections: int) -> Analysis:
+    names = [source.name for source in found.captures]
+    return Analysis(names, found.skipped, found.broken, max_connections=max_connections)
 
 
 def _counters(engines: list[Engine]) -> dict[str, Any]:
@@ -180,9 +187,7 @@ def packets(
     records are kept until its end, or, past KEEP_ROWS of them, settled by what is known then.
     """
     if readable_once(found):
-        result = Analysis(
-            [source.name for source in found.captures], found.skipped, max_connections=max_connections or 0
-        )
+        result = _begun(found, max_connections or 0)
         return result, _packets_once(found, result, round(msl * 1e9), by_tunnel, progress)
     result = analyse(
         found, msl=msl, by_tunnel=by_tunnel, threads=threads, progress=progress, max_connections=max_connections

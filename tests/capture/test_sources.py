@@ -7,6 +7,7 @@ import gzip
 import io
 import lzma
 import os
+import re
 import subprocess
 import sys
 import zlib
@@ -19,7 +20,7 @@ import pytest
 import zstandard
 from packet_builder import ethernet, ipv4, pcap, read, read_stream, tcp
 
-from tcpscope.capture.sources import Source, find, is_capture, open_stream
+from tcpscope.capture.sources import Source, find, open_stream, why_unreadable
 from tcpscope.errors import CaptureError
 
 CAPTURE = pcap([ethernet(ipv4(tcp(os.urandom(400), seq=i))) for i in range(600)])
@@ -142,13 +143,23 @@ def test_a_folder_is_searched_in_order_and_skips_other_files(tmp_path: Path) -> 
         find([tmp_path / "void"])
 
 
+@pytest.mark.parametrize("name", ["empty.pcap", "ring.pcap12", "x.PCAPNG.gz", "deep/y.cap.zst"])
+def test_a_folder_names_what_is_called_a_capture_and_is_none(tmp_path: Path, name: str) -> None:
+    stored(tmp_path, CAPTURE, "deep/a.pcap")
+    bad = stored(tmp_path, b"" if name == "empty.pcap" else b"no capture at all", name)
+    found = find([tmp_path])
+    assert not found.skipped and len(found.broken) == 1 and found.broken[0].startswith(f"{bad}: ")
+    with pytest.raises(CaptureError, match=re.escape(f"{bad}: ")):
+        find([bad[:-1] + "*"])
+
+
 def test_patterns_and_several_paths_keep_their_order(tmp_path: Path) -> None:
     one, two = stored(tmp_path, CAPTURE, "1.pcap"), stored(tmp_path, CAPTURE, "2.pcap")
     assert [it.name for it in find([two, one]).captures] == [two, one]
     assert [it.name for it in find([str(tmp_path / "*.pcap")]).captures] == [one, two]
     odd = stored(tmp_path, CAPTURE, "[odd].pcap")
     assert [it.name for it in find([odd]).captures] == [odd]
-    assert is_capture(one)
+    assert why_unreadable(one) is None
 
 
 def test_a_pipe_is_never_seeked(tmp_path: Path) -> None:

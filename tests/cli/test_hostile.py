@@ -362,3 +362,15 @@ def test_no_cell_of_a_spreadsheet_is_a_formula(evil: Path) -> None:
             for cell in row:
                 assert not cell.startswith(("=", "+", "@", "\t", "\r")), (table, cell)
                 assert not cell.startswith("-") or cell[1:].replace(".", "").isdigit(), (table, cell)
+
+
+def test_an_empty_capture_in_a_folder_is_not_passed_over(tmp_path):
+    (tmp_path / "good.pcap").write_bytes((SAMPLES / "normal.pcap").read_bytes())
+    (tmp_path / "notes.txt").write_text("not a capture")
+    quiet = run("check", tmp_path)
+    assert (quiet.returncode, quiet.stderr) == (0, b"")
+    (tmp_path / "empty.pcap").touch()
+    for command, code in (("analyze", 0), ("connections", 0), ("check", 3)):
+        done = run(command, tmp_path)
+        assert done.returncode == code and b"empty.pcap: the file is empty" in done.stderr + done.stdout, command
+    assert "empty.pcap: the file is empty" in error_of(run("check", tmp_path, "--strict"))

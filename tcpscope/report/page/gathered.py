@@ -112,7 +112,7 @@ def readable_twice(found: Sources) -> tuple[Sources, list[Any]]:
         spool.flush()
         spools.append(spool)
         captures.append(source._replace(opener=_opener(spool.name)))
-    return Sources(captures, found.skipped), spools
+    return found._replace(captures=captures), spools
 
 
 def _opener(path: str) -> Any:
