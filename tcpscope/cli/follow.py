@@ -117,7 +117,7 @@ def write_raw(followed: Followed, gaps: str, most: int | None, stream: BinaryIO,
     counts = followed.counts()
     for side, line in summary(counts):
         count = counts[side]
-        if any(count[name] for name in count if name not in ("bytes", "duplicate", "probes")):
+        if any(count[name] for name in count if name not in ("bytes", "duplicate", "copies", "probes")):
             filled = " (zero bytes in their place)" if gaps == "zero" and count["missing"] + count["cut"] else ""
             click.echo(f"Warning: {line}{filled}", err=True)
 

@@ -94,7 +94,7 @@ def _exhaustion(found: Collected) -> list[Finding]:
             "use connections again (a pool, keep-alive); else let the server close, widen ip_local_port_range, or set "
             f"tcp_tw_reuse: more than {PORTS / TIME_WAIT:.0f} a second to one address and port cannot last",
             "client", [pair[f"number_{at}"] for at in range(4)], count, [pair[f"frame_{at}"] for at in range(4)],
-            {"rate": rate, "standing": standing, "ports": PORTS, "possible": PORTS / TIME_WAIT},
+            {"rate": rate, "standing": standing, "ports": PORTS, "possible": PORTS / TIME_WAIT}, server=server,
         )  # fmt: skip
         if span < TIME_WAIT:
             finding.doubt(f"it holds only if the rate of these {span:.0f} s lasts for a minute")

@@ -299,11 +299,13 @@ def about(
         for frame in sorted(it.frame for it in f.proofs if it.annotation in shown and by in (None, it.side))
     ][:MANY] or [f.last_frame if last else f.frame for f in group[:MANY]]
     frames = list(dict.fromkeys(frames))
-    if len({f.server_name for f in group}) == 1:  # the rules know the service by its address
+    servers = {f.server_name for f in group}
+    if len(servers) == 1:  # the rules know the service by its address
         text = re.sub(rf"(?<![\w.:\[]){re.escape(group[0].server_name)}(?!\d)", lambda _: called(group), text, count=1)
     return Finding(
-        id, severity, text, advice, side, [f.number for f in group[:MANY]], len(group) + more, frames, numbers
-    )
+        id, severity, text, advice, side, [f.number for f in group[:MANY]], len(group) + more, frames, numbers,
+        server=group[0].server_name if len(servers) == 1 else "",
+    )  # fmt: skip
 
 
 def times(count: int, noun: str = "connection") -> str:

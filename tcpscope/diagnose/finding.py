@@ -33,6 +33,7 @@ class Finding:
     confidence: str = "certain"
     doubts: list[str] = field(default_factory=list)
     files: list[str] = field(default_factory=list)
+    server: str = ""  # the service that all its connections are with, address and port
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)

@@ -214,7 +214,7 @@ def _short(pairs: list[Pair]) -> list[Finding]:
             f"{overhead / packets:.0%} of their packets only open and close",
             "keep connections open and use them again (a pool, HTTP keep-alive): each saves a round trip or more",
             "client", numbers, opened, frames,
-            {"connections": opened, "overhead": overhead / packets, "bytes_each": each},
+            {"connections": opened, "overhead": overhead / packets, "bytes_each": each}, server=_service(pair),
         ))  # fmt: skip
     return findings
 
@@ -236,6 +236,6 @@ def _idle(pairs: list[Pair]) -> list[Finding]:
             f"{idle:,} connections with {server} were open at the capture's end and had been silent for a minute or "
             f"more, the longest for {longest:,.0f} s",
             "a pool that is too large, or clients that never close: idle connections hold memory and descriptors",
-            "client", numbers, idle, frames, {"connections": idle, "longest": longest},
+            "client", numbers, idle, frames, {"connections": idle, "longest": longest}, server=server,
         ))  # fmt: skip
     return findings

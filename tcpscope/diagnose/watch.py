@@ -25,7 +25,7 @@ class Watch:
         self.session = session
         self.entered: set[str] = set()  # states that an endpoint has been in
         self._odd = Collected()
-        self._told: dict[str, int] = {}  # how many connections each finding told of concerned
+        self._told: dict[tuple[str, str, str], int] = {}  # of each finding told how many connections it concerned
         self.latest: list[Finding] = []  # of the last look
         self._next = 0.0
 
@@ -60,9 +60,10 @@ class Watch:
         now = time.monotonic()
         self._next = now + max(LOOK, SELDOM * (now - began))
         for it in self.latest:
-            told = self._told.get(it.id)
+            subject = it.id, it.server, it.side
+            told = self._told.get(subject)
             if told is None or it.count >= 2 * max(told, 1):
-                self._told[it.id] = it.count
+                self._told[subject] = it.count
                 found.append(it)
         return found
 

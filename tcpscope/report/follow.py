@@ -39,6 +39,7 @@ LEFT_OUT = (  # of a side's counts, and what they mean
     ("missing", "bytes missing"),
     ("cut", "bytes cut off by the snap length"),
     ("duplicate", "bytes sent again"),
+    ("copies", "bytes captured twice, or doubled by the network"),
     ("conflicting", "of them with other content"),
     ("late", "bytes late"),
     ("after_reset", "bytes sent after the reset"),

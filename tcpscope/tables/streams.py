@@ -171,7 +171,14 @@ class Followed:
 
     def counts(self) -> dict[str, dict[str, int]]:
         """Of each side what was delivered, missing, cut, left out; see docs/follow.md."""
-        return dict(zip(ROLES, self._streams.counts(), strict=True))
+        found = dict(zip(ROLES, self._streams.counts(), strict=True))
+        known = next(CONNECTION.dicts(self.record))
+        for role, count in found.items():
+            count["copies"] = 0
+            if known[f"{role}_duplicate_captures"] or known[f"{role}_network_duplicates"]:
+                again = min(count["duplicate"], known[f"{role}_retransmitted_bytes"])
+                count["copies"], count["duplicate"] = count["duplicate"] - again, again
+        return found
 
 
 def raw(followed: Followed, gaps: str = "skip", most: int | None = None) -> Iterator[bytes]:

@@ -358,3 +358,15 @@ def test_messages_against_segments(tmp_path: Path) -> None:
     ]
     assert "no framing" in error("follow", path, "--framing", "length:4")
     assert "--framing is for" in error("follow", path, "--framing", "fixed:4", "--format", "hex")
+
+
+@pytest.mark.parametrize(("name", "said"), [
+    ("span_duplicates.pcap", ["100 bytes captured twice, or doubled by", "500 bytes captured twice, or doubled by"]),
+    ("network_duplicates.pcap", ["2,896 bytes captured twice, or doubled by"]), ("tail_losses.pcap", []),
+])  # fmt: skip
+def test_copies_are_not_called_repetitions(name, said):
+    lines = run("follow", SAMPLES / name, "-c", 0, "--format", "hex")[0].decode().splitlines()
+    odd = [line.partition(", ")[2] for line in lines if line.startswith(("client: ", "server: "))]
+    again = [it for it in odd if "sent again" in it]
+    assert [it.removesuffix(" the network") for it in odd if "captured twice" in it] == said
+    assert bool(again) == (name == "tail_losses.pcap")

@@ -9,6 +9,7 @@ import pytest
 import tcpscope
 from tcpscope.capture.rights import may_capture
 from tcpscope.capture.sources import find, open_stream
+from tcpscope.diagnose.finding import Finding
 from tcpscope.diagnose.watch import Until, Watch
 from tcpscope.tables.session import Session
 
@@ -61,6 +62,18 @@ def test_what_is_open_now(listener):
         assert kinds.count("state") >= 2
         assert kinds[-1] == "connection"
     assert capture.connections.empty
+
+
+def test_what_befalls_another_service_is_news(monkeypatch):
+    """More of the same is only when there are twice as many."""
+    session = Session(open_stream(find([SAMPLES / "refused.pcap"]).captures[0]), name="refused")
+    watch = Watch(session)
+    told = []
+    for server, count in (("a:1", 1), ("b:1", 1), ("a:1", 1), ("b:1", 2), ("b:1", 3)):
+        found = [Finding("refused", "error", "", "", "server", count=count, server=server)]
+        monkeypatch.setattr(watch, "findings", lambda found=found: found)
+        told += [(it.server, it.count) for it in watch.fresh()]
+    assert told == [("a:1", 1), ("b:1", 1), ("b:1", 2)]
 
 
 def watched(name):

@@ -26,7 +26,9 @@ def trip(t: Trace) -> float:
 
 def throughput(t: Trace) -> Figure:
     """Averages over windows of a round trip, or of a two-hundredth of the time where that is longer."""
-    at = numpy.flatnonzero(t.mine & (t.packets["length"] > 0) & ~t.said("duplicate_capture", "keep_alive"))
+    at = numpy.flatnonzero(
+        t.mine & (t.packets["length"] > 0) & ~t.said("duplicate_capture", "network_duplicate", "keep_alive")
+    )
     time, sent, new = t.time[at], t.packets["length"][at].astype(float), t.first_times[at].astype(float)
     layers = []
     notes = []
