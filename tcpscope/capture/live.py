@@ -26,7 +26,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from tcpscope.capture.capturer import Capturer, Drops, Wish
-from tcpscope.capture.sources import PIPE, standard_input
+from tcpscope.capture.sources import PIPE, UNPACKERS, standard_input
 
 HELD = 64 << 20  # bytes that may wait for the analyser; past that the pipe fills, and then the kernel drops
 CHUNK = 1 << 18  # bytes read at a time
@@ -224,10 +224,9 @@ class LiveStream:
 class Piped:
     """Standard input as a live stream: what somebody else captures."""
 
-    damage: str | None = None
-
     def __init__(self, tee: Callable[[bytes], None] | None = None) -> None:
-        self._raw, self._tee, self._over = standard_input(), tee, False
+        self._raw, self._tee, self._over, self._begun = standard_input(), tee, False, False
+        self.damage: str | None = None
 
     def readinto(self, buffer: Any) -> int | None:
         if self._over:
@@ -235,6 +234,12 @@ class Piped:
         if not self._ready(PATIENCE):
             return None
         count: int = self._raw.readinto(buffer)  # type: ignore[attr-defined]
+        if count and not self._begun:
+            self._begun = True
+            program = next((it for magic, it in UNPACKERS if bytes(buffer[: len(magic)]) == magic), None)
+            if program is not None:  # a decompressor would hold back what has come
+                self.damage, self._over = f"compressed: unpack it first, {program} | tcpscope live -i -", True
+                return 0
         if self._tee is not None and count:
             self._tee(bytes(buffer[:count]))
         return count

@@ -246,6 +246,11 @@ DECOMPRESSORS: tuple[tuple[bytes, Callable[[BinaryIO], BinaryIO]], ...] = (
     (b"\xfd7zXZ\x00", _xz), (b"BZh", _bzip2),
 )  # fmt: skip
 
+# What unpacks such a stream for a program that does not.
+UNPACKERS = tuple(
+    zip((magic for magic, _ in DECOMPRESSORS), ("zcat", "zstdcat", "lz4cat", "xzcat", "bzcat"), strict=True)
+)
+
 
 class _Peeked(io.RawIOBase):
     """A raw stream whose first bytes were looked at; never seeks, so a pipe will do."""

@@ -130,7 +130,8 @@ def compared(ignore: Iterable[str] = ()) -> list[tuple[str, str, str]]:
     ignored = set(ignore)
     names = {*ASPECTS, *(name for _, listed in ASPECTS.values() for name in listed)}
     for name in ignored - names:
-        raise UsageError(f"--ignore {name}: {nearest(name, names) or 'there are: ' + ', '.join(ASPECTS)}")
+        others = nearest(name, names) or f"; there are: {', '.join(ASPECTS)}"
+        raise UsageError(f"--ignore {name}: no such aspect or measure{others}")
     known = {*measures(), "client_states", "server_states"}
     return [
         (aspect, tolerance, name)

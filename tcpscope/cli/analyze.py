@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from tcpscope.cli.common import bounded, common, emit_ended, ended, files, format_option, warn
+from tcpscope.cli.common import bounded, common, emit_ended, ended, files, warn
+from tcpscope.cli.forms import format_option
 from tcpscope.diagnose import Collected, findings
 from tcpscope.report.oddest import Oddest
 from tcpscope.tables.analysis import locate

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from io import TextIOWrapper
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tcpscope.cli.common import common, progress, refuse_overwriting, warn
+from tcpscope.cli.forms import format_option
+from tcpscope.errors import UsageError
 from tcpscope.tables.analysis import locate, readable_once
 from tcpscope.tables.output import destination
 
@@ -17,7 +20,6 @@ if TYPE_CHECKING:
     from tcpscope.check import Baseline, Policy
     from tcpscope.check.formats.checked import Checked
 
-FORMATS = ("table", "json", "junit", "sarif", "github", "gitlab", "markdown")
 SIDES = ("json", "junit", "sarif", "gitlab", "markdown")
 BASELINE = "tcpscope-baseline.json"
 
@@ -31,7 +33,7 @@ def _sides(command: Any) -> Any:
 @click.command("check")
 @click.argument("files", nargs=-1, metavar="FILE…", type=click.Path())
 @click.option("-p", "--policy", metavar="FILE", help="TOML or YAML: docs/check.md.  [default: tcpscope's own]")
-@click.option("--format", "form", type=click.Choice(FORMATS), default="table", show_default=True)
+@format_option("table", "json", "junit", "sarif", "github", "gitlab", "markdown")
 @_sides
 @click.option("--github", is_flag=True, help="Also annotations on standard output, and the step's summary.")
 @click.option("--each", is_flag=True, help="Judge each capture on its own, not all as one timeline.")
@@ -104,9 +106,11 @@ def _check(files: tuple[str, ...], policy: Policy, options: dict[str, Any]) -> N
     from tcpscope.check.verdict import EXIT
 
     found = locate(files)
-    written = options["baseline"] if options["update_baseline"] else None
-    for path in (options["output"], written, *(options[form] for form in SIDES)):
+    written = (options["baseline"] or BASELINE) if options["update_baseline"] else None
+    outputs = [it for it in (options["output"], written, *(options[form] for form in SIDES)) if it not in (None, "-")]
+    for path in outputs:
         refuse_overwriting(found, path)
+    _refuse_twice(outputs, policy.path)
     baseline = _baseline(options)
     checks: list[Checked] = []
     spools = []
@@ -132,6 +136,15 @@ def _check(files: tuple[str, ...], policy: Policy, options: dict[str, Any]) -> N
     _write(checks, options)
     if not options["exit_zero"]:
         raise click.exceptions.Exit(EXIT[overall(checks)])
+
+
+def _refuse_twice(outputs: list[str], policy: str | None) -> None:
+    """UsageError where two outputs, or one and the policy, would be the same file."""
+    taken = set() if policy is None else {os.path.realpath(policy)}
+    for path in outputs:
+        if (place := os.path.realpath(path)) in taken:
+            raise UsageError(f"{path} would be written over by this very run: name another file")
+        taken.add(place)
 
 
 def _msl(options: dict[str, Any]) -> float | None:

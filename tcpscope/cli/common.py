@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from tcpscope.capture.sources import STDIN, Sources
+from tcpscope.cli.forms import output_option
 from tcpscope.errors import CaptureError, UsageError, no_connection
 from tcpscope.replay.layout import ANNOTATIONS, STATES
 from tcpscope.replay.shares import one_heap
@@ -38,8 +39,6 @@ if TYPE_CHECKING:
     from tcpscope.tables.pipeline import Ended
     from tcpscope.tables.rows import Raw
 
-FORMATS = ("table", "json", "jsonl", "csv", "parquet")
-
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
@@ -50,10 +49,6 @@ def stack(*decorators: Callable[[Command], Command]) -> Callable[[Command], Comm
         return function
 
     return apply
-
-
-def format_option(*forms: str) -> Callable[[Command], Command]:
-    return click.option("--format", "form", type=click.Choice(forms or FORMATS), default="table", show_default=True)
 
 
 files = click.argument("files", nargs=-1, required=True, metavar="FILE…", type=click.Path())
@@ -75,7 +70,7 @@ class Seconds(click.FloatRange):
 NUMBER = click.IntRange(0, 0xFFFF_FFFF)  # of a connection
 
 common = stack(
-    click.option("-o", "--output", metavar="FILE", help="Write to FILE (only when all went well)."),
+    output_option,
     click.option("--msl", type=Seconds(), default=DEFAULT_MSL, show_default=True, metavar="SECONDS",
                  help="Maximum segment lifetime: TIME_WAIT lasts twice as long. Linux: 30; RFC 9293: 120."),
     click.option("--by-tunnel", is_flag=True, help="VLAN and tunnel identifiers tell connections apart."),

@@ -8,7 +8,8 @@ from typing import Any, BinaryIO
 
 import click
 
-from tcpscope.cli.common import common, files, format_option, warn
+from tcpscope.cli.common import common, files, warn
+from tcpscope.cli.forms import format_option
 from tcpscope.replay.layout import WIRESHARK
 from tcpscope.tables.analysis import locate
 from tcpscope.tables.output import destination

@@ -6,7 +6,8 @@ from typing import Any
 
 import click
 
-from tcpscope.cli.common import bounded, common, emit, emit_ended, files, filters, format_option, naming, read, wanted
+from tcpscope.cli.common import bounded, common, emit, emit_ended, files, filters, naming, read, wanted
+from tcpscope.cli.forms import format_option
 from tcpscope.tables.analysis import locate
 
 WIDTHS = {"connection": -10, "client_ip": 15, "client_port": -11, "server_ip": 15, "server_port": -11,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tcpscope.cli.common import NUMBER, common, files, progress, refuse_overwriting, warn
+from tcpscope.cli.forms import by_suffix
 from tcpscope.errors import UsageError
 from tcpscope.tables.analysis import locate
 from tcpscope.tables.output import destination
@@ -69,11 +70,12 @@ def command(files: tuple[str, ...], connection: int | None, form: str | None, **
     Long runs of ordinary segments are folded (--all shows them).
     """
     from tcpscope.report.ladder import COLUMNS, ladder, render
+    from tcpscope.report.ladder.render import SUFFIXES
     from tcpscope.tables.one import load
 
     found = locate(files)
     refuse_overwriting(found, options["output"])
-    form = form or by_suffix(options["output"])
+    form = form or by_suffix(options["output"], SUFFIXES, "text")
     with progress(options["quiet"]) as show:
         result, row, packets, events = load(
             found, connection, frame_of(options["around"]), msl=options["msl"], by_tunnel=options["by_tunnel"],
@@ -89,13 +91,6 @@ def command(files: tuple[str, ...], connection: int | None, form: str | None, **
         how["title"] = ", ".join(os.path.basename(name) for name in result.names[:3])
     with destination(options["output"]) as stream:
         stream.write(render(drawing, form, **how).encode())
-
-
-def by_suffix(output: str | None) -> str:
-    """The format that the output's name asks for; text where it asks for none."""
-    from tcpscope.report.ladder.render import SUFFIXES
-
-    return SUFFIXES.get(os.path.splitext(output or "")[1].lower(), "text")
 
 
 def frame_of(around: str | None) -> int | None:

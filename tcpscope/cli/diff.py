@@ -8,7 +8,8 @@ from typing import Any
 
 import click
 
-from tcpscope.cli.common import common, format_option, progress, refuse_overwriting, warn
+from tcpscope.cli.common import common, progress, refuse_overwriting, warn
+from tcpscope.cli.forms import format_option
 from tcpscope.tables.analysis import locate
 from tcpscope.tables.output import destination
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from tcpscope.cli.common import format_option
+from tcpscope.cli.forms import format_option, output_option
 from tcpscope.errors import UsageError
 from tcpscope.tables.analysis import locate
 from tcpscope.tables.output import destination
@@ -15,7 +15,7 @@ from tcpscope.tables.write import write_json
 @click.argument("file", type=click.Path())
 @click.argument("frame", type=click.IntRange(min=1))
 @format_option("table", "json")
-@click.option("-o", "--output", metavar="FILE", help="Write to FILE (only when all went well).")
+@output_option
 def command(file: str, frame: int, form: str, output: str | None) -> None:
     """One packet in full: every field of every layer, as Wireshark dissects it.
 

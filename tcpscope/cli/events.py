@@ -6,7 +6,8 @@ from typing import Any
 
 import click
 
-from tcpscope.cli.common import NUMBER, bounded, common, emit_ended, files, format_option
+from tcpscope.cli.common import NUMBER, bounded, common, emit_ended, files
+from tcpscope.cli.forms import format_option
 from tcpscope.tables.analysis import locate
 
 WIDTHS = {"time": 26, "frame": -7, "connection": -10, "endpoint": 8, "ip": 15, "port": -5, "old": 12, "new": 12,

@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from tcpscope.cli.common import common, files, format_option, progress, refuse_overwriting, warn
+from tcpscope.cli.common import common, files, progress, refuse_overwriting, warn
+from tcpscope.cli.forms import format_option
 from tcpscope.tables.analysis import locate
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from tcpscope.cli.common import format_option
+from tcpscope.cli.forms import format_option, output_option
 from tcpscope.diagnose.catalogue import ENTRIES
 from tcpscope.errors import UsageError
 from tcpscope.tables.output import destination
@@ -14,7 +14,7 @@ from tcpscope.tables.write import write_json
 @click.command("explain")
 @click.argument("id", required=False)
 @format_option("table", "json")
-@click.option("-o", "--output", metavar="FILE", help="Write to FILE (only when all went well).")
+@output_option
 def command(id: str | None, form: str, output: str | None) -> None:
     """What a finding means: the mechanism, the rule it is told by, the RFC, a ladder, what to try.
 

@@ -323,7 +323,8 @@ class _Run:
         )  # fmt: skip
         if not self.options["quiet"] and not self.json:
             where = ", ".join(self.options["interfaces"])
-            click.echo(f"capturing on {where} with {self.program}; Ctrl-C ends it and tells what was odd", err=True)
+            doing = "reading standard input" if where == STDIN else f"capturing on {where} with {self.program}"
+            click.echo(f"{doing}; Ctrl-C ends it and tells what was odd", err=True)
         self.output.flush()
         while session.step():
             now = time.monotonic()

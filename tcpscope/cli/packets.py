@@ -13,12 +13,12 @@ from tcpscope.cli.common import (
     emit,
     files,
     filters,
-    format_option,
     progress,
     refuse_overwriting,
     wanted,
     warn,
 )  # fmt: skip
+from tcpscope.cli.forms import format_option
 from tcpscope.tables.analysis import locate
 from tcpscope.tables.analysis import packets as read_packets
 

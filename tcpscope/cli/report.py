@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from tcpscope.cli.common import NUMBER, common, files, progress, refuse_overwriting, warn
+from tcpscope.cli.forms import by_suffix
 from tcpscope.report.text import safe
 from tcpscope.tables.analysis import locate
 from tcpscope.tables.output import destination
@@ -60,6 +61,7 @@ def command(files: tuple[str, ...], output: str | None, **options: Any) -> None:
 
     found = locate(files)
     refuse_overwriting(found, output)
+    by_suffix(output, {".html": "html", ".htm": "html"}, "html")
     wanted = Wanted(
         connections=options["connections"], limit=options["limit"], rows=options["rows"], utc=options["utc"],
         msl=options["msl"], by_tunnel=options["by_tunnel"], threads=options["threads"],

@@ -15,12 +15,12 @@ from tcpscope.cli.common import (
     Words,
     common,
     files,
-    format_option,
     progress,
     read,
     refuse_overwriting,
     warn,
 )
+from tcpscope.cli.forms import format_option
 from tcpscope.errors import UsageError, no_connection
 from tcpscope.replay.layout import STATES
 from tcpscope.tables.analysis import locate

@@ -160,7 +160,7 @@ def test_a_baseline_from_run_to_run(tmp_path):
     assert known.returncode == 0 and b"1 known from the baseline" in known.stdout
     fresh = run("check", REFUSED, "--baseline", baseline)
     assert fresh.returncode == 1 and b"[new]" in fresh.stdout
-    assert b"fixed since the baseline" in run("check", NORMAL, "--baseline", baseline).stdout
+    assert b"no longer found: " in run("check", NORMAL, "--baseline", baseline).stdout
     states = json.loads(run("check", RESET, "--baseline", baseline, "--format", "sarif").stdout)["runs"][0]["results"]
     assert [it["baselineState"] for it in states] == ["unchanged"]
 
@@ -265,3 +265,17 @@ def test_the_policies_in_the_documentation_load(tmp_path):
     path = tmp_path / "p.toml"
     path.write_text(text)
     assert len(load_policy(path).rules) == 5
+
+
+def test_no_output_replaces_another_nor_the_policy(tmp_path):
+    policy, out = tmp_path / "policy.toml", tmp_path / "out"
+    policy.write_bytes(run("check", "--print-policy").stdout)
+    kept = policy.read_bytes()
+    for given in (
+        ["-p", policy, "--sarif", policy],
+        ["--junit", out, "--json", tmp_path / "." / "out"],
+        ["-o", out, "--json", out],
+    ):
+        done = run("check", NORMAL, *given)
+        assert done.returncode == 2 and b"written over by this very run" in done.stderr
+    assert policy.read_bytes() == kept and not out.exists()

@@ -308,3 +308,30 @@ def test_times_are_taken_back_as_they_are_printed(zone):
 def test_a_date_that_no_time_zone_reaches_is_a_date_all_the_same():
     done = run("packets", NORMAL, "--local", "--from", "9999-12-31T23:59:59", TZ="America/New_York")
     assert done.returncode == 0 and len(done.stdout.splitlines()) == 1
+
+
+@pytest.mark.parametrize(("name", "begins"), [
+    ("x.csv", b"connection,client_ip,"), ("x.JSON", b"["), ("x.jsonl", b'{"connection":'), ("x.parquet", b"PAR1"),
+    ("x.txt", b"connection  client_ip"), ("x", b"connection  client_ip"),
+])  # fmt: skip
+def test_the_name_of_the_output_says_the_format(name, begins, tmp_path):
+    assert run("connections", NORMAL, "-o", tmp_path / name).returncode == 0
+    assert (tmp_path / name).read_bytes().startswith(begins)
+    assert run("connections", NORMAL, "-o", tmp_path / name, "--format", "csv").returncode == 0
+    assert (tmp_path / name).read_bytes().startswith(b"connection,client_ip,")
+
+
+@pytest.mark.parametrize(("command", "name"), [
+    ("analyze", "x.html"), ("packets", "x.xlsx"), ("connections", "x.xml"), ("check", "x.csv"), ("diagram", "x.png"),
+    ("report", "x.pdf"), ("exchanges", "x.parquet"), ("packets", "x.csv.gz"),
+])  # fmt: skip
+def test_what_the_name_of_the_output_promises_is_not_written_wrongly(command, name, tmp_path):
+    said = error_of(run(command, NORMAL, "-o", tmp_path / name))
+    assert f"no {Path(name).suffix} is written here; end the name in one of ." in said
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("name", "begins"), [("v.xml", b"<testsuites"), ("v.sarif", b"{"), ("v.md", b"#")])
+def test_a_verdict_has_the_format_of_its_name(name, begins, tmp_path):
+    run("check", NORMAL, "-o", tmp_path / name)
+    assert (tmp_path / name).read_bytes().lstrip().startswith(begins)

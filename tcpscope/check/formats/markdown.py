@@ -65,7 +65,7 @@ def _one(check: Checked) -> Iterator[str]:
             yield f"… and {left:,} more."
             yield ""
     for fixed in verdict.fixed:
-        yield f"- fixed since the baseline: {escaped(fixed.key)}"
+        yield f"- no longer found: {escaped(fixed.key)}"
     for one in check.drawn:
         drawn = check.ladder(one, "mermaid", max_rows=ROWS)
         if drawn:

@@ -114,7 +114,7 @@ def _notes(verdict: Verdict) -> Iterator[Words]:
             lines.append(words(f"not needed: the allowance of {rules}: {safe(allow.reason)}", "dim"))
     for fixed in verdict.fixed:
         count = f" ({times(fixed.count, 'time')})" if fixed.count > 1 else ""
-        lines.append(words(f"fixed since the baseline: {safe(fixed.key)}{count}", "green"))
+        lines.append(words(f"no longer found: {safe(fixed.key)}{count}", "green"))
     if lines:
         yield ()
         yield from lines
