@@ -184,6 +184,11 @@ def test_examples_of_each_finding_come_first():
     assert concerned(findings) == {4: [0], 5: [0, 2], 6: [0], 9: [2]}
 
 
+def test_examples_are_of_every_kind_before_they_are_of_one_kind_again():
+    found = [Finding(id, "error", "", "", "", [n, n + 10]) for id, n in (("a", 1), ("a", 2), ("a", 3), ("b", 4))]
+    assert examples(found) == [1, 4, 2, 3, 11, 14, 12, 13]
+
+
 def test_sentences():
     assert sentence("see `a<b>` & c") == "See <code>a&lt;b&gt;</code> &amp; c"
     assert sentence("a ` alone") == "A ` alone"

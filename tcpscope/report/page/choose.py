@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from itertools import chain, zip_longest
+from operator import itemgetter
 
 from tcpscope.diagnose import Finding
 from tcpscope.errors import no_connection
@@ -29,8 +31,14 @@ def chosen(gathered: Gathered) -> list[int]:
 
 
 def examples(findings: Sequence[Finding]) -> list[int]:
-    """The first connection of each finding, then the second of each, and so on."""
-    turns = chain.from_iterable(zip_longest(*(it.connections for it in findings)))
+    """The first connection of each finding, then the second of each, and so on, one kind of finding after another."""
+    nth: Counter[str] = Counter()
+    ranked = []
+    for it in findings:
+        ranked.append((nth[it.id], it))
+        nth[it.id] += 1
+    ranked.sort(key=itemgetter(0))
+    turns = chain.from_iterable(zip_longest(*(it.connections for _, it in ranked)))
     return list(dict.fromkeys(n for n in turns if n is not None))
 
 

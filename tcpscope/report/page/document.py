@@ -93,7 +93,7 @@ def _page(
 
     environment = _environment(gathered.wanted.utc)
     facts = overview(gathered.result)
-    listed = gathered.listed.rows()
+    listed = sorted(gathered.listed.rows(), key=lambda row: row["connection"] not in of)  # those of findings first
     style = _source(environment, "report.css").replace("/*ladder*/", _ladder_css()).replace("/*plots*/", plots.css())
     for theme, colours, dark in (("/*light*/", LIGHT, False), ("/*dark*/", DARK, True)):
         style = style.replace(theme, variables(colours) + plots.variables(dark))
@@ -128,6 +128,7 @@ def _page(
         data=Markup(_json(columns(listed, _start(gathered), of) | {
             "total": gathered.listed.total, "detailed": [it.number for it in details],
             "findingIds": [it.id for it in gathered.findings],
+            "findingCounts": [it.count for it in gathered.findings],
         })),
     )  # fmt: skip
 

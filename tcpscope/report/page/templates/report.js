@@ -218,10 +218,10 @@
 
   // ------------------------------------------------------------ filters
   function facet(id, entries) {
-    for (const [value, label, count] of entries) {
+    for (const [value, label, count, of] of entries) {
       const option = document.createElement("option");
       option.value = value;
-      option.textContent = label + " (" + grouped(count) + ")";
+      option.textContent = label + " (" + grouped(count) + (of > count ? " of " + grouped(of) : "") + ")";
       $(id).append(option);
     }
     $(id).addEventListener("change", select);
@@ -236,7 +236,7 @@
   const named = new Map();
   for (const which of findings.values()) which.forEach((at) => named.set(at, (named.get(at) || 0) + 1));
   facet("finding", [...named].sort((a, b) => a[0] - b[0]).map(([at, count]) =>
-    [at, (at + 1) + " " + data.findingIds[at].replaceAll("_", " "), count]));
+    [at, (at + 1) + " " + data.findingIds[at].replaceAll("_", " "), count, data.findingCounts[at]]));
   let waiting = 0;
   $("q").addEventListener("input", () => { clearTimeout(waiting); waiting = setTimeout(select, 120); });
   $("filters").addEventListener("submit", (event) => { event.preventDefault(); select(); });
