@@ -17,7 +17,7 @@ LOOK = 2.0  # seconds between two lists
 REMEMBERED = 50_000  # endpoints
 
 Place = tuple[str, int]
-_FIELDS = ("connection", "client_addr", "client_port", "server_addr", "server_port", "ip_version")
+_FIELDS = ("connection", "start_ns", "client_addr", "client_port", "server_addr", "server_port", "ip_version")
 
 
 class Owner(NamedTuple):
@@ -44,7 +44,9 @@ class Processes:
     def __init__(self) -> None:
         self._told: OrderedDict[tuple[int, str], None] = OrderedDict()
         self._addresses: set[str] = set()  # of this host: another's port may have the number of a listener of ours
-        self._known: OrderedDict[tuple[Place, Place | None], Owner] = OrderedDict()
+        self._known: OrderedDict[tuple[Place, Place], Owner] = OrderedDict()
+        self._listening: dict[Place, Owner] = {}  # by the latest list alone: the next program may take the port
+        self._listed_ns = 0  # when that was taken
         self._next = 0.0
 
     def refresh(self) -> None:
@@ -58,6 +60,7 @@ class Processes:
         self._addresses = {
             it.address.partition("%")[0] for addresses in psutil.net_if_addrs().values() for it in addresses
         }
+        self._listening, self._listed_ns = {}, time.time_ns()
         try:
             found = psutil.net_connections("tcp")
         except (psutil.Error, OSError):  # macOS tells only root
@@ -69,32 +72,40 @@ class Processes:
                         names[it.pid] = psutil.Process(it.pid).name()
                     except psutil.Error:
                         continue
-                key = _place(it.laddr), _place(it.raddr) if it.raddr else None
-                self._known[key] = Owner(it.pid, names[it.pid])
+                owner = Owner(it.pid, names[it.pid])
+                if not it.raddr:
+                    self._listening[_place(it.laddr)] = owner
+                    continue
+                key = _place(it.laddr), _place(it.raddr)
+                self._known[key] = owner
                 self._known.move_to_end(key)
         while len(self._known) > REMEMBERED:
             self._known.popitem(last=False)
         now = time.monotonic()
         self._next = now + max(LOOK, 20 * (now - began))
 
-    def owner(self, local: Place, peer: Place) -> Owner | None:
-        """The process that has, or had, this socket; or that listens there.  None: not of this host, or not told."""
-        listening = ("::" if ":" in local[0] else "0.0.0.0", local[1]), None
-        for key in ((local, peer), (local, None), listening, (("::", local[1]), None)):
-            if key in self._known:
-                return self._known[key] if key[1] is not None or local[0] in self._addresses else None
-        return None
+    def owner(self, local: Place, peer: Place, since_ns: int = 0) -> Owner | None:
+        """The process that has, or had, this socket; or that listens there.  None: not of this host, or not told yet.
+
+        since_ns: when the connection began; who listened before may have ended by then.
+        """
+        if (local, peer) in self._known:
+            return self._known[local, peer]
+        if local[0] not in self._addresses or since_ns > self._listed_ns:
+            return None
+        anywhere = "::" if ":" in local[0] else "0.0.0.0", local[1]
+        return next((self._listening[it] for it in (local, anywhere, ("::", local[1])) if it in self._listening), None)
 
     def fresh(self, raw: bytes) -> list[Owned]:
         """Of packed records of open connections the endpoints whose process is known and has not been told yet."""
         self.refresh()
         found = []
-        for number, client, cport, server, sport, version in layout.CONNECTION.select(raw, _FIELDS):
+        for number, start_ns, client, cport, server, sport, version in layout.CONNECTION.select(raw, _FIELDS):
             ends = (address(client, version), cport), (address(server, version), sport)
             for side, role in enumerate(layout.ROLES):
                 if (number, role) in self._told:
                     continue
-                owner = self.owner(ends[side], ends[1 - side])
+                owner = self.owner(ends[side], ends[1 - side], start_ns)
                 if owner is not None:
                     self._told[number, role] = None
                     found.append(Owned(number, role, *ends[side], owner.process, owner.name))

@@ -2,6 +2,7 @@
 
 import os
 import socket
+import time
 
 from tcpscope.tables.kernel import parse
 from tcpscope.tables.processes import Processes
@@ -33,3 +34,15 @@ def test_whose_socket():
         assert processes.owner(here, there).process == os.getpid()
         assert processes.owner(there, here).process == os.getpid()  # the listener's: it was never accepted
         assert processes.owner(("192.0.2.77", there[1]), here) is None
+        assert processes.owner(there, here, time.time_ns()) is None, "who listens may be another by now"
+
+
+def test_who_listens_is_forgotten_with_the_socket(monkeypatch):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        there = listener.getsockname()
+        processes = Processes()
+        processes.refresh()
+        assert processes.owner(there, ("127.0.0.1", 1)).process == os.getpid()
+    monkeypatch.setattr(processes, "_next", 0.0)
+    processes.refresh()
+    assert processes.owner(there, ("127.0.0.1", 1)) is None
