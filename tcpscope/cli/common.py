@@ -192,7 +192,7 @@ def emit_ended(
     complete = bool(result.files)
     if complete:
         warn(result, options)
-    emit(table, chain((first,), records), widths or {}, options)
+    emit(table, chain((first,), records), widths or {}, options, result.names)
     if not complete:
         warn(result, options)
 
@@ -218,8 +218,13 @@ def refuse_overwriting(found: Sources, output: str | None) -> None:
                 raise UsageError(f"-o {output} is the capture itself: name another file")
 
 
-def emit(table: str, chunks: Iterable[Raw], widths: dict[str, int], options: dict[str, Any]) -> None:
-    """Write packed records in the format and to the place that the options name."""
+def emit(
+    table: str, chunks: Iterable[Raw], widths: dict[str, int], options: dict[str, Any], paths: Sequence[str] = ()
+) -> None:
+    """Write packed records in the format and to the place that the options name.
+
+    paths: of the captures; where they are several, and frames are counted anew in each, the table says which.
+    """
     from tcpscope.tables.output import destination
     from tcpscope.tables.write import write
 
@@ -232,6 +237,12 @@ def emit(table: str, chunks: Iterable[Raw], widths: dict[str, int], options: dic
             return
         from tcpscope.report.lines import fitted, left_out, print_lines, widened
 
+        names: list[str] = []
+        if "frame" in widths and len(paths) > 1:
+            from tcpscope.tables.again import called
+
+            names = called(list(paths))
+            widths = {"file": min(max(map(len, names)), 30), **widths}
         records = iter(chunks)
         first = next(records, b"")
         widths = widened(table, first, widths)
@@ -244,7 +255,7 @@ def emit(table: str, chunks: Iterable[Raw], widths: dict[str, int], options: dic
             shown = fitted(table, widths, room, first)
         text = TextIOWrapper(stream, encoding="utf-8", newline="\n")
         try:
-            print_lines(table, chain((first,), records), shown, options["utc"], text)
+            print_lines(table, chain((first,), records), shown, options["utc"], text, names)
             if without := left_out(widths, shown):
                 listed = ", ".join(without)
                 text.write(fill(f"no room here for: {listed} (--format csv, json … have every column)", room) + "\n")

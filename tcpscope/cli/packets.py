@@ -69,4 +69,4 @@ def command(files: tuple[str, ...], **options: Any) -> None:
             if once:
                 warn(result, options)
 
-        emit("packets", keep("packets", all_chunks(), conditions("packets", asked)), WIDTHS, options)
+        emit("packets", keep("packets", all_chunks(), conditions("packets", asked)), WIDTHS, options, result.names)

@@ -51,7 +51,7 @@ def fitted(table: str, widths: dict[str, int], room: int, records: Raw = b"") ->
     if not optional or _total(widths) <= room:
         return widths
     needed = _needed(table, records, {**widths, **dict.fromkeys(ENDS if "client_ip" in widths else (), 1)})
-    needed |= {"time": BRIEF, "annotations": 0}  # the last may go on
+    needed |= {"time": BRIEF, "file": widths.get("file", 0), "annotations": 0}  # the last may go on
     addresses, ports = ({ends[at]: name for name, ends in ENDS.items()} for at in (0, 1))
     widths = {addresses.get(name, name): width for name, width in widths.items() if name not in ports}
     widths = {name: _wide(max(needed[name], len(name)), width) for name, width in widths.items()}
@@ -102,8 +102,13 @@ def _texts(table: str, records: Raw, names: Sequence[str], show: dict[str, Any])
         ]
 
 
-def print_lines(table: str, chunks: Iterable[Raw], widths: dict[str, int], utc: bool, stream: IO[str]) -> None:
-    """The columns that `widths` names, so wide (negative: to the right); longer values push the others on."""
+def print_lines(
+    table: str, chunks: Iterable[Raw], widths: dict[str, int], utc: bool, stream: IO[str], names: Sequence[str] = ()
+) -> None:
+    """The columns that `widths` names, so wide (negative: to the right); longer values push the others on.
+
+    names: of the captures, for the column `file`.
+    """
     cells = [str.ljust if width > 0 else str.rjust for width in widths.values()]
     room = [abs(width) for width in widths.values()]
 
@@ -113,7 +118,8 @@ def print_lines(table: str, chunks: Iterable[Raw], widths: dict[str, int], utc: 
         ).rstrip() + "\n"
 
     zone, date = "UTC" if utc else "local", ""  # of the first time, where the others are told without it
-    found = (texts for chunk in chunks for texts in _texts(table, chunk, list(widths), {"time": _clock(utc)}))
+    show = {"time": _clock(utc), "file": lambda at: safe(names[at])}
+    found = (texts for chunk in chunks for texts in _texts(table, chunk, list(widths), show))
     first = next(found, [])
     times = list(widths).index("time") if widths.get("time") == BRIEF else None
     if times is not None and first and first[times]:

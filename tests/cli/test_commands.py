@@ -335,3 +335,12 @@ def test_what_the_name_of_the_output_promises_is_not_written_wrongly(command, na
 def test_a_verdict_has_the_format_of_its_name(name, begins, tmp_path):
     run("check", NORMAL, "-o", tmp_path / name)
     assert (tmp_path / name).read_bytes().lstrip().startswith(begins)
+
+
+@pytest.mark.parametrize("command", ["packets", "events"])
+def test_of_several_captures_a_frame_is_said_to_be_of_one(command):
+    refused = str(SAMPLES / "refused.pcap")
+    lines = run(command, NORMAL, refused).stdout.decode().splitlines()
+    assert lines[0].startswith("file          ")
+    assert (lines[1].split()[0], lines[-1].split()[0]) == ("normal.pcap", "refused.pcap")
+    assert not run(command, NORMAL).stdout.startswith(b"file")
