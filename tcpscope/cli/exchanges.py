@@ -33,10 +33,11 @@ def command(files: tuple[str, ...], connection: int, form: str, **options: Any) 
       tcpscope exchanges capture.pcap -c 3
       tcpscope exchanges capture.pcap -c 3 --format csv -o exchanges.csv
 
-    A request is what the client sends until the server speaks. wait: from its last packet to the response's first,
-    where the capture was taken. network: the shortest round trip from there to the server. server: what is left.
-    → and ←: how long the request, the response took to send. again: packets sent again. frames: the request's
-    first, the response's first and last. Requests in flight together (HTTP/2, pipelining) count as one.
+    A request is what the client sends until the server speaks. wait: from the last packet of it that the response
+    acknowledges to the response's first, where the capture was taken. network: the shortest round trip from there to
+    the server. server: what is left. → and ←: how long the request, the response took to send. again: packets sent
+    again. frames: the request's first, the response's first and last. Requests in flight together (HTTP/2,
+    pipelining) count as one.
     """
     from tcpscope.tables.exchanges import COLUMNS, FIELDS, exchanges
     from tcpscope.tables.one import load

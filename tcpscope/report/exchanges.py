@@ -16,9 +16,10 @@ def lines(connection: Mapping[str, Any], rows: Iterable[Row]) -> Iterator[str]:
     """A head, a line for each exchange, and what it comes to."""
     yield heading(connection)
     yield line(HEADS)
-    count, waits, servers = 0, [], []
+    count, unasked, waits, servers = 0, False, [], []
     for it in rows:
         count += 1
+        unasked |= not it["response_frame"] and it["response_bytes"] > 0
         yield line(
             (
                 str(it["exchange"]), f"+{it['time'] - connection['start']:.6f}",
@@ -26,7 +27,7 @@ def lines(connection: Mapping[str, Any], rows: Iterable[Row]) -> Iterator[str]:
                 size(it["request_bytes"]) if it["request_frame"] else "-",
                 span(it["request_time"]) if it["request_frame"] else "-",
                 span(it["wait"]), span(it["network"]) if it["wait"] is not None else "-", span(it["server_time"]),
-                size(it["response_bytes"]) if it["response_frame"] else "no answer",
+                _response(it),
                 span(it["response_time"]) if it["response_frame"] else "-",
                 str(it["repeated"] or ""),
             )
@@ -44,6 +45,14 @@ def lines(connection: Mapping[str, Any], rows: Iterable[Row]) -> Iterator[str]:
     if servers:
         text += f"; the server's part {span(sum(servers) / len(servers))}, {span(max(servers))} at most"
     yield text
+    if unasked:
+        yield "+: so much the server said without having heard the request; there was no answer"
+
+
+def _response(it: Row) -> str:
+    if it["response_frame"]:
+        return size(it["response_bytes"])
+    return f"+{size(it['response_bytes'])}" if it["response_bytes"] else "no answer"
 
 
 def frames(it: Row) -> str:

@@ -8,6 +8,7 @@ by which a side of TLS or LDAP takes its leave are counted, and are neither.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from operator import itemgetter
 from typing import Any
@@ -31,6 +32,7 @@ PROBES = frozenset({"duplicate_capture", "network_duplicate", "keep_alive", "zer
 PARTING = frozenset({"tls", "ldap"})  # services in which a side says so before it closes (close_notify, unbind)
 FAREWELL = 64  # bytes that this takes at most
 BEHIND_NS = 10_000_000  # a FIN or RST so soon behind the last words was meant when they were said
+IN_FLIGHT = 4096  # packets of a request that may be on their way when the answer begins
 HALF = 1 << 31
 NS = 1_000_000_000  # an integer: a quotient of two is rounded once
 FIELDS = (
@@ -74,12 +76,21 @@ class Run:
         self.first_frame: int | None = None
         self.first_seq: int | None = None
         self.last_frame: int | None = None
+        self.heard_ns: int | None = None  # when the last of what the other side had heard passed, as it began to answer
+        self._sent: deque[tuple[int, int]] = deque(maxlen=IN_FLIGHT)  # behind which number, when
 
     def take(self, packet: Mapping[str, Any], fresh: int, again: bool) -> None:
         if self.first_frame is None:
             self.first_ns, self.first_frame, self.first_seq = packet["time_ns"], packet["frame"], packet["seq"]
         self.last_ns, self.last_frame = packet["time_ns"], packet["frame"]
+        self._sent.append((packet["seq"] + packet["length"], packet["time_ns"]))
         self.count(fresh, again)
+
+    def answered(self, ack: int) -> None:
+        """The other side begins to answer, and acknowledges so much."""
+        heard = (ns for end, ns in reversed(self._sent) if (ack - end) % (2 * HALF) < HALF)
+        self.heard_ns = next(heard, self.last_ns)
+        self._sent.clear()
 
     def count(self, fresh: int, again: bool) -> None:
         """A packet with so many bytes that are new; of a straggler, which came when the other side had spoken, times
@@ -136,9 +147,10 @@ def exchanges(packets: Iterable[Mapping[str, Any]], connection: Mapping[str, Any
     """A row (FIELDS) for each exchange of a connection's packets (COLUMNS), in order; times in seconds.
 
     Where the server speaks first the first exchange has no request, where the last one has no answer it has no
-    response; what is not known is None.  wait: from the request's last packet to the response's first, at the
-    capture point; network: the shortest round trip from there to the server; server_time: what the wait is longer.
-    Of what the server says without having heard the request only the bytes count, and of farewells.
+    response; what is not known is None.  wait: from the last packet of the request that the response's first one
+    acknowledges to that one, at the capture point; network: the shortest round trip from there to the server;
+    server_time: what the wait is longer.  Of what the server says without having heard the request only the bytes
+    count, and of farewells.
     """
     trip = round_trip(connection)
     asked, answered, number = Run(), Run(), 0
@@ -155,6 +167,8 @@ def exchanges(packets: Iterable[Mapping[str, Any]], connection: Mapping[str, Any
             yield row(number, asked, answered, trip)
             asked, answered, number = Run(), Run(), number + 1
             mine = asked
+        if mine is answered and not answered.begun and asked.begun:
+            asked.answered(packet["ack"])
         mine.take(packet, fresh, again)
     if asked.begun or answered.begun:
         yield row(number, asked, answered, trip)
@@ -168,7 +182,7 @@ def row(number: int, asked: Run, answered: Run, trip: float | None) -> Row:
 
     request, response = asked.begun, answered.begun
     both = request and response
-    wait = since(asked.last_ns, answered.first_ns, both)
+    wait = since(asked.last_ns if asked.heard_ns is None else asked.heard_ns, answered.first_ns, both)
     return {
         "exchange": number,
         "time": (asked.first_ns if request else answered.first_ns) / NS,

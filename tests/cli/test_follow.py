@@ -370,3 +370,8 @@ def test_copies_are_not_called_repetitions(name, said):
     again = [it for it in odd if "sent again" in it]
     assert [it.removesuffix(" the network") for it in odd if "captured twice" in it] == said
     assert bool(again) == (name == "tail_losses.pcap")
+
+
+def test_bytes_that_are_no_answer_are_shown():
+    said = run("exchanges", SAMPLES / "both_ways.pcapng")[0].decode()
+    assert "no answer" not in said.splitlines()[2] and "+13 kB" in said and "without having heard the request" in said

@@ -122,6 +122,14 @@ def test_the_bytes_are_those_of_the_connection(path):
     assert sum(it["response_bytes"] for it in found) == row["server_unique_bytes"]
 
 
+def test_an_answer_that_cuts_the_request_short_waits_from_what_it_answers():
+    """A server that refuses an upload has heard its head; the rest is on its way."""
+    packets = [packet(0, "client", 1448), packet(21, "client", 1448), packet(22, "client", 1448)]
+    packets.append(packet(23, "server", 300, ack=1449))
+    (only,) = exchanges(packets, TRIP)
+    assert (only["wait"], only["request_bytes"], only["request_time"]) == (0.023, 3 * 1448, 0.022)
+
+
 def closing(service):
     """A server that is closed by its idle timer, and says so, and a client that answers in kind."""
     return list(exchanges([
