@@ -94,13 +94,13 @@ cdef uint8_t capture_point(const Connection *c) noexcept nogil:
         server = False
     if client != server and c.side[0].ttl and c.side[1].ttl:
         return POINT_CLIENT if client else POINT_SERVER
+    if not client and not server and c.side[0].ttl and c.side[1].ttl:
+        return POINT_MIDDLE                                # however near one of them is: on a router, in front of it
     if to_server > 0 and to_client > 0:
         if to_client <= (to_server - 1) >> 3:              # eight times and more, without an overflow
             return POINT_CLIENT
         if to_server <= (to_client - 1) >> 3:
             return POINT_SERVER
-        if not client and not server:
-            return POINT_MIDDLE
     return POINT_UNKNOWN
 
 
