@@ -40,10 +40,15 @@ def hops(ttl: int) -> int:
     return next(start for start in STARTS if ttl <= start) - ttl
 
 
-def elsewhere(f: Facts) -> bool:
-    """The RST came from another distance than its sender's first packet."""
+def apart(f: Facts) -> int:
+    """How many routers more or less the RST has passed than its sender's first packet."""
     usual = f.side(f.reset_by or "client")["ttl"]
-    return usual > 0 and abs(hops(f.common["reset_ttl"]) - hops(usual)) >= HOPS
+    return abs(hops(f.common["reset_ttl"]) - hops(usual)) if usual > 0 else 0
+
+
+def elsewhere(f: Facts) -> bool:
+    """The RST came from another distance than its sender's packets; one router alone may be the path's."""
+    return apart(f) >= HOPS or (apart(f) > 0 and bool(f.common["reset_bits"] & (STRANGE_ID | SPOKE)))
 
 
 def outlived(f: Facts) -> bool:

@@ -168,11 +168,17 @@ cdef void note_reset(Connection *c, const Segment *s, int d) noexcept nogil:
     c.course.reset_bits, c.course.reset_frame, c.course.reset_ttl = bits, s.frame, s.ttl
 
 
+cdef inline bint own_reset(const Connection *c, const Segment *s, int d) noexcept nogil:
+    """An open socket's RST, from where its side's packets come from, after one that was neither (RFC 9293, 3.10.7.1)."""
+    return (s.flags & (SYN | RST | ACK) == RST | ACK and not c.course.reset_bits & RESET_ACK
+            and s.ttl == c.side[d].ttl and s.ttl != c.course.reset_ttl)
+
+
 cdef inline void closing(Replay *r, Connection *c, const Segment *s, int d) noexcept nogil:
     """Notice when both ends are done, so that the connection can be let go in time."""
     cdef Flight *mine = &c.flight[d]
     cdef Flight *theirs = &c.flight[1 - d]
-    if c.reset and d == c.reset_by and not s.flags & (SYN | RST):
+    if c.reset and d == c.reset_by and (not s.flags & (SYN | RST) or own_reset(c, s, d)):
         c.course.reset_bits |= RESET_SPOKE
     if s.flags & FIN and not c.fin_seen:
         c.first_fin = <uint8_t>d

@@ -147,6 +147,31 @@ def test_a_bare_rst_and_then_data_of_its_sender(goes_on):
     assert set(talk.told()) == {"reset_injected" if goes_on else "reset_half_open"}
 
 
+@pytest.mark.parametrize(("ttl", "id"), [(64, "reset_injected"), (63, "reset_half_open")])
+def test_a_bare_rst_and_then_that_of_an_open_socket(ttl, id):
+    """A device one router away rejected what the client had said; the server's program gave up later."""
+    talk = Talk()
+    talk.exchange(0.001)
+    talk.say(0.2, CLIENT, 100)
+    talk.raw(0.0001, SERVER, RST, talk.next[1], ttl=63)
+    talk.raw(5, SERVER, RST | ACK, talk.next[1], talk.known[1], ttl=ttl)
+    assert set(talk.told()) == {id}
+
+
+@pytest.mark.parametrize(("ttl", "ip_id", "id"), [
+    (63, 9000, "reset_injected"), (63, 13, "reset_abort"), (64, 9000, "reset_abort"),
+])  # fmt: skip
+def test_a_rst_of_the_next_router(ttl, ip_id, id):
+    """One hop more or less may be the path's, and a RST's ID its own; both are another host's."""
+    talk = Talk()
+    for at in (10, 11, 12):
+        talk.say(0.1, CLIENT, 50)
+        talk.say(RTT, SERVER, 80, ip_id=at)
+        talk.say(0.0001, CLIENT)
+    talk.raw(0.3, SERVER, RST | ACK, talk.next[1], talk.next[0], ttl=ttl, ip_id=ip_id)
+    assert set(talk.told()) == {id}
+
+
 @pytest.mark.parametrize(("side", "asked", "id"), [
     (SERVER, True, "reset_unread"),  # the client's request was never answered: it was not read
     (SERVER, False, "reset_at_close"), (CLIENT, True, "reset_at_close"),

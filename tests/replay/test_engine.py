@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tcpscope.replay.layout import ANNOTATIONS, STATES
+from tcpscope.replay.layout import ANNOTATIONS, CAPTURE_POINTS, STATES
 from tcpscope.replay.states import TRANSITIONS
 from tests.replay.segments import ACK, FIN, PSH, RST, SYN, Replayed, segment
 
@@ -144,3 +144,15 @@ def test_a_clock_set_back_is_one_step_however_many_packets_follow(batch):
     seconds = [10, 11, 5, 6, 7, 12, 11.5, 8]  # back by six seconds, by half a second, and by three and a half
     steps = [segment(n, 0, ACK, n, 1, time_ns=int(at * 1e9)) for n, at in enumerate(seconds, 1)]
     assert Replayed(steps, batch).counters["clock_steps"] == 2
+
+
+@pytest.mark.parametrize(("client", "server", "answers", "point"), [
+    (64, 57, 20, "client"), (57, 64, 1, "server"), (64, 64, 20, "client"), (63, 57, 20, "middle"), (57, 63, 1, "middle"),
+])  # fmt: skip
+def test_a_router_beside_an_end_is_no_end(client, server, answers, point):
+    """By the time alone the capture was taken at the end."""
+    steps = [(0, SYN, 100, 0), (answers, SYN | ACK, 200, 101), (21, ACK, 101, 201)]
+    made = [segment(at + 1, at % 2, flags, seq, ack, time_ns=ms * 1_000_000, ttl=(client, server)[at % 2])
+            for at, (ms, flags, seq, ack) in enumerate(steps)]  # fmt: skip
+    (c,) = Replayed(made).connections
+    assert CAPTURE_POINTS[c["capture_point"]] == point
