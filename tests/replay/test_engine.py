@@ -147,7 +147,8 @@ def test_a_clock_set_back_is_one_step_however_many_packets_follow(batch):
 
 
 @pytest.mark.parametrize(("client", "server", "answers", "point"), [
-    (64, 57, 20, "client"), (57, 64, 1, "server"), (64, 64, 20, "client"), (63, 57, 20, "middle"), (57, 63, 1, "middle"),
+    (64, 57, 20, "client"), (57, 64, 1, "server"), (64, 64, 20, "client"),
+    (63, 57, 20, "middle"), (57, 63, 1, "middle"),
 ])  # fmt: skip
 def test_a_router_beside_an_end_is_no_end(client, server, answers, point):
     """By the time alone the capture was taken at the end."""
