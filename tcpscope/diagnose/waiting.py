@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tcpscope.diagnose.facts import Facts, about, by_server, having, times, told
+from tcpscope.diagnose.facts import Facts, about, by_server, having, times, told, without
 from tcpscope.diagnose.finding import CONFIDENCES, Finding
 from tcpscope.diagnose.measure import other, proved, up_to
 from tcpscope.tables.nearer import ONCE, acknowledged_nearer
@@ -113,8 +113,11 @@ def _certainty(f: Facts) -> str:
 
 def _server(server: str, group: list[Facts]) -> list[Finding]:
     late = [f for f in group if _late_reply(f) >= SLOW_PROGRAM_NS]
+    unseen = [f for f in late if f.server["reply_max_skipped"] and f.point != "server"]
+    lost = _lost_unseen(server, "server", unseen, max(map(_late_reply, unseen), default=0), "reply_max_")
+    late = without(late, unseen)
     if not late:
-        return []
+        return lost
     certainty = min(map(_certainty, late), key=CONFIDENCES.index)
     slow = [f for f in late if _certainty(f) == certainty]
     worst = max(slow, key=_late_reply)
@@ -131,6 +134,26 @@ def _server(server: str, group: list[Facts]) -> list[Finding]:
         finding.doubt("it may be no answer, but news that the server had to tell just then", certainty)
     if any(f.common["time_timeout_ns"] > f.server["reply_max_ns"] // 2 for f in slow):
         finding.doubt("packets of the same connections were lost: the answer, or the request, may have been among them")
+    return [finding, *lost]
+
+
+def _lost_unseen(server: str, side: str, group: list[Facts], took: int, what: str) -> list[Finding]:
+    """What this side said came late because its earlier copies were lost before they came here."""
+    if not group:
+        return []
+    lost = times(count := sum(f.side(side)[f"{what}skipped"] for f in group), "packet")
+    finding = proved(about(
+        group, "lost_unseen", _severity(took), "path",
+        f"what the {side} said came up to {span(took)} late in {times(len(group))} with {server}: {lost} "
+        f"{'was' if count == 1 else 'were'} lost before the capture point, as its IP identifications show",
+        f"look for the loss between the {side} and the capture point, not at the program; a capture on the {side}'s "
+        "host shows it",
+        milliseconds=took / 1e6, packets=count,
+    ), [f.side(side)[f"{what}frame"] for f in group])  # fmt: skip
+    finding.doubt(
+        "a host that counts the packets of all its connections together may have sent the others elsewhere",
+        "likely" if side == "server" else "possible",  # a person may type the client's first words
+    )
     return [finding]
 
 
@@ -169,10 +192,14 @@ def _greeting(server: str, group: list[Facts]) -> list[Finding]:
 
 def _client(server: str, group: list[Facts]) -> list[Finding]:
     slow = [f for f in group if _pause(f, "client") >= SLOW_PROGRAM_NS]
+    unseen = [f for f in slow if f.client["first_data_skipped"] and f.point != "client"]
+    waited = max((_pause(f, "client") for f in unseen), default=0)
+    lost = _lost_unseen(server, "client", unseen, waited, "first_data_")
+    slow = without(slow, unseen)
     if not slow:
-        return []
+        return lost
     worst = max(_pause(f, "client") for f in slow)
-    return [proved(about(
+    return [*lost, proved(about(
         slow, "slow_client", "note", "client",
         f"the client opened {times(len(slow))} to {server} and then waited {up_to(slow)}{span(worst)} before it sent "
         "anything",

@@ -1,5 +1,5 @@
 """Copies of packets that the capture holds already."""
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport uint16_t, uint32_t, uint64_t
 
 from tcpscope.replay.flight cimport Finding, Flight, Glimpse
 from tcpscope.wire.segment cimport SUM_GOOD, Segment
@@ -8,6 +8,9 @@ cdef enum:
     SAME_CAPTURE_NS = 200_000    # two copies of one packet this close were captured twice, not sent twice
     COPY_WITHIN_NS = 200_000_000    # what comes later with the same IP ID may be a timer's: some hosts keep the ID
     NO_ID = 0x10000
+    LINUX_TTL = 64
+    LONGEST = 1460               # bytes of one segment, jumbo frames aside
+    MOST_SKIPPED = 16            # more, and what came between was no answer's few copies
 
 
 cdef inline bint identified(const Segment *s) noexcept nogil:
@@ -31,6 +34,20 @@ cdef inline void glimpse(Flight *f, const Segment *s, uint32_t key) noexcept nog
     f.seen_at += 1
     g.time_ns, g.key, g.id_and_ttl = s.time_ns, key, s.ip_id << 8 | s.ttl
     g.checksum, g.is_good = s.checksum, s.checksum_state == SUM_GOOD
+
+
+cdef inline uint16_t ids_skipped(const Flight *f) noexcept nogil:
+    """IP IDs between those of the side's two latest packets; 0, too, where they tell nothing.
+
+    Linux, whose TTL begins with 64, counts each connection's packets: those were lost before they came here.  Others
+    count all that they send, or nothing.  Where several segments were put together into one the count is not known.
+    """
+    cdef uint32_t one = f.seen[(f.seen_at - 2) & 3].id_and_ttl, two = f.seen[(f.seen_at - 1) & 3].id_and_ttl
+    cdef uint32_t step = ((two >> 8) - (one >> 8)) & 0xFFFF
+    if (f.length_before > LONGEST or one >> 8 == 0 or two >> 8 == 0 or one >> 8 == NO_ID or two >> 8 == NO_ID
+            or two & 0xFF > LINUX_TTL):
+        return 0
+    return <uint16_t>(step - 1) if 1 < step <= MOST_SKIPPED else 0
 
 
 cdef inline void copy_remember(Flight *f, const Segment *s) noexcept nogil:

@@ -100,6 +100,7 @@ SIDE_COLUMNS = (
     "syn_retransmissions", "fin_retransmissions", "duplicate_captures", "network_duplicates", "lost_segments",
     "window_updates", "window_fulls", "zero_window_spells", "zero_window_ns", "longest_zero_window_ns",
     "delayed_acks", "piggybacked_acks", "nagle_stalls", "nagle_ns", "replies", "reply_mean_ns", "reply_max_ns", "reply_max_frame",
+    "reply_max_skipped", "first_data_skipped",
     "recovery_episodes", "timeout_episodes", "slow_start_exit_bytes",
     "limited_application_ns", "limited_receiver_ns", "limited_congestion_ns", "limited_loss_ns",
     "limited_closing_ns", "starved_ns", "slow_start_ns", "congestion_window_bytes", "recovery_cut", "restarts",

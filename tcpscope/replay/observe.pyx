@@ -169,7 +169,7 @@ cdef void note_reset(Connection *c, const Segment *s, int d) noexcept nogil:
 
 
 cdef inline bint own_reset(const Connection *c, const Segment *s, int d) noexcept nogil:
-    """An open socket's RST, from where its side's packets come from, after one that was neither (RFC 9293, 3.10.7.1)."""
+    """An open socket's RST, from where its side comes, after one that was neither (RFC 9293, 3.10.7.1)."""
     return (s.flags & (SYN | RST | ACK) == RST | ACK and not c.course.reset_bits & RESET_ACK
             and s.ttl == c.side[d].ttl and s.ttl != c.course.reset_ttl)
 

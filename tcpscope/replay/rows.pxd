@@ -144,6 +144,8 @@ cdef struct SideRow:              # one direction: what that side sent
     int64_t reply_mean_ns         # NONE: it never did
     int64_t reply_max_ns
     int64_t reply_max_frame
+    int64_t reply_max_skipped     # IP IDs missing right before it
+    int64_t first_data_skipped    # ... before its first data
     int64_t recovery_episodes
     int64_t timeout_episodes
     int64_t slow_start_exit_bytes  # in flight at the first sign of loss; NONE: there was none

@@ -15,6 +15,7 @@ from tcpscope.replay.annotations cimport (
     A_DELAYED_ACK, A_RETRANSMISSION, A_SPURIOUS_RETRANSMISSION, A_TIMEOUT_RETRANSMISSION, A_ZERO_WINDOW_PROBE, bit,
     by_silence, causes, not_new, twice,
 )
+from tcpscope.replay.copies cimport ids_skipped
 from tcpscope.replay.flight cimport STEADY, Finding, Flight
 from tcpscope.replay.seq cimport after, before, distance
 from tcpscope.replay.traffic cimport SCALE_KNOWN, Traffic
@@ -46,6 +47,11 @@ cdef void spending_start(Spending *l) noexcept nogil:
 cdef inline int64_t lag_of(const Spending *l, const Flight *flight, int side) noexcept nogil:
     """From the capture point to that side and back."""
     return max(l.side[side].lag_ns, flight[1 - side].rtt_min_ns)
+
+
+cdef inline bint is_near(const Flight *flight, int d) noexcept nogil:
+    """The capture was taken on that side's host, or beside it, however long its program takes to answer."""
+    return 0 < flight[1 - d].rtt_min_ns < NEAR_NS
 
 
 # ---------------------------------------------------------------- the interval that this packet ends
@@ -144,6 +150,9 @@ cdef inline void settle(Spending *l, const Flight *flight, const Segment *s, int
         if l.waited_ns and l.speaker == 2 - d:       # the other had closed its side, and is answered yet
             l.spent[T_IDLE] -= l.waited_ns
             l.pending_ns += l.waited_ns
+        if l.pending_ns >= PAUSE_NS and ids_skipped(&flight[d]) and not is_near(flight, d):
+            l.spent[T_TIMEOUT] += l.pending_ns              # it had said so before, and was not heard here
+            l.pending_ns = 0
         l.spent[T_CLIENT + d] += l.pending_ns
         l.alone_ns = l.pending_ns if l.speaker == 1 + d and s.length <= FAREWELL and l.pending_ns >= IDLE_NS else 0
         l.alone_until_ns = s.time_ns
@@ -204,11 +213,6 @@ cdef inline uint32_t edge_known(const Pace *p, const Flight *f, int64_t now, int
             return p.edges[i].edge
     known[0] = False                 # it had not heard of any, or it is no longer remembered
     return 0
-
-
-cdef inline bint is_near(const Flight *flight, int d) noexcept nogil:
-    """The capture was taken on that side's host, or beside it, however long its program takes to answer."""
-    return 0 < flight[1 - d].rtt_min_ns < NEAR_NS
 
 
 cdef inline void remember_edge(Pace *p, const Segment *s, uint32_t window, int64_t lag) noexcept nogil:

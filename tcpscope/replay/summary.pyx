@@ -257,10 +257,11 @@ cdef void fill_side(const Connection *c, const Told *told, int d, int64_t now, S
     row.piggybacked_acks = side.counts[N_PIGGYBACKED]
     row.nagle_stalls, row.nagle_ns = side.nagle_stalls, side.nagle_ns
     row.reply_mean_ns = row.reply_max_ns = row.reply_max_frame = NONE
-    row.replies = c.turns.side[d].count
+    row.replies, row.first_data_skipped = c.turns.side[d].count, c.turns.side[d].first_skipped
     if row.replies:
         row.reply_mean_ns = c.turns.side[d].sum_ns // row.replies
         row.reply_max_ns, row.reply_max_frame = c.turns.side[d].longest_ns, c.turns.side[d].longest_frame
+        row.reply_max_skipped = c.turns.side[d].longest_skipped
     row.recovery_episodes, row.timeout_episodes = c.flight[d].recoveries, c.flight[d].timeouts
     row.slow_start_exit_bytes = known(c.flight[d].exit_bytes)
     row.challenge_acks, row.zero_window_probe_acks = side.counts[N_CHALLENGES], side.counts[N_PROBE_ACKS]

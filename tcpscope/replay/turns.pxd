@@ -1,6 +1,8 @@
 """Who waits for whom: a side's first new data that acknowledge some of the peer's are a reply, and took time."""
-from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
+from tcpscope.replay.copies cimport ids_skipped
+from tcpscope.replay.flight cimport Flight
 from tcpscope.replay.seq cimport after
 from tcpscope.wire.segment cimport ACK, SYN, Segment
 
@@ -14,20 +16,24 @@ cdef struct Replies:             # of one side
     uint64_t longest_frame
     uint32_t count
     uint32_t begin               # number of its first data since the peer's
+    uint16_t longest_skipped     # IP IDs that are missing right before the longest
+    uint16_t first_skipped       # ... before its first data
 
 cdef struct Turns:
     Replies side[2]
     uint8_t talker               # who sent the latest new data; NOBODY_YET
 
 
-cdef inline void turns_observe(Turns *t, int d, const Segment *s, bint new_data) noexcept nogil:
+cdef inline void turns_observe(Turns *t, int d, const Segment *s, bint new_data, const Flight *flight) noexcept nogil:
     """Side d sent data.  A reply counts from the latest data that the peer sent: what it repeated, it had to.
 
-    Data that cross the peer's are no answer to them: the peer still waits.
+    Data that cross the peer's are no answer to them: the peer still waits.  flight: side d's.
     """
     cdef Replies *mine = &t.side[d]
     cdef const Replies *theirs = &t.side[1 - d]
     cdef int64_t took
+    if mine.data_ns == -1:
+        mine.first_skipped = ids_skipped(flight)
     mine.data_ns = s.time_ns
     if not new_data:
         return
@@ -38,7 +44,7 @@ cdef inline void turns_observe(Turns *t, int d, const Segment *s, bint new_data)
         mine.count += 1
         mine.sum_ns += took
         if took > mine.longest_ns or mine.count == 1:
-            mine.longest_ns, mine.longest_frame = took, s.frame
+            mine.longest_ns, mine.longest_frame, mine.longest_skipped = took, s.frame, ids_skipped(flight)
     if t.talker != d:
         mine.begin = s.seq + ((s.flags & SYN) >> 1)
     t.talker = <uint8_t>d

@@ -427,3 +427,38 @@ def test_an_abort_by_the_client(asks, answer, text):
     talk.raw(0.9698, CLIENT, RST | ACK, talk.next[0], talk.next[1])
     told = talk.told()
     assert text in told["reset_abort"].text
+
+
+# ---------------------------------------------------------------- lost before it came here
+
+
+@pytest.mark.parametrize(("skipped", "ttl", "length", "id"), [
+    (0, 57, 80, "slow_server"), (1, 57, 80, "lost_unseen"), (15, 57, 80, "lost_unseen"), (16, 57, 80, "slow_server"),
+    (3, 120, 80, "slow_server"),  # Windows counts all that it sends
+    (3, 57, 4000, "slow_server"),  # several segments in one: so were their IDs
+])  # fmt: skip
+def test_an_answer_that_had_been_lost_is_not_late(skipped, ttl, length, id):
+    talk = Talk()
+    talk.say(0.1, CLIENT, 50)
+    talk.say(RTT, SERVER, length, ip_id=65_530, ttl=ttl)
+    talk.say(0.1, CLIENT, 50)
+    talk.say(1.2, SERVER, 80, ip_id=(65_531 + skipped) & 0xFFFF, ttl=ttl)
+    talk.say(0.0001, CLIENT)
+    told = talk.told()
+    assert set(told) == {id} and told[id].frames == [7]
+    if id == "lost_unseen":
+        assert told[id].numbers["packets"] == skipped and told[id].confidence == "likely"
+
+
+@pytest.mark.parametrize(("skipped", "id"), [(0, "slow_client"), (2, "lost_unseen")])
+def test_first_words_that_had_been_lost(skipped, id):
+    """Captured at the server."""
+    steps, ms = [], 0
+    for wait, side, flags, seq, ack, length, ip_id in (
+        (0, 0, SYN, 100, 0, 0, 5), (0, 1, SYN | ACK, 200, 101, 0, 0), (30, 0, ACK, 101, 201, 0, 6),
+        (900, 0, ACK, 101, 201, 50, 7 + skipped), (0, 1, ACK, 201, 151, 80, 9),
+    ):  # fmt: skip
+        ms += wait
+        steps.append(segment(len(steps) + 1, side, flags, seq, ack, length, time_ns=DAWN + ms * 1_000_000 + len(steps),
+                             ip_id=ip_id or 0x10000, ttl=(57, 64)[side], options=2))  # fmt: skip
+    assert set(found(steps)) == {id}
