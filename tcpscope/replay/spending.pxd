@@ -80,6 +80,7 @@ cdef struct Pace:                # of one side's sending
     uint8_t burst                # 1: in the first round trip after a pause, 2: in the second
     uint8_t closed               # it has sent a FIN
     uint8_t begun
+    uint8_t shortened            # the latest time-out repeated less than those before
     Edge edges[EDGES]
 
 cdef struct Spending:

@@ -318,6 +318,7 @@ cdef inline void sent_again(Pace *p, const Flight *f, const Segment *s, uint64_t
         p.chain += 1
     if s.length > f.acked_most and s.length >= p.stuck_length:
         p.stuck_length, p.stuck_times, p.stuck_heard = s.length, p.chain, p.heard
+    p.shortened = p.chain > 1 and 0 < s.length < p.stuck_length     # RFC 4821, 7.7: it tries a smaller packet
 
 
 cdef inline void acknowledged(Pace *p, const Flight *f, const Traffic *traffic, const Segment *s, int d) noexcept nogil:
@@ -325,7 +326,8 @@ cdef inline void acknowledged(Pace *p, const Flight *f, const Traffic *traffic, 
     if f.una_ns == s.time_ns and p.chain:
         if p.chain > p.chain_longest:
             p.chain_longest, p.chain_longest_ns = p.chain, s.time_ns - p.chain_start_ns
-        p.chain = 0
+        p.stuck_heard += p.shortened                # ... and that arrives
+        p.chain, p.shortened = 0, False
     p.heard += p.chain > 0
     if f.live == 0 and p.empty_ns == 0 and not (p.why == BY_RECEIVER and f.peer_window < full_segment(traffic, d)):
         p.empty_ns = s.time_ns

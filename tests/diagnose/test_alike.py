@@ -376,6 +376,21 @@ def test_a_dead_path_is_no_black_hole(before_the_last, is_told):
     assert ("path_mtu" in talk.told()) is is_told
 
 
+@pytest.mark.parametrize(("last", "is_told"), [(1000, True), (1400, False)])
+def test_a_black_hole_is_told_where_smaller_segments_are_tried_and_pass(last, is_told):
+    """RFC 4821: after some time-outs the sender tries less."""
+    talk = Talk()
+    talk.exchange(0.001)
+    begin = talk.next[0]
+    talk.say(0.1, CLIENT, 1400)
+    for wait, length in ((0.3, 1400), (0.6, 1400), (1.2, 1400), (2.4, last)):
+        talk.raw(wait, CLIENT, ACK, begin, talk.next[1], length)
+    talk.raw(RTT, SERVER, ACK, talk.next[1], begin + last)
+    talk.raw(0.001, CLIENT, ACK, begin + last, talk.next[1], 400)
+    talk.raw(RTT, SERVER, ACK, talk.next[1], begin + last + 400)
+    assert ("path_mtu" in talk.told()) is is_told
+
+
 @pytest.mark.parametrize("later", [0.01, 0.3])
 def test_a_handshake_that_was_slower_than_its_path(later):
     """The ACK was lost: the client's next words end the handshake."""
