@@ -155,7 +155,8 @@ def _timeouts(server: str, late: list[Facts]) -> list[Finding]:
     count = sum(both(f, "timeout_retransmissions") for f in late)
     chain, took, after = max(_chains(f) for f in late)
     text = f"{times(count, 'retransmission time-out')} in {times(len(late))} with {server}"
-    text += f" stopped the sender for {seconds(sum(both(f, 'timer_ns') for f in late))}"
+    stopped = sum(min(both(f, "timer_ns"), f.duration * 1e9) for f in late)  # both sides may wait at once
+    text += f" stopped the sender for {seconds(stopped)}"
     vain = {why: sum(_in_vain(f)[why] for f in late) for why in ("delay", "acks")}
     needless = sum(vain.values())
     if chain > 1:
@@ -174,7 +175,7 @@ def _timeouts(server: str, late: list[Facts]) -> list[Finding]:
         if needless < count or _unfilled(late) else
         "nothing was lost but time: look for what holds packets back for so long (a full queue, a radio link, a paused "
         "machine)",
-        shown=["timeout_retransmission"], timeouts=count, seconds=sum(both(f, "timer_ns") for f in late) / 1e9,
+        shown=["timeout_retransmission"], timeouts=count, seconds=stopped / 1e9,
         chain=chain, needless=needless,
     ), numbers=side)]  # fmt: skip
 

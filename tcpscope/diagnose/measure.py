@@ -10,6 +10,7 @@ from tcpscope.replay.record import Record
 
 ROLES = ("client", "server")
 HOST_NS = 1_000_000  # what a host takes to answer itself
+OPT_WSCALE, OPT_CUT = 0x0002, 0x8000  # wire/segment.pxd
 
 
 def seconds(ns: float) -> str:
@@ -65,6 +66,11 @@ def round_trip(f: Facts) -> int:
         return int(f.common["initial_rtt_ns"])
     halves = f.client["rtt_min_ns"], f.server["rtt_min_ns"]
     return int(max(halves[0], 0) + max(halves[1], 0))
+
+
+def scale_cut(f: Facts) -> bool:
+    """A SYN was captured, but not as far as its window scale: what its side's windows mean is not known."""
+    return any(side["syn_options"] & OPT_CUT and not side["syn_options"] & OPT_WSCALE for side in (f.client, f.server))
 
 
 def at_host(f: Facts, role: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tcpscope.diagnose.facts import Facts, about, having, times
 from tcpscope.diagnose.finding import Finding
 from tcpscope.diagnose.loss import again
-from tcpscope.diagnose.measure import bytes_of, other, proved, rate, round_trip, seconds, sides
+from tcpscope.diagnose.measure import bytes_of, other, proved, rate, round_trip, scale_cut, seconds, sides
 
 LONG_NS = 1_000_000_000  # a transfer limited for so long
 MOSTLY = 0.5  # ... and for this share of its time, is worth a word
@@ -141,11 +141,13 @@ def _path(server: str, role: str, group: list[Facts]) -> list[Finding]:
     it = max(hit, key=cost)
     side = it.side(role)
     lossy = side["recovery_episodes"] + side["timeout_episodes"] > 0 and again(side) >= LOSSY * side["data_packets"]
+    slowed = side["cwr"] if it.side(other(role))["ecn_echo"] else 0
     finding = about(
         hit, "limited_by_path", "note", "path",
         f"the path was the limit of what the {role} sent in {times(len(hit))} with {server}: "
         f"{bytes_of(side['unique_bytes'])} at {rate(side['goodput'])}, {_share(it, cost(it)):.0%} of the time at its "
         "congestion window"
+        + (f"; a queue on the path marked packets (ECN), and it slowed down {times(slowed, 'time')}" if slowed else "")
         + ("; each loss makes that window smaller" if lossy else ""),
         "the losses on the path keep the rate down, or its queue is full and drops what is too much: find out where "
         "they come from" if lossy else
@@ -153,7 +155,9 @@ def _path(server: str, role: str, group: list[Facts]) -> list[Finding]:
         "buffer (net.ipv4.tcp_wmem)",
         seconds=cost(it) / 1e9, share=_share(it, cost(it)), bytes_per_second=side["goodput"],
     )  # fmt: skip
-    if not lossy:
+    if any(map(scale_cut, hit)):
+        finding.doubt("the window scale was cut off: the receive window may have been the limit", "possible")
+    elif not lossy and not slowed:
         finding.doubt("a sender that paces itself (SO_MAX_PACING_RATE) looks the same")
     return [finding]
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from tcpscope.diagnose.facts import Collected, Facts, about, times
 from tcpscope.diagnose.finding import Finding
+from tcpscope.diagnose.measure import scale_cut
 from tcpscope.replay import layout
 from tcpscope.replay.record import Record
 
@@ -67,6 +68,15 @@ def recording(
                 "no more than the ports can be known",
                 "capture with a larger snaplen: 128 bytes hold all headers", "capture", numbers={"packets": cut},
             ))  # fmt: skip
+    shortened = [f for f in found if scale_cut(f) and f.client["data_packets"] + f.server["data_packets"]]
+    if shortened:
+        findings.append(about(
+            shortened, "cut_options", "note", "capture",
+            f"the options of the SYNs of {times(len(shortened))} were cut off by the snap length: window scale, SACK "
+            "and time stamps are not known",
+            "what its windows were, and whether one was the limit, cannot be told: capture with a larger snaplen; 128 "
+            "bytes hold all headers",
+        ))  # fmt: skip
     if steps:
         findings.append(Finding(
             "clock_steps", "warning", f"the capture's clock went back {times(steps, 'time')} by more than a second: "

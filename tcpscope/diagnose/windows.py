@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tcpscope.diagnose.facts import Facts, about, having, times, without
 from tcpscope.diagnose.finding import Finding
-from tcpscope.diagnose.measure import bytes_of, other, proved, rate, round_trip, seconds, sides
+from tcpscope.diagnose.measure import bytes_of, other, proved, rate, round_trip, scale_cut, seconds, sides
 
 STALL_NS = 100_000_000
 DEAD_NS = 1_000_000_000  # a window that stays closed so long, to the end, has a reader that is gone
@@ -137,7 +137,7 @@ def _windows_a_trip(f: Facts, role: str) -> float:
 
 def _plain(f: Facts, role: str) -> bool:
     """Its window may not be larger: the window scale option is missing."""
-    missing = min(f.client["window_scale"], f.server["window_scale"]) < 0
+    missing = min(f.client["window_scale"], f.server["window_scale"]) < 0 and not scale_cut(f)
     return bool(missing and f.side(role)["max_window"] > LARGEST_PLAIN // 2)
 
 

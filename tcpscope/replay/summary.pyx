@@ -18,7 +18,7 @@ from tcpscope.replay.traffic cimport BARE_SYN, Traffic, traffic_end
 from tcpscope.replay.traffic_row cimport traffic_row
 from tcpscope.replay.zeek cimport zeek_conn_state, zeek_history
 from tcpscope.wire.hints cimport S_DNS, S_HTTP
-from tcpscope.wire.segment cimport OPT_SACK_PERMITTED, OPT_TIMESTAMPS, OPT_WSCALE
+from tcpscope.wire.segment cimport OPT_CUT, OPT_SACK_PERMITTED, OPT_TIMESTAMPS, OPT_WSCALE
 
 cdef enum:
     ANSWERS = OPT_WSCALE | OPT_SACK_PERMITTED | OPT_TIMESTAMPS     # options of a SYN-ACK that answer the SYN's
@@ -322,6 +322,11 @@ cdef inline bint stripped(const SideRow *client, const SideRow *server) noexcept
             and server.syn_options & ~client.syn_options & ANSWERS)
 
 
+cdef inline bint cut_short(const SideRow *asked) noexcept nogil:
+    """Its SYN was captured, but not its options."""
+    return asked.syn_options & OPT_CUT and not asked.syn_options & OPT_WSCALE
+
+
 cdef inline bint kept_small(const SideRow *asked, const SideRow *sender) noexcept nogil:
     """No MSS was announced, so the peer keeps to the default (RFC 9293, 3.7.1)."""
     return (asked.syn_packets and asked.mss < 0 and sender.data_packets >= SEVERAL
@@ -345,7 +350,7 @@ cdef uint8_t oddness(const ConnectionRow *row) noexcept nogil:
                        or row.client_state == CLOSE_WAIT or row.server_state == CLOSE_WAIT
                        or row.fast_open_outcome == FAST_OPEN_REFUSED - 1 or row.reuse == REUSE_RISKY - 1
                        or unanswered(row) or refused_by_tls(row)
-                       or stripped(c, s) or kept_small(c, s) or kept_small(s, c)
+                       or stripped(c, s) or cut_short(c) or cut_short(s) or kept_small(c, s) or kept_small(s, c)
                        or row.reset_bits & (RESET_SPOKE | RESET_OPENING) == RESET_SPOKE):
         found = 1
     return <uint8_t>found

@@ -178,7 +178,10 @@ _SIDE_MEANINGS: dict[str, tuple[str, str]] = {
     "reply_mean": ("s", "from the peer's last data to this side's first in answer, at the capture point: mean"),
     "reply_max": ("s", "longest"),
     "reply_max_frame": ("", "frame that ended the longest"),
-    "reply_max_skipped": ("", "IP IDs of this side missing right before it: so many packets were lost before the capture point (Linux)"),
+    "reply_max_skipped": (
+        "",
+        "IP IDs of this side missing right before it: so many packets were lost before the capture point (Linux)",
+    ),
     "first_data_skipped": ("", "the same, before its first data"),
     "recovery_episodes": ("", "times that loss was told by the peer's ACKs and repaired (fast recovery)"),
     "timeout_episodes": ("", "times that the retransmission timer ran out"),

@@ -1,5 +1,8 @@
 """Findings about opening, staying open, closing and the capture, from hand-made segments."""
 
+import struct
+from pathlib import Path
+
 import pytest
 
 from tcpscope.diagnose import diagnose
@@ -7,9 +10,12 @@ from tcpscope.diagnose.opening import peak
 from tcpscope.diagnose.resets import hops
 from tcpscope.diagnose.schedules import APPLE, DOUBLING, LINEAR, OLD_BSD, OLD_WINDOWS, WINDOWS, probing, recognised
 from tcpscope.replay.engine import Engine
+from tcpscope.replay.layout import CONNECTION
+from tcpscope.tables.analysis import analyse, locate
 from tcpscope.wire.batch import SegmentBatch
 from tests.replay.segments import ACK, FIN, RST, SYN, segment
 
+SAMPLES = Path(__file__).parents[2] / "sample_pcaps"
 SECOND = 10**9
 DAWN = 10**15  # when the captures begin, ns
 
@@ -103,6 +109,26 @@ def test_a_server_without_mss_gets_small_segments():
         steps.append(segment(40 + number, 1, ACK, 202, 102 + 536 * (number + 1), time_ns=DAWN + 9000 + number))
     assert "mss_missing" in found(steps)
     assert "mss_missing" not in found(opened(40_000, DAWN))
+
+
+@pytest.mark.parametrize(("options", "cut"), [(0x8001, True), (0x8003, False), (0x0001, False)])
+def test_options_cut_off(options, cut):
+    """Of which the window scale is missed, where it may have stood there."""
+    steps = [
+        segment(1, 0, SYN, 100, options=options), segment(2, 1, SYN | ACK, 200, 101, options=options),
+        segment(3, 0, ACK, 101, 201), segment(4, 0, ACK, 101, 201, 50), segment(5, 1, ACK, 201, 151),
+    ]  # fmt: skip
+    assert ("cut_options" in found(steps)) is cut
+
+
+@pytest.mark.parametrize(("marked", "doubted"), [(3, False), (0, True)])
+def test_a_path_that_marks_packets_is_no_sender_that_paces_itself(marked, doubted):
+    raw = bytearray(analyse(locate(SAMPLES / "limited_by_path.pcap"), threads=1).connections)
+    for name in ("client_ecn_echo", "server_cwr"):
+        struct.pack_into("<q", raw, CONNECTION.offset(name), marked)
+    (it,) = [f for f in diagnose(bytes(raw), [], []) if f.id == "limited_by_path"]
+    assert ("marked packets (ECN), and it slowed down 3 times" in it.text) is not doubted
+    assert any("paces itself" in why for why in it.doubts) is doubted
 
 
 def test_a_clock_set_back_and_cut_headers():
