@@ -1,5 +1,5 @@
 """Copies of packets that the capture holds already."""
-from libc.stdint cimport uint16_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
 from tcpscope.replay.flight cimport Finding, Flight, Glimpse
 from tcpscope.wire.segment cimport SUM_GOOD, Segment
@@ -7,6 +7,7 @@ from tcpscope.wire.segment cimport SUM_GOOD, Segment
 cdef enum:
     SAME_CAPTURE_NS = 200_000    # two copies of one packet this close were captured twice, not sent twice
     COPY_WITHIN_NS = 200_000_000    # what comes later with the same IP ID may be a timer's: some hosts keep the ID
+    ELSEWHERE_NS = 2_000_000_000    # ... but that of another place, behind a long queue, may come as late as this
     NO_ID = 0x10000
     LINUX_TTL = 64
     LONGEST = 1460               # bytes of one segment, jumbo frames aside
@@ -29,11 +30,16 @@ cdef inline uint32_t glimpse_key(const Segment *s) noexcept nogil:
     return <uint32_t>(key >> 32)
 
 
+cdef void remember_long(Flight *f, const Glimpse *g) noexcept nogil
+
+
 cdef inline void glimpse(Flight *f, const Segment *s, uint32_t key) noexcept nogil:
     cdef Glimpse *g = &f.seen[f.seen_at & 3]
     f.seen_at += 1
     g.time_ns, g.key, g.id_and_ttl = s.time_ns, key, s.ip_id << 8 | s.ttl
-    g.checksum, g.is_good = s.checksum, s.checksum_state == SUM_GOOD
+    g.checksum, g.is_good, g.file = s.checksum, s.checksum_state == SUM_GOOD, <uint8_t>s.file
+    if f.many != NULL:
+        remember_long(f, g)
 
 
 cdef inline uint16_t ids_skipped(const Flight *f) noexcept nogil:
@@ -56,3 +62,5 @@ cdef inline void copy_remember(Flight *f, const Segment *s) noexcept nogil:
 
 
 cdef bint copy_seen(Flight *f, const Segment *s, bint expected, Finding *out) noexcept nogil
+cdef void copies_come_late(Flight *f, bint surely) noexcept nogil
+cdef void copies_free(Flight *f) noexcept nogil

@@ -1,6 +1,7 @@
 # cython: wraparound=False, freethreading_compatible=True
 """Whether this very packet was captured before: by a mirror port, on a second interface, or copied by the network."""
-from libc.stdint cimport uint32_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t
+from libc.stdlib cimport calloc, free
 
 from tcpscope.replay.annotations cimport A_DUPLICATE_CAPTURE, A_NETWORK_DUPLICATE, bit
 from tcpscope.replay.flight cimport Finding, Flight, Glimpse
@@ -8,6 +9,69 @@ from tcpscope.wire.segment cimport FIN, SUM_GOOD, SYN, Segment
 
 cdef enum:
     MS = 1_000_000
+    EXPECTED = 2                 # late copies: the next is no accident
+    MANY_LEAST = 16              # packets remembered then
+    MANY_MOST = 1024
+
+
+cdef bint is_same(const Glimpse *g, const Segment *s, uint32_t key, bint expected) noexcept nogil:
+    """s is the packet that was seen then."""
+    cdef int64_t within
+    cdef bint other
+    if g.key != key or g.id_and_ttl == 0 or g.id_and_ttl >> 8 != s.ip_id:
+        return False
+    if g.is_good and s.checksum_state == SUM_GOOD and g.checksum != s.checksum:
+        return False                     # other options, or another payload
+    other = elsewhere(g, s)
+    if identified(s):
+        within = ELSEWHERE_NS if other else COPY_WITHIN_NS
+    else:
+        within = COPY_WITHIN_NS if other else MS
+    if s.time_ns - g.time_ns > within:
+        return False
+    return identified(s) or expected or s.length > 0 or s.flags & (SYN | FIN) != 0
+
+
+cdef inline bint elsewhere(const Glimpse *g, const Segment *s) noexcept nogil:
+    """It was captured before or behind a router, or in another file."""
+    return s.ttl != g.id_and_ttl & 0xFF or <uint8_t>s.file != g.file
+
+
+cdef void widen(Flight *f, uint32_t room) noexcept nogil:
+    """Room for so many packets, those known among them; as far as there is memory."""
+    cdef Glimpse *wide = <Glimpse *>calloc(room, sizeof(Glimpse))
+    cdef uint32_t i
+    if wide == NULL:
+        return
+    for i in range(f.many_mask + 1 if f.many != NULL else 0):
+        if f.many[i].id_and_ttl:
+            wide[f.many[i].key & (room - 1)] = f.many[i]
+    free(f.many)
+    f.many, f.many_mask = wide, room - 1
+
+
+cdef void remember_long(Flight *f, const Glimpse *g) noexcept nogil:
+    """In `many`, which grows where a packet would have to go whose copy may still come."""
+    cdef const Glimpse *there = &f.many[g.key & f.many_mask]
+    if there.id_and_ttl and g.time_ns - there.time_ns < ELSEWHERE_NS and f.many_mask + 1 < MANY_MOST:
+        widen(f, 2 * (f.many_mask + 1))
+    f.many[g.key & f.many_mask] = g[0]
+
+
+cdef void copies_come_late(Flight *f, bint surely) noexcept nogil:
+    """One did, so more packets are remembered from now on.  surely: it was captured at another place."""
+    if not surely and f.late_copies < EXPECTED:
+        f.late_copies += 1
+    elif f.many == NULL:
+        widen(f, MANY_LEAST)
+
+
+cdef void tell(Flight *f, const Glimpse *g, const Segment *s, Finding *out) noexcept nogil:
+    """Annotate the copy."""
+    cdef bint late = s.time_ns - g.time_ns >= SAME_CAPTURE_NS, other = elsewhere(g, s)
+    out.annotations |= bit(A_DUPLICATE_CAPTURE if other or not late else A_NETWORK_DUPLICATE)
+    if late or other:
+        copies_come_late(f, other)
 
 
 cdef bint copy_seen(Flight *f, const Segment *s, bint expected, Finding *out) noexcept nogil:
@@ -16,22 +80,19 @@ cdef bint copy_seen(Flight *f, const Segment *s, bint expected, Finding *out) no
     expected: the connection has shown copies already.  Without an IP ID, two equal pure
     acknowledgments or RSTs are taken for copies of one only then: a host may well send the same twice.
     """
-    cdef Glimpse *g
     cdef uint32_t key = glimpse_key(s)
     cdef int i
-    cdef bint here
     for i in range(4):
-        g = &f.seen[i]
-        if g.key != key or g.id_and_ttl == 0 or g.id_and_ttl >> 8 != s.ip_id:
-            continue
-        if g.is_good and s.checksum_state == SUM_GOOD and g.checksum != s.checksum:
-            continue                     # other options, or another payload
-        if s.time_ns - g.time_ns > (COPY_WITHIN_NS if identified(s) else MS):
-            continue
-        if not identified(s) and not expected and s.length == 0 and not s.flags & (SYN | FIN):
-            continue
-        here = s.time_ns - g.time_ns < SAME_CAPTURE_NS or s.ttl != g.id_and_ttl & 0xFF
-        out.annotations |= bit(A_DUPLICATE_CAPTURE if here else A_NETWORK_DUPLICATE)
+        if is_same(&f.seen[i], s, key, expected):
+            tell(f, &f.seen[i], s, out)
+            return True
+    if f.many != NULL and is_same(&f.many[key & f.many_mask], s, key, expected):
+        tell(f, &f.many[key & f.many_mask], s, out)
         return True
     glimpse(f, s, key)
     return False
+
+
+cdef void copies_free(Flight *f) noexcept nogil:
+    free(f.many)
+    f.many, f.many_mask = NULL, 0

@@ -51,6 +51,7 @@ cdef struct Glimpse:             # enough of a packet to recognise it when it is
     uint32_t id_and_ttl          # the IP ID above eight bits of TTL; 0: none
     uint16_t checksum
     uint8_t is_good              # that was right
+    uint8_t file                 # the low bits of the capture's number
 
 cdef struct Flight:
     Chunk *ring                  # in order of sequence numbers; acknowledged ones stay while there is room
@@ -101,7 +102,10 @@ cdef struct Flight:
     int64_t delayed_ns           # by which the peer's acknowledgments were delayed, sum and most
     int64_t delayed_most_ns
     Glimpse seen[4]
+    Glimpse *many                # of more packets, by their keys; NULL until copies come late (copies.pyx)
+    uint32_t many_mask           # room for them, less one
     uint8_t seen_at
+    uint8_t late_copies          # so many have come late, EXPECTED at most
     uint8_t started
     uint8_t una_told             # una comes from an acknowledgment, not from the first segment seen
     uint8_t phase

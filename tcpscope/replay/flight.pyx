@@ -20,7 +20,7 @@ from tcpscope.replay.cause cimport cause
 from tcpscope.replay.chunks cimport (
     LEAST_SPARE, NO_MEMORY, TOO_DEAR, append, chunk, divide, divisible, fill, insert, place, take_one,
 )
-from tcpscope.replay.copies cimport COPY_WITHIN_NS, SAME_CAPTURE_NS, identified
+from tcpscope.replay.copies cimport COPY_WITHIN_NS, ELSEWHERE_NS, SAME_CAPTURE_NS, copies_come_late, identified
 from tcpscope.replay.sacks cimport sample, take_sacks, told_spurious
 from tcpscope.replay.sending cimport sent_next, watch_order
 from tcpscope.replay.seq cimport after, before
@@ -223,6 +223,11 @@ cdef inline bint is_piece(const Chunk *c, const Segment *s, uint32_t end) noexce
             and (step == 0) == (at == 0) and step <= PIECES and <uint64_t>step * s.length <= at)
 
 
+cdef inline bint captured_elsewhere(const Flight *f, const Chunk *c, const Segment *s, uint32_t end) noexcept nogil:
+    """Known data that were sent before the newest, of a connection whose packets come again late: divided otherwise."""
+    return s.length and not after(end, f.max) and s.time_ns - c.last_ns < ELSEWHERE_NS and sent_before(f, s) == 1
+
+
 cdef int flight_sent(Flight *f, const Segment *s, uint64_t order, int64_t reach, Finding *out) noexcept nogil:
     """f's side sent s.  reach: from the capture point to that side and back."""
     cdef uint32_t end = s.seq + s.length + ((s.flags & SYN) >> 1) + (s.flags & FIN)
@@ -284,9 +289,15 @@ cdef int flight_sent(Flight *f, const Segment *s, uint64_t order, int64_t reach,
     i = place(f, s.seq)
     if i < f.old + f.live and before(chunk(f, i).seq, end):
         c = chunk(f, i)
+    if c != NULL and f.many != NULL and captured_elsewhere(f, c, s, end):
+        out.annotations |= bit(A_DUPLICATE_CAPTURE)
+        return 0
     if c != NULL and (is_copy(c, s) or s.time_ns - c.last_ns < MS and not after(end, f.max) and is_piece(c, s, end)):
-        out.annotations |= bit(A_DUPLICATE_CAPTURE if s.time_ns - c.last_ns < SAME_CAPTURE_NS
-                               else A_NETWORK_DUPLICATE)
+        if s.time_ns - c.last_ns < SAME_CAPTURE_NS:
+            out.annotations |= bit(A_DUPLICATE_CAPTURE)
+        else:
+            out.annotations |= bit(A_NETWORK_DUPLICATE)
+            copies_come_late(f, False)
         return 0
     if c != NULL and c.bits & BARE_SYN and s.flags & (SYN | ACK) == SYN | ACK:
         c.bits &= ~BARE_SYN                     # simultaneous open: the SYN-ACK repeats the SYN's number (3.5, fig. 8)

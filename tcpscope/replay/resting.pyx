@@ -33,8 +33,8 @@ cdef uint32_t USED = sizeof(Connection) // sizeof(uint64_t)
 
 
 cdef inline bint may_rest(const Connection *c) noexcept nogil:
-    return (c.older == NULL and c.wireshark.side[0].unacked.disorder == NULL
-            and c.wireshark.side[1].unacked.disorder == NULL)
+    return (c.older == NULL and c.flight[0].many == NULL and c.flight[1].many == NULL
+            and c.wireshark.side[0].unacked.disorder == NULL and c.wireshark.side[1].unacked.disorder == NULL)
 
 
 cdef inline uint32_t samples(const RoundTrips *r) noexcept nogil:
