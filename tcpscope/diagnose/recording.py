@@ -92,8 +92,8 @@ def recording(
             f"{times(count, 'packet')} of {times(len(twice))} "
             + ("stands in the capture twice; it is no retransmission" if count == 1 else
                "stand in the capture twice; they are not retransmissions"),
-            "a mirror port or `any` shows packets on their way in and out, captures of both ends show them at both: for "
-            "exact times look at one interface, one capture",
+            "a mirror port or `any` shows packets on their way in and out, captures of both ends show them at both: "
+            "for exact times look at one interface, one capture",
             shown=["duplicate_capture"], packets=count,
         ))  # fmt: skip
     copied = [f for f in found if _copied(f)]
@@ -101,8 +101,8 @@ def recording(
         findings.append(about(
             copied, "network_duplicates", "note", "path",
             f"{times(count, 'packet')} of {times(len(copied))} came twice: copied on the way, not by the sender",
-            "a loop, a bond that sends on all its links, or a switch that floods; or captures of two places in one file: "
-            "read them as two; where the copies differ in VLAN or tunnel --by-tunnel keeps them apart",
+            "a loop, a bond that sends on all its links, or a switch that floods; or captures of two places in one "
+            "file: read them as two; where the copies differ in VLAN or tunnel --by-tunnel keeps them apart",
             shown=["network_duplicate"], packets=count,
         ))  # fmt: skip
     wrong = [f for f in found if _damaged(f.client) or _damaged(f.server)]
