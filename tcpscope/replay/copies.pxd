@@ -9,9 +9,6 @@ cdef enum:
     COPY_WITHIN_NS = 200_000_000    # what comes later with the same IP ID may be a timer's: some hosts keep the ID
     ELSEWHERE_NS = 2_000_000_000    # ... but that of another place, behind a long queue, may come as late as this
     NO_ID = 0x10000
-    LINUX_TTL = 64
-    LONGEST = 1460               # bytes of one segment, jumbo frames aside
-    MOST_SKIPPED = 16            # more, and what came between was no answer's few copies
 
 
 cdef inline bint identified(const Segment *s) noexcept nogil:
@@ -42,25 +39,12 @@ cdef inline void glimpse(Flight *f, const Segment *s, uint32_t key) noexcept nog
         remember_long(f, g)
 
 
-cdef inline uint16_t ids_skipped(const Flight *f) noexcept nogil:
-    """IP IDs between those of the side's two latest packets; 0, too, where they tell nothing.
-
-    Linux, whose TTL begins with 64, counts each connection's packets: those were lost before they came here.  Others
-    count all that they send, or nothing.  Where several segments were put together into one the count is not known.
-    """
-    cdef uint32_t one = f.seen[(f.seen_at - 2) & 3].id_and_ttl, two = f.seen[(f.seen_at - 1) & 3].id_and_ttl
-    cdef uint32_t step = ((two >> 8) - (one >> 8)) & 0xFFFF
-    if (f.length_before > LONGEST or one >> 8 == 0 or two >> 8 == 0 or one >> 8 == NO_ID or two >> 8 == NO_ID
-            or two & 0xFF > LINUX_TTL):
-        return 0
-    return <uint16_t>(step - 1) if 1 < step <= MOST_SKIPPED else 0
-
-
 cdef inline void copy_remember(Flight *f, const Segment *s) noexcept nogil:
     """`copy_seen` of a segment that cannot be a copy."""
     glimpse(f, s, glimpse_key(s))
 
 
 cdef bint copy_seen(Flight *f, const Segment *s, bint expected, Finding *out) noexcept nogil
+cdef uint16_t ids_skipped(const Flight *f) noexcept nogil
 cdef void copies_come_late(Flight *f, bint surely) noexcept nogil
 cdef void copies_free(Flight *f) noexcept nogil

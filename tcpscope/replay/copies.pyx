@@ -1,6 +1,6 @@
 # cython: wraparound=False, freethreading_compatible=True
 """Whether this very packet was captured before: by a mirror port, on a second interface, or copied by the network."""
-from libc.stdint cimport int64_t, uint8_t, uint32_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t
 from libc.stdlib cimport calloc, free
 
 from tcpscope.replay.annotations cimport A_DUPLICATE_CAPTURE, A_NETWORK_DUPLICATE, bit
@@ -12,13 +12,16 @@ cdef enum:
     EXPECTED = 2                 # late copies: the next is no accident
     MANY_LEAST = 16              # packets remembered then
     MANY_MOST = 1024
+    LINUX_TTL = 64
+    LONGEST = 1460               # bytes of one segment, jumbo frames aside
+    MOST_SKIPPED = 16            # more, and what came between was no answer's few copies
 
 
-cdef bint is_same(const Glimpse *g, const Segment *s, uint32_t key, bint expected) noexcept nogil:
-    """s is the packet that was seen then."""
+cdef bint is_same(const Glimpse *g, const Segment *s, bint expected) noexcept nogil:
+    """s, which has the same key, is the packet that was seen then."""
     cdef int64_t within
     cdef bint other
-    if g.key != key or g.id_and_ttl == 0 or g.id_and_ttl >> 8 != s.ip_id:
+    if g.id_and_ttl == 0 or g.id_and_ttl >> 8 != s.ip_id:
         return False
     if g.is_good and s.checksum_state == SUM_GOOD and g.checksum != s.checksum:
         return False                     # other options, or another payload
@@ -83,10 +86,10 @@ cdef bint copy_seen(Flight *f, const Segment *s, bint expected, Finding *out) no
     cdef uint32_t key = glimpse_key(s)
     cdef int i
     for i in range(4):
-        if is_same(&f.seen[i], s, key, expected):
+        if f.seen[i].key == key and is_same(&f.seen[i], s, expected):
             tell(f, &f.seen[i], s, out)
             return True
-    if f.many != NULL and is_same(&f.many[key & f.many_mask], s, key, expected):
+    if f.many != NULL and f.many[key & f.many_mask].key == key and is_same(&f.many[key & f.many_mask], s, expected):
         tell(f, &f.many[key & f.many_mask], s, out)
         return True
     glimpse(f, s, key)
@@ -96,3 +99,17 @@ cdef bint copy_seen(Flight *f, const Segment *s, bint expected, Finding *out) no
 cdef void copies_free(Flight *f) noexcept nogil:
     free(f.many)
     f.many, f.many_mask = NULL, 0
+
+
+cdef uint16_t ids_skipped(const Flight *f) noexcept nogil:
+    """IP IDs between those of the side's two latest packets; 0, too, where they tell nothing.
+
+    Linux, whose TTL begins with 64, counts each connection's packets: those were lost before they came here.  Others
+    count all that they send, or nothing.  Where several segments were put together into one the count is not known.
+    """
+    cdef uint32_t one = f.seen[(f.seen_at - 2) & 3].id_and_ttl, two = f.seen[(f.seen_at - 1) & 3].id_and_ttl
+    cdef uint32_t step = ((two >> 8) - (one >> 8)) & 0xFFFF
+    if (f.length_before > LONGEST or one >> 8 == 0 or two >> 8 == 0 or one >> 8 == NO_ID or two >> 8 == NO_ID
+            or two & 0xFF > LINUX_TTL):
+        return 0
+    return <uint16_t>(step - 1) if 1 < step <= MOST_SKIPPED else 0
