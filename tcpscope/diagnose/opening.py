@@ -12,6 +12,7 @@ from tcpscope.diagnose.icmp import errors, in_words
 from tcpscope.diagnose.schedules import near, next_gap, recognised, spelt
 from tcpscope.replay import layout
 
+MD5, AO = 0x0080, 0x0100  # OPT_ of wire/segment.pxd
 FLOOD = 50  # half-open connections to one service that look like a SYN flood
 FEW_SOURCES = 3  # a flood's addresses are more than these
 HOLDS = 63  # seconds a server keeps a half-open connection: five SYN-ACKs again (Linux)
@@ -150,11 +151,14 @@ def _unanswered(server: str, group: list[Facts], found: Collected, opened: int) 
     how = _patience(longest)
     between = gaps(longest)
     cut = not more and all(f.end_ns - f.common["start_ns"] < SOON_NS for f in silent)
+    signed = all(f.client["syn_options"] & (MD5 | AO) for f in silent)
     finding = about(
         silent, "unanswered", "note" if cut else "error", "server",
         f"{server} never answered {times(len(silent) + more)} ({least}{times(tries, 'SYN')} sent)"
         + (f", beside {opened:,} that opened" if opened else "")
         + (f": {how}" if how else ": the capture ends within a second of them" if cut else ""),
+        "its SYNs are signed (TCP MD5 or AO, as BGP wants it): a host drops those whose key is not its own without a "
+        "word (nstat -az TcpExtTCPMD5Failure): compare the keys of both ends" if signed else
         "it is there and listens: its accept queue was full (nstat -az TcpExtListenOverflows), or a filter, a limit or "
         "the path dropped these SYNs: look for them on the server's side" if opened else
         "host down, wrong address, or a firewall that drops: look for the SYN on the server's side",

@@ -111,6 +111,17 @@ def test_a_server_without_mss_gets_small_segments():
     assert "mss_missing" not in found(opened(40_000, DAWN))
 
 
+@pytest.mark.parametrize(("options", "signed"), [(0x81, True), (0x101, True), (0x01, False)])
+def test_signed_syns_that_nobody_answers(options, signed):
+    """RFC 2385, RFC 5925: another key is not answered."""
+    steps = [
+        segment(at + 1, 0, SYN, 100, options=options, time_ns=DAWN + ns)
+        for at, ns in enumerate((0, SECOND, 3 * SECOND))
+    ]
+    steps.append(segment(9, 1, ACK, 1, dport=7, time_ns=DAWN + 9 * SECOND))
+    assert ("keys" in found(steps)["unanswered"].advice) is signed
+
+
 @pytest.mark.parametrize(("options", "cut"), [(0x8001, True), (0x8003, False), (0x0001, False)])
 def test_options_cut_off(options, cut):
     """Of which the window scale is missed, where it may have stood there."""
