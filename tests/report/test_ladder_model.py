@@ -269,3 +269,10 @@ def test_of_a_long_run_only_the_ends_are_held(monkeypatch):
     assert sum(fold.client_bytes for fold in folded) + sum(it.length for it in of(drawing, Segment)) == sum(
         it.length for it in of(whole, Segment)
     )
+
+
+@pytest.mark.parametrize(("name", "fates"), [
+    ("unreachable.pcap", ["lost", "lost", "rejected"]), ("syn_unanswered.pcap", ["lost", "lost", "lost", "unanswered"]),
+])  # fmt: skip
+def test_what_icmp_answers_has_an_answer(name, fates):
+    assert [it.fate for it in of(sample(name), Segment)] == fates

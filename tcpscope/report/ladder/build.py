@@ -188,6 +188,9 @@ def insert(story: Story, found: list[Happening]) -> None:
     times = [it.end if isinstance(it, Fold) else it.time for it in story.items]
     for it in sorted(found, key=lambda it: it.time, reverse=True):
         at = len(times) if not times or it.time >= times[-1] else bisect_right(times, it.time)
+        before = story.items[at - 1] if at else None
+        if it.event == "UNREACHABLE" and isinstance(before, Segment) and before.sender == it.endpoint:
+            before.fate = "rejected"
         story.items.insert(at, it)
     states = ["", ""]
     position, last = 0, None

@@ -84,5 +84,5 @@ def _row(ladder: Ladder, row: Row, raw: bool) -> Iterator[str]:
 def _stroke(it: Segment) -> str:
     """Dashed for a repetition or a probe, a cross where it was lost, an open head where nothing answered."""
     dashed = "--" if it.style in ("again", "probe") else "-"
-    head = {"lost": "x", "unanswered": ")"}.get(it.fate) or (")" if it.style == "probe" else ">>")
+    head = {"lost": "x", "rejected": "x", "unanswered": ")"}.get(it.fate) or (")" if it.style == "probe" else ">>")
     return dashed + head

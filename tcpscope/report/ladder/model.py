@@ -46,7 +46,7 @@ class Segment:
     delta: float | None = None  # since the packet before, shown or not
     after: float | None = None  # since the copy that this one repeats
     duplicate: int | None = None  # which duplicate ACK in a row, from 1
-    fate: str = "delivered"  # delivered; lost: sent again, and needed; unanswered: nothing tells
+    fate: str = "delivered"  # delivered; lost: sent again, and needed; unanswered: nothing tells; rejected: by ICMP
     first: int = 0  # position among all that happened, from 0
     last: int = 0
 

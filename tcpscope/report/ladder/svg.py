@@ -216,13 +216,13 @@ class Drawing:
         start, end, side, slope = self._ends(it, place)
         measured = self.ladder.timing.measured
         css = f"tl-arrow tl-{it.style}" + (" tl-reset" if "RST" in it.flags else "")
-        share = {"lost": 0.55, "unanswered": 0.75}.get(it.fate, 1.0)
+        share = {"lost": 0.55, "rejected": 0.55, "unanswered": 0.75}.get(it.fate, 1.0)
         stop = (start[0] + (end[0] - start[0]) * share, start[1] + (end[1] - start[1]) * share)
         yield f'<path class="{css}" d="M{start[0]:.1f} {start[1]:.1f}L{stop[0]:.1f} {stop[1]:.1f}"/>'
         yield self._dot(start, measured(it.sender))
         if self.tap is not None and (stop[0] - self.tap) * side > 0:
             yield self._dot((self.tap, start[1] + (self.tap - start[0]) * slope), True)
-        if it.fate == "lost":
+        if it.fate in ("lost", "rejected"):
             yield f'<path class="tl-cross" d="M{stop[0] - 5:.1f} {stop[1] - 5:.1f}l10 10m0 -10l-10 10"/>'
         elif it.fate == "unanswered":
             yield text(stop[0] + side * 8, stop[1] + 4, "?", "tl-query", "middle")
@@ -285,6 +285,7 @@ class Drawing:
         told = [
             ("known", "measured", known), ("guess", "estimated", True), ("again", "sent again", "again" in styles),
             ("probe", "probe", "probe" in styles), ("cross", "lost", "lost" in fates),
+            ("cross", "rejected", "rejected" in fates and "lost" not in fates),
             ("query", "no answer", "unanswered" in fates), ("shut", "window closed", "zero_window" in bars),
             ("persist", "persist timer", "persist" in bars), ("wait", "TIME_WAIT", "time_wait" in bars),
         ]  # fmt: skip

@@ -100,7 +100,7 @@ def arrow(it: Segment, width: int, pen: Pen, label: str) -> str:
     room = max(width - 3 - len(said), 0)
     rest = stroke * room + pen.right
     if it.fate != "delivered":
-        rest = (stroke * (room // 3) + (pen.lost if it.fate == "lost" else pen.unanswered)).ljust(room + 1)
+        rest = (stroke * (room // 3) + (pen.unanswered if it.fate == "unanswered" else pen.lost)).ljust(room + 1)
     if it.sender == CLIENT:
         return stroke * 2 + said + rest
     return rest[::-1].replace(pen.right, pen.left) + said + stroke * 2
@@ -233,9 +233,11 @@ class Drawing:
         pen = self.pen
         told = [
             ("again", f"{pen.again * 2} sent again"), ("probe", f"{pen.probe * 2} probe"), ("lost", f"{pen.lost} lost"),
-            ("unanswered", f"{pen.unanswered} no answer captured"), ("zero_window", f"{pen.shut} window closed"),
+            ("rejected", f"{pen.lost} rejected"), ("unanswered", f"{pen.unanswered} no answer captured"),
+            ("zero_window", f"{pen.shut} window closed"),
             ("persist", f"{pen.wait} persist timer runs"), ("time_wait", f"{pen.hatch} TIME_WAIT"),
         ]  # fmt: skip
-        said = [text for name, text in told if name in self.used]
+        used = self.used - {"rejected"} if "lost" in self.used else self.used  # the same sign, and the row says why
+        said = [text for name, text in told if name in used]
         lines = ["   ".join(said)] if said else []
         return [*lines, words.WITHOUT_WINDOW] if "no_window" in self.used else lines

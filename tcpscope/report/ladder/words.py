@@ -149,6 +149,8 @@ def notes(it: Segment) -> str:
             text += f" after {span(it.after)}"
     if it.fate == "unanswered":
         text += (", " if text else "") + "no answer"
+    if it.fate == "rejected":
+        text += (", " if text else "") + "rejected by ICMP"
     return text.strip()
 
 
@@ -279,6 +281,7 @@ def details(ladder: Ladder, it: Segment) -> list[tuple[str, str]]:
 FATES = {
     "lost": "lost: it was sent again, and nothing says that this copy had arrived",
     "unanswered": "not known: the capture has no answer to it",
+    "rejected": "rejected: an ICMP error says so",
 }
 
 
