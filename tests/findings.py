@@ -31,7 +31,7 @@ def number(entry: Entry) -> int:
 
 def drawn(entry: Entry) -> str:
     connection = tcpscope.read(SAMPLES / entry.sample).connection(number(entry))
-    return render(connection._ladder(focus(entry)), "text", width=100)
+    return render(connection._ladder(focus(entry)), "text", width=79)
 
 
 HEAD = """# Findings
