@@ -13,6 +13,7 @@ from tcpscope.tables.session import Counters, Session, Turn
 
 LOOK = 1.0  # seconds between two looks
 SELDOM = 20  # times what a look takes, at least
+REMEMBERED = 10_000  # findings told
 LOOKED_AT = 2_000  # open connections that findings look at, the latest to send
 _NEW = EVENT.offset("new")
 COMPARED = re.compile(r"\s*([A-Za-z_]+)\s*(?:(>=|>)\s*([0-9][0-9_,.]*(?:e[0-9]+)?)\s*)?$")
@@ -63,8 +64,11 @@ class Watch:
             subject = it.id, it.server, it.side
             told = self._told.get(subject)
             if told is None or it.count >= 2 * max(told, 1):
+                self._told.pop(subject, None)  # the latest stand last
                 self._told[subject] = it.count
                 found.append(it)
+        while len(self._told) > REMEMBERED:
+            del self._told[next(iter(self._told))]
         return found
 
 
