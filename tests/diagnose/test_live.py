@@ -64,16 +64,27 @@ def test_what_is_open_now(listener):
     assert capture.connections.empty
 
 
+def told(monkeypatch, *services):
+    """Which of these (service, connections) are told, each found at a look of its own."""
+    session = Session(open_stream(find([SAMPLES / "refused.pcap"]).captures[0]), name="refused")
+    watch, found = Watch(session), []
+    for server, count in services:
+        now = [Finding("refused", "error", "", "", "server", count=count, server=server)]
+        monkeypatch.setattr(watch, "findings", lambda now=now: now)
+        found += [(it.server, it.count) for it in watch.fresh()]
+    return found
+
+
 def test_what_befalls_another_service_is_news(monkeypatch):
     """More of the same is only when there are twice as many."""
-    session = Session(open_stream(find([SAMPLES / "refused.pcap"]).captures[0]), name="refused")
-    watch = Watch(session)
-    told = []
-    for server, count in (("a:1", 1), ("b:1", 1), ("a:1", 1), ("b:1", 2), ("b:1", 3)):
-        found = [Finding("refused", "error", "", "", "server", count=count, server=server)]
-        monkeypatch.setattr(watch, "findings", lambda found=found: found)
-        told += [(it.server, it.count) for it in watch.fresh()]
-    assert told == [("a:1", 1), ("b:1", 1), ("b:1", 2)]
+    found = told(monkeypatch, ("a:1", 1), ("b:1", 1), ("a:1", 1), ("b:1", 2), ("b:1", 3))
+    assert found == [("a:1", 1), ("b:1", 1), ("b:1", 2)]
+
+
+def test_what_was_told_long_ago_is_forgotten(monkeypatch):
+    monkeypatch.setattr("tcpscope.diagnose.watch.REMEMBERED", 2)
+    services = [("a:1", 1), ("b:1", 1), ("a:1", 2), ("c:1", 1), ("a:1", 3), ("b:1", 1)]
+    assert told(monkeypatch, *services) == [("a:1", 1), ("b:1", 1), ("a:1", 2), ("c:1", 1), ("b:1", 1)]
 
 
 def watched(name):
