@@ -78,7 +78,8 @@ cdef bint same_in_flight(Connection *c, int x) noexcept nogil:
     for i in range(f.live):
         it, u, sent = chunk(f, f.old + i), unacked_at(&w.unacked, i), candidates_at(&t.candidates, i)
         if (it.times != 1 or it.bits or u.seq != it.seq or u.end != it.end or u.when != it.first_ns
-                or sent.start != it.seq or sent.end != it.end or sent.time_ns != it.first_ns):
+                or sent.start != it.seq or sent.end != it.end or sent.time_ns != it.first_ns
+                or not after(it.end, it.seq)):       # longer than half of all numbers: a header that lies
             return False
     return True
 
