@@ -16,6 +16,10 @@ from tcpscope.wire.segment cimport Segment
 
 cdef enum:
     CAUSES = 16                  # counters of a side, see Side.counts
+    PAIR = 2                     # segments of an embryo that have room at first: a flow of a flood has no more
+    MORE = 5                     # ... and that get it with each piece: the usual short connection needs two
+    PIECES = 3
+    PACKED = 424                 # bytes of a packed connection in one piece
 
 cdef enum:                       # Side.counts
     N_FAST, N_TIMEOUT, N_PROBE, N_SPURIOUS, N_SYN, N_FIN, N_CAPTURED_TWICE, N_NETWORK_TWICE
@@ -64,6 +68,10 @@ cdef struct Saved:               # what a segment of an embryo says beside its a
     uint8_t sender               # 0 client, 1 server
     uint8_t stepped_back         # the capture's clock had gone back
 
+cdef struct Kept:                # the first segments of an embryo, and the pieces with those after
+    Saved pair[PAIR]
+    Saved *pieces[PIECES]
+
 cdef struct Key:                 # a step that has been told
     uint64_t frame
     uint8_t old
@@ -78,15 +86,16 @@ cdef struct Announced:           # what has been told of a flow's states (announ
     uint8_t room
     Key keys[1]                  # `room` of them: the client's steps, then the server's
 
-cdef struct Packed:              # a closed connection (resting.pyx)
-    int64_t last_ns
-    uint64_t present[8]          # a bit for each word of the connection that is not zero; these follow, then its arrays
+cdef struct Packed:              # a connection that is not heard of (resting.pyx), or a part of it
+    Packed *next
+    int64_t last_ns              # of the connection
+    uint8_t bytes[PACKED]
 
 cdef struct Flow:                # what the table looks up
     Flow *next_in_slot
-    Connection *body             # NULL: an embryo, of which few segments have been seen (embryo.pyx), or at rest
-    Saved *saved                 # these
-    Packed *packed               # NULL: not at rest
+    Connection *body             # NULL: an embryo, of which few segments have been seen (embryo.pyx), or packed
+    Kept *kept                   # these; or, of a packed one, those that came since
+    Packed *packed               # NULL: it is not
     Flow *before_lingering       # the list of closed ones, waiting for 2 MSL to pass
     Flow *after_lingering
     int64_t linger_until_ns
@@ -99,7 +108,6 @@ cdef struct Flow:                # what the table looks up
     uint8_t addr[2][16]
     uint8_t ip_version
     uint8_t n_saved
-    uint8_t saved_room
     uint8_t reused               # the four-tuple had a connection before: course.REUSE_
     uint8_t lingering            # in the list of closed ones; an embryo: it may be closed
     uint8_t woken                # something came after it had closed
@@ -117,6 +125,7 @@ cdef struct Connection:
     uint32_t copies              # packets captured or duplicated twice
     uint32_t looks               # segments in flight that may be compared before it is calm (calm.pyx)
     uint8_t calm                 # nothing is going on but data and acknowledgments: plain.pxd
+    uint8_t in_crowd             # stands in the list of those that are not packed (crowd.pyx)
     uint8_t said                 # which plain segments came since then: plain_bit (plain.pxd)
     uint8_t reset                # a RST was seen
     uint8_t fins                 # 1: the client's FIN was acknowledged, 2: the server's
@@ -148,4 +157,7 @@ cdef struct Connection:
     uint64_t reused_order
     Evidence evidence
     Course course
+    Connection *before_me        # in that list
+    Connection *after_me
+    int64_t joined_ns            # last_ns when it was put there
     uint16_t file

@@ -9,15 +9,16 @@ memory near, here once and not for every segment.
 from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memcpy, memset
 
-from tcpscope.replay.connection cimport Flow, Saved
-from tcpscope.replay.pool cimport Pool, pool_close, pool_give, pool_open, pool_take
+from tcpscope.replay.connection cimport MORE, PAIR, PIECES, Flow, Kept, Saved
+from tcpscope.replay.pool cimport pool_close, pool_give, pool_open, pool_take
 from tcpscope.wire.segment cimport ACK, FIN, RST, SUM_BAD, SUM_GOOD, SYN, Segment
 
 cdef enum:
     MOST = 16                    # segments; a short connection has some twelve
-    PAIR = 2                     # room at first: a flow of a flood or a scan has no more
-    STEP = 5                     # what it grows by; the usual short connection grows twice
     BOTH = 3                     # Flow.fins
+
+if MOST > PAIR + PIECES * MORE:
+    raise ImportError("an embryo's segments do not fit into connection.Kept")
 
 
 cdef bint embryo_may_begin(const Segment *s) noexcept nogil:
@@ -32,46 +33,39 @@ cdef bint embryo_takes(const Flow *f, const Segment *s, int sender, bint prompt)
         return not prompt
     if s.flags & (FIN | RST) or s.length or f.past_handshake:
         return False
-    return sender == 1 if s.flags & ACK else sender == 0 and s.seq == f.saved[0].seq
+    return sender == 1 if s.flags & ACK else sender == 0 and s.seq == f.kept.pair[0].seq
 
 
-cdef void embryos_open(Pool *pools) noexcept nogil:
-    """Prepare the memory for their segments, a pool for each room that they may have."""
-    cdef int i
-    for i in range(ROOMS):
-        pool_open(&pools[i], min(PAIR + i * STEP, MOST) * sizeof(Saved))
+cdef void embryos_open(Segments *all) noexcept nogil:
+    pool_open(&all.kept, sizeof(Kept))
+    pool_open(&all.pieces, MORE * sizeof(Saved))
 
 
-cdef void embryos_close(Pool *pools) noexcept nogil:
-    cdef int i
-    for i in range(ROOMS):
-        pool_close(&pools[i])
+cdef void embryos_close(Segments *all) noexcept nogil:
+    pool_close(&all.kept)
+    pool_close(&all.pieces)
 
 
-cdef inline Pool *pool_of(Pool *pools, int room) noexcept nogil:
-    return &pools[(room - PAIR + STEP - 1) // STEP]
+cdef Saved *room_for_one(Segments *all, Flow *f) noexcept nogil:
+    """Behind those that are kept of f; NULL when memory runs out."""
+    cdef int beyond = f.n_saved - PAIR
+    cdef Saved *piece
+    if f.n_saved == 0:
+        f.kept = <Kept *>pool_take(&all.kept)
+        return NULL if f.kept == NULL else &f.kept.pair[0]
+    if beyond >= 0 and beyond % MORE == 0:
+        piece = <Saved *>pool_take(&all.pieces)
+        f.kept.pieces[beyond // MORE] = piece
+        return piece
+    return saved_at(f, f.n_saved)
 
 
-cdef int widen(Pool *pools, Flow *f) noexcept nogil:
-    """Room for more segments; -1 when memory runs out."""
-    cdef int room = min(f.saved_room + STEP, MOST) if f.saved_room else PAIR
-    cdef Saved *wider = <Saved *>pool_take(pool_of(pools, room))
-    if wider == NULL:
-        return -1
-    if f.saved_room:
-        memcpy(wider, f.saved, f.n_saved * sizeof(Saved))
-        pool_give(pool_of(pools, f.saved_room), f.saved)
-    f.saved, f.saved_room = wider, <unsigned char>room
-    return 0
-
-
-cdef int embryo_keep(Pool *pools, Flow *f, const Segment *s, int sender, uint64_t order,
+cdef int embryo_keep(Segments *all, Flow *f, const Segment *s, int sender, uint64_t order,
                      bint stepped_back) noexcept nogil:
     """Append s; -1 when memory runs out.  stepped_back: it is older than what came before it."""
-    cdef Saved *k
-    if f.n_saved == f.saved_room and widen(pools, f) < 0:
+    cdef Saved *k = room_for_one(all, f)
+    if k == NULL:
         return -1
-    k = &f.saved[f.n_saved]
     f.n_saved += 1
     k.time_ns, k.frame, k.payload_at, k.order = s.time_ns, s.frame, s.payload_at, order
     k.seq, k.ack, k.options, k.ts_val, k.ts_ecr, k.ip_id = s.seq, s.ack, s.options, s.ts_val, s.ts_ecr, s.ip_id
@@ -91,20 +85,24 @@ cdef int embryo_keep(Pool *pools, Flow *f, const Segment *s, int sender, uint64_
 
 cdef bint embryo_damaged(const Flow *f, const Segment *s, int sender) noexcept nogil:
     """Its receiver discards s: the checksum is wrong, and was right before."""
+    cdef const Saved *k
     cdef int i
     if s.checksum_state == SUM_BAD:
         for i in range(f.n_saved):
-            if f.saved[i].sender == sender and f.saved[i].checksum_state == SUM_GOOD:
+            k = saved_at(f, i)
+            if k.sender == sender and k.checksum_state == SUM_GOOD:
                 return True
     return False
 
 
 cdef bint embryo_begins(const Flow *f, const Segment *s, int sender) noexcept nogil:
     """The sender's stream begins with s."""
+    cdef const Saved *k
     cdef int i
     for i in range(f.n_saved - 1, -1, -1):
-        if f.saved[i].sender == sender and f.saved[i].flags & SYN:
-            return s.seq == f.saved[i].seq + 1
+        k = saved_at(f, i)
+        if k.sender == sender and k.flags & SYN:
+            return s.seq == k.seq + 1
     return False
 
 
@@ -115,7 +113,7 @@ cdef bint embryo_may_be_closed(const Flow *f) noexcept nogil:
 
 cdef int64_t embryo_last_ns(const Flow *f) noexcept nogil:
     """Time of its latest segment."""
-    return f.saved[f.n_saved - 1].time_ns
+    return saved_at(f, f.n_saved - 1).time_ns
 
 
 cdef void embryo_segment(const Flow *f, const Saved *k, Segment *s) noexcept nogil:
@@ -133,8 +131,11 @@ cdef void embryo_segment(const Flow *f, const Saved *k, Segment *s) noexcept nog
     s.captured, s.cookie_length = k.captured, k.cookie_length
 
 
-cdef void embryo_free(Pool *pools, Flow *f) noexcept nogil:
-    if f.saved_room:
-        pool_give(pool_of(pools, f.saved_room), f.saved)
-    f.saved = NULL
-    f.n_saved = f.saved_room = 0
+cdef void embryo_free(Segments *all, Flow *f) noexcept nogil:
+    cdef int i
+    for i in range((f.n_saved - PAIR + MORE - 1) // MORE if f.n_saved > PAIR else 0):
+        pool_give(&all.pieces, f.kept.pieces[i])
+    if f.n_saved:
+        pool_give(&all.kept, f.kept)
+    f.kept = NULL
+    f.n_saved = 0

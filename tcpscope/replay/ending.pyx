@@ -9,6 +9,7 @@ from libc.string cimport memcpy, memset
 from tcpscope.replay.announce cimport announce, forget, write_step
 from tcpscope.replay.bodies cimport bodies_give
 from tcpscope.replay.connection cimport Connection, Flow
+from tcpscope.replay.crowd cimport crowd_leave
 from tcpscope.replay.embryo cimport embryo_last_ns
 from tcpscope.replay.evidence cimport Proof
 from tcpscope.replay.flows cimport flows_free
@@ -77,6 +78,7 @@ cdef int remember_past(Replay *r, const Connection *c, const Told *told) noexcep
 
 cdef void shed_body(Replay *r, Flow *flow) noexcept nogil:
     """Give back the memory of flow's connection."""
+    crowd_leave(r, flow.body)
     bodies_give(&r.bodies, flow.body)
     flow.body = NULL
 
@@ -106,7 +108,7 @@ cdef int write_evidence(Store *evidence, const Connection *c, const Proof *proof
 cdef int64_t last_ns(const Flow *f) noexcept nogil:
     if f.body != NULL:
         return f.body.last_ns
-    return f.packed.last_ns if f.packed != NULL else embryo_last_ns(f)
+    return embryo_last_ns(f) if f.n_saved else f.packed.last_ns
 
 
 cdef void linger(Replay *r, Flow *f) noexcept nogil:

@@ -16,6 +16,7 @@ class Engine:
         live: bool = False,
         max_connections: int = 0,
         careful: bool = False,
+        unpacked: int = 4096,
         share: int = 0,
         shares: int = 1,
     ) -> None:
@@ -26,8 +27,9 @@ class Engine:
         once, not only when its first few segments have been kept.  live: events are written while
         connections are open (`announce`), with corrections.  max_connections: where more
         are open, some are ended before their time (replay/limit.pyx), and counted; 0: any number.  careful: show
-        plain segments to every observer in full, too (replay/plain.pyx): the same at greater cost.  share, shares:
-        take only one share of the flows, from 0; every share's engine is shown every batch, divided by a Divider.
+        plain segments to every observer in full, too (replay/plain.pyx): the same at greater cost.  unpacked: of more
+        connections those that are silent are packed (replay/crowd.pyx), but not with `prompt`.  share, shares: take
+        only one share of the flows, from 0; every share's engine is shown every batch, divided by a Divider.
         """
 
     def replay(self, batch: SegmentBatch) -> None: ...

@@ -16,7 +16,10 @@ from tcpscope.replay.announce cimport forget, touch
 from tcpscope.replay.bodies cimport bodies_close, bodies_open
 from tcpscope.replay.connection cimport Connection, Flow
 from tcpscope.replay.course cimport REUSE_LATER
-from tcpscope.replay.embryo cimport embryo_free, embryo_may_begin, embryo_takes, embryos_close, embryos_open
+from tcpscope.replay.crowd cimport crowd_join, crowd_keeps, crowd_leave
+from tcpscope.replay.embryo cimport (
+    embryo_free, embryo_keep, embryo_may_begin, embryo_takes, embryos_close, embryos_open, is_embryo,
+)
 from tcpscope.replay.ending cimport end, overdue, release, remember_past, shed_body, unlink
 from tcpscope.replay.flows cimport (
     flows_add, flows_close, flows_find, flows_known, flows_open, flows_unlink, slot_of,
@@ -26,11 +29,13 @@ from tcpscope.replay.growing cimport (
 )
 from tcpscope.replay.limit cimport make_room
 from tcpscope.replay.marks cimport MARK_REUSE, marks_keep
-from tcpscope.replay.near cimport LINE, near_body, near_end, near_flow, near_rings, near_segment, prefetch
+from tcpscope.replay.near cimport (
+    near_body, near_end, near_flow, near_kept, near_rings, near_saved, near_segment, prefetch,
+)
 from tcpscope.replay.observe cimport observe, quote
 from tcpscope.replay.open cimport announce_due, show_open
 from tcpscope.replay.reuse cimport reuse_of
-from tcpscope.replay.resting cimport rest, wake
+from tcpscope.replay.resting cimport may_rest, rest, wake
 from tcpscope.replay.roles cimport role_of_first
 from tcpscope.replay.rows cimport N_STATES, ConnectionRow, EventRow, EvidenceRow, PacketRow
 from tcpscope.replay.run cimport CLOSED_ONES, HALF_OPEN, IDLE, Replay
@@ -110,10 +115,13 @@ cdef int take(Replay *r, const Segment *s, uint64_t order) noexcept nogil:
         if retire_flow(r, f) < 0:
             return -1
         f = flows_find(&r.flows, s, &d)
-    if f != NULL and f.n_saved and embryo_takes(f, s, d, r.prompt):
+    if f != NULL and f.n_saved and f.packed == NULL and embryo_takes(f, s, d, r.prompt):
         return stay_embryo(r, f, s, d, order, stepped_back(r, s))
+    if f != NULL and f.packed != NULL:
+        if not f.lingering and crowd_keeps(f, s):
+            return embryo_keep(&r.saved, f, s, d, order, stepped_back(r, s))
+        f.woken |= f.lingering
     if f != NULL:
-        f.woken |= f.packed != NULL
         c = connection_of(r, f)
         if c == NULL:
             return -1
@@ -128,6 +136,7 @@ cdef int take(Replay *r, const Segment *s, uint64_t order) noexcept nogil:
                     return -1
             else:
                 older = c
+                crowd_leave(r, c)
                 flows_unlink(&r.flows, f)
                 if c.older != NULL:              # nothing more can come of it; a chain of them would have no bound
                     if end(r, c.older, r.now_ns) < 0:
@@ -150,7 +159,12 @@ cdef int take(Replay *r, const Segment *s, uint64_t order) noexcept nogil:
         c.older = older
     if observe(r, c, s, d, order, stepped_back(r, s), r.want_packets) < 0:
         return -1
-    return rest(r, f) if f.lingering and not f.woken and not r.prompt else 0
+    if r.prompt:
+        return 0
+    if f.lingering and not f.woken and may_rest(c):
+        crowd_leave(r, c)
+        return rest(r, f)
+    return 0 if c.in_crowd else crowd_join(r, c)
 
 
 cdef int take_quote(Replay *r, const Segment *s, uint64_t order) noexcept nogil:
@@ -166,7 +180,8 @@ cdef int take_quote(Replay *r, const Segment *s, uint64_t order) noexcept nogil:
     if f == NULL:
         r.unmatched_quotes += 1
         return 0
-    f.woken |= f.packed != NULL
+    if f.packed != NULL:
+        f.woken |= f.lingering
     c = connection_of(r, f)
     return -1 if c == NULL or quote(c, s, d, order) < 0 or r.live and touch(r, f) < 0 else 0
 
@@ -191,14 +206,15 @@ cdef inline void fetch(Replay *r, const Segment *items, const uint32_t *index, u
         f = r.flows.slots[slot_of(&r.flows, &items[index[FETCH_BODY]])]
         if f != NULL and f.body != NULL:
             near_body(f)
-        elif f != NULL and f.n_saved < f.saved_room:
-            prefetch(&f.saved[f.n_saved])
-            prefetch(<const char *>&f.saved[f.n_saved] + LINE)
+        elif f != NULL and f.n_saved:
+            near_kept(f)
     if left > FETCH_RINGS and other(items, index, FETCH_RINGS):
         f = r.flows.slots[slot_of(&r.flows, &items[index[FETCH_RINGS]])]
         if f != NULL and f.body != NULL:
             for side in range(2):
                 near_rings(&f.body.flight[side], &f.body.wireshark.side[side])
+        elif f != NULL and f.n_saved:
+            near_saved(f)
 
 
 cdef int run(Replay *r, const Segment *items, const uint32_t *index, uint32_t count, const int64_t *clock,
@@ -267,7 +283,7 @@ cdef void give_all_back(Replay *r) noexcept nogil:
     for i in range(r.flows.mask + 1):
         while r.flows.slots[i] != NULL:
             f = r.flows.slots[i]
-            embryo_free(r.saved, f)
+            embryo_free(&r.saved, f)
             said_free(&f.saids)
             if f.body != NULL or f.packed != NULL and wake(r, f) != NULL:
                 release(r, f.body)
@@ -276,7 +292,7 @@ cdef void give_all_back(Replay *r) noexcept nogil:
                 r.flows.slots[i] = f.next_in_slot
     flows_close(&r.flows)
     bodies_close(&r.bodies)
-    embryos_close(r.saved)
+    embryos_close(&r.saved)
 
 
 cdef bytes taken(Store *s):
@@ -290,7 +306,7 @@ cdef bytes taken(Store *s):
 cdef class Engine:
     def __cinit__(self, *, bint packets=False, int64_t msl_ns=30_000_000_000, bint flow_by_tunnel=False,
                   bint keep_past=True, bint prompt=False, bint live=False, uint64_t max_connections=0,
-                  bint careful=False, int share=0, int shares=1):
+                  bint careful=False, uint32_t unpacked=4096, int share=0, int shares=1):
         memset(&self.r, 0, sizeof(Replay))
         memset(&self.open_ones, 0, sizeof(Store))
         if not 0 <= share < shares <= MOST_SHARES:
@@ -298,7 +314,7 @@ cdef class Engine:
         if flows_open(&self.r.flows, flow_by_tunnel) < 0:
             raise MemoryError()
         bodies_open(&self.r.bodies)
-        embryos_open(self.r.saved)
+        embryos_open(&self.r.saved)
         self.r.msl_ns = msl_ns
         self.r.want_packets = packets
         self.r.keep_past = keep_past
@@ -306,6 +322,7 @@ cdef class Engine:
         self.r.prompt = prompt or packets or live
         self.r.live = live
         self.r.share, self.r.shares = share, shares
+        self.r.unpacked = max(unpacked // shares, <uint32_t>1)
         self.r.most_open = (max_connections + shares - 1) // shares
 
     def __dealloc__(self):
@@ -372,7 +389,7 @@ cdef class Engine:
         for i in range(r.flows.mask + 1):
             f = r.flows.slots[i]
             while f != NULL:
-                embryo = f.n_saved
+                embryo = is_embryo(f)
                 if (grow_up(r, f) if embryo else connection_of(r, f)) == NULL:
                     raise MemoryError()
                 tell(f.body, r.now_ns, r.msl_ns, &told)

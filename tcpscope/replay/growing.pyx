@@ -4,9 +4,9 @@ from libc.stdint cimport int64_t, uint64_t
 
 from tcpscope.replay.announce cimport touch
 from tcpscope.replay.bodies cimport bodies_take
-from tcpscope.replay.connection cimport Connection, Flow
+from tcpscope.replay.connection cimport Connection, Flow, Saved
 from tcpscope.replay.embryo cimport (
-    embryo_begins, embryo_damaged, embryo_free, embryo_keep, embryo_may_be_closed, embryo_segment,
+    embryo_begins, embryo_damaged, embryo_free, embryo_keep, embryo_may_be_closed, embryo_segment, saved_at,
 )
 from tcpscope.replay.ending cimport end, last_ns, linger, overdue, shed_body, unlink
 from tcpscope.replay.near cimport near_body, near_end, near_flow
@@ -28,34 +28,51 @@ cdef Connection *give_body(Replay *r, Flow *f, const Segment *first) noexcept no
     return c
 
 
+cdef int replay_kept(Replay *r, Flow *f, Connection *c) noexcept nogil:
+    """Show c the segments that are kept of f; -1 when memory runs out.  They still are."""
+    cdef const Saved *k
+    cdef Segment s
+    cdef int i
+    for i in range(f.n_saved):
+        k = saved_at(f, i)
+        embryo_segment(f, k, &s)
+        if observe(r, c, &s, k.sender, k.order, k.stepped_back, False) < 0:
+            return -1
+    return 0
+
+
 cdef Connection *grow_up(Replay *r, Flow *f) noexcept nogil:
     """The connection that an embryo's segments make; NULL when memory runs out.  They are still kept."""
     cdef Connection *c
     cdef Segment s
-    cdef int i
-    embryo_segment(f, &f.saved[0], &s)
+    embryo_segment(f, saved_at(f, 0), &s)
     c = give_body(r, f, &s)
-    for i in range(f.n_saved if c != NULL else 0):
-        embryo_segment(f, &f.saved[i], &s)
-        if observe(r, c, &s, f.saved[i].sender, f.saved[i].order, f.saved[i].stepped_back, False) < 0:
-            return NULL
-    return c
+    return NULL if c == NULL or replay_kept(r, f, c) < 0 else c
 
 
 cdef Connection *leave_embryo(Replay *r, Flow *f) noexcept nogil:
     """From now on f is a connection."""
     cdef Connection *c = grow_up(r, f)
-    embryo_free(r.saved, f)
+    embryo_free(&r.saved, f)
     if c != NULL and f.lingering and not closed(c):
         unlink(r, f)
     return c
 
 
+cdef Connection *unpack(Replay *r, Flow *f) noexcept nogil:
+    """f's connection, up to date."""
+    cdef Connection *c = wake(r, f)
+    if c == NULL or replay_kept(r, f, c) < 0:
+        return NULL
+    embryo_free(&r.saved, f)
+    return c
+
+
 cdef Connection *connection_of(Replay *r, Flow *f) noexcept nogil:
-    """From now on f is a connection, if it was not; NULL when memory runs out."""
+    """From now on f is a connection, and not packed, if it was not; NULL when memory runs out."""
     if f.body != NULL:
         return f.body
-    return wake(r, f) if f.packed != NULL else leave_embryo(r, f)
+    return unpack(r, f) if f.packed != NULL else leave_embryo(r, f)
 
 
 cdef int stay_embryo(Replay *r, Flow *f, const Segment *s, int d, uint64_t order, bint stepped_back) noexcept nogil:
@@ -71,7 +88,7 @@ cdef int stay_embryo(Replay *r, Flow *f, const Segment *s, int d, uint64_t order
     if s.hint and not embryo_damaged(f, s, d):
         if said_keep(&f.saids, d, &r.hints[s.hint - 1], embryo_begins(f, s, d)) < 0:
             return -1
-    if embryo_keep(r.saved, f, s, d, order, stepped_back) < 0 or r.live and touch(r, f) < 0:
+    if embryo_keep(&r.saved, f, s, d, order, stepped_back) < 0 or r.live and touch(r, f) < 0:
         return -1
     if r.want_packets:
         shed_body(r, f)

@@ -1,5 +1,6 @@
 """Memory brought near before it is needed: with many flows, most of the time goes into waiting for it."""
-from tcpscope.replay.connection cimport Connection, Flow
+from tcpscope.replay.connection cimport PACKED, Connection, Flow, Packed, Saved
+from tcpscope.replay.embryo cimport saved_at
 from tcpscope.replay.flight cimport Flight
 from tcpscope.replay.wireshark cimport WiresharkSide
 from tcpscope.wire.segment cimport Segment
@@ -9,7 +10,6 @@ cdef extern from *:
 
 cdef enum:
     LINE = 64                        # bytes of a cache line
-    PACKED_LINES = 32                # of a connection at rest, usually
 
 
 cdef inline void near_segment(const Segment *s) noexcept nogil:
@@ -31,6 +31,18 @@ cdef inline void near_body(const Flow *f) noexcept nogil:
         at += 2 * LINE
 
 
+cdef inline void near_kept(const Flow *f) noexcept nogil:
+    """Where an embryo's segments are."""
+    prefetch(&f.kept.pieces)
+
+
+cdef inline void near_saved(const Flow *f) noexcept nogil:
+    """Room for the next segment of an embryo whose `near_kept` has come."""
+    cdef const char *next = <const char *>saved_at(f, f.n_saved - 1) + sizeof(Saved)
+    prefetch(next)
+    prefetch(next + LINE)
+
+
 cdef inline void near_rings(const Flight *f, const WiresharkSide *w) noexcept nogil:
     """What the observers keep of the segments in flight."""
     if f.room:
@@ -43,12 +55,14 @@ cdef inline void near_rings(const Flight *f, const WiresharkSide *w) noexcept no
 cdef inline void near_end(const Flow *f) noexcept nogil:
     """What is read of a flow that ends, which is near itself."""
     cdef const Connection *c = f.body
+    cdef const Packed *packed = f.packed
     cdef int i
-    if f.packed != NULL:
-        for i in range(PACKED_LINES):
-            prefetch(<const char *>f.packed + i * LINE)
+    while packed != NULL:
+        for i in range(PACKED // LINE + 1):
+            prefetch(&packed.bytes[i * LINE])
+        packed = packed.next
     for i in range(f.n_saved):
-        prefetch(&f.saved[i])
+        prefetch(saved_at(f, i))
     if c == NULL:
         return
     for i in range(0, c.marks.count, 2):

@@ -5,6 +5,7 @@ from libc.stdlib cimport qsort
 
 from tcpscope.replay.announce cimport announce
 from tcpscope.replay.connection cimport Connection, Flow
+from tcpscope.replay.embryo cimport is_embryo
 from tcpscope.replay.ending cimport last_ns, shed_body, write_evidence
 from tcpscope.replay.growing cimport connection_of, grow_up
 from tcpscope.replay.rows cimport ConnectionRow
@@ -29,7 +30,7 @@ cdef int announce_due(Replay *r) noexcept nogil:
         i += 1
         if f == NULL:
             continue
-        embryo = f.n_saved
+        embryo = is_embryo(f)
         if (grow_up(r, f) if embryo else connection_of(r, f)) == NULL:
             return -1
         tell(f.body, r.now_ns, r.msl_ns, &told)
@@ -48,7 +49,7 @@ cdef inline int64_t score_of(Replay *r, Flow *f, int by) noexcept nogil:
         return f.number
     if by == BY_LATEST:
         return last_ns(f)
-    if f.n_saved:
+    if is_embryo(f):
         return f.n_saved - 1 if by == BY_REPEATED else 0
     c = connection_of(r, f)
     if c == NULL:
@@ -136,7 +137,7 @@ cdef int show(Replay *r, Flow *f, Store *connections, Store *evidence) noexcept 
     cdef ConnectionRow *row
     cdef int64_t idle[2]
     cdef int i
-    cdef bint embryo = f.n_saved, live = r.live
+    cdef bint embryo = is_embryo(f), live = r.live
     r.live = False                               # nothing happens to it
     c = grow_up(r, f) if embryo else connection_of(r, f)
     r.live = live

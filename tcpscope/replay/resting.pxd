@@ -4,5 +4,6 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 from tcpscope.replay.connection cimport Connection, Flow
 from tcpscope.replay.run cimport Replay
 
+cdef bint may_rest(const Connection *c) noexcept nogil
 cdef int rest(Replay *r, Flow *f) noexcept nogil
 cdef Connection *wake(Replay *r, Flow *f) noexcept nogil

@@ -1,40 +1,43 @@
 # cython: wraparound=False, freethreading_compatible=True
-"""Packing the connections that both ends have closed, and unpacking them when something comes after all, or time is up.
+"""Packing connections that are not heard of, and unpacking them when something comes after all, or time is up.
 
-In a capture of many short connections most of those in memory are such.  What is packed is the words of the connection
-that are not zero, and what its arrays hold; the memory itself, which is near, is the next connection's.
+What is packed is what the connection remembers and what its arrays hold (squeeze.pyx): a third of it.  The memory
+itself, which is near, is the next connection's.
 """
-from libc.stdint cimport uint32_t, uint64_t
-from libc.stdlib cimport free, malloc, realloc
+from libc.stdint cimport uint8_t, uint32_t
+from libc.stdlib cimport realloc
 from libc.string cimport memcpy, memset
 
 from tcpscope.replay.bodies cimport bodies_give, bodies_take
 from tcpscope.replay.chunks cimport chunk
-from tcpscope.replay.connection cimport Connection, Flow, Packed
+from tcpscope.replay.connection cimport MORE, PACKED, Connection, Flow, Packed, Saved
 from tcpscope.replay.evidence cimport Proof
 from tcpscope.replay.flight cimport Chunk
 from tcpscope.replay.marks cimport Mark
+from tcpscope.replay.pool cimport Pool, pool_give, pool_take
 from tcpscope.replay.rtt cimport RoundTrips
 from tcpscope.replay.run cimport Replay
+from tcpscope.replay.squeeze cimport SQUEEZED_MOST, Recent, squeeze, unsqueeze
 from tcpscope.replay.unacked cimport Unacked, unacked_at
 
-cdef extern from *:
-    int trailing_zeros "__builtin_ctzll" (unsigned long long) noexcept nogil
-
 cdef enum:
-    BITS = 64
-    PARTS = 8                    # of Packed.present
-    WORDS = 512                  # BITS of each: a connection has no more
+    WORD = 4                     # bytes
+    ARRAYS_MOST = 1 << 15        # bytes; a connection with more is not packed
+    ROOM = 1 << 16               # for what is packed
 
-if sizeof(Connection) % sizeof(uint64_t) or sizeof(Connection) > WORDS * sizeof(uint64_t):
-    raise ImportError("a connection does not fit into connection.Packed")
+if (sizeof(Connection) % WORD or sizeof(Chunk) % WORD or sizeof(Unacked) % WORD or sizeof(Mark) % WORD
+        or sizeof(Proof) % WORD or sizeof(float) % WORD):
+    raise ImportError("words do not make up what resting.pyx packs")
+if ((sizeof(Connection) + ARRAYS_MOST) // WORD * (SQUEEZED_MOST + 1) > ROOM - PACKED
+        or sizeof(Packed) > MORE * sizeof(Saved)):
+    raise ImportError("what resting.pyx packs has no room")
 
-cdef uint32_t USED = sizeof(Connection) // sizeof(uint64_t)
 
-
-cdef inline bint may_rest(const Connection *c) noexcept nogil:
+cdef bint may_rest(const Connection *c) noexcept nogil:
+    """It can be packed."""
     return (c.older == NULL and c.flight[0].many == NULL and c.flight[1].many == NULL
-            and c.wireshark.side[0].unacked.disorder == NULL and c.wireshark.side[1].unacked.disorder == NULL)
+            and c.wireshark.side[0].unacked.disorder == NULL and c.wireshark.side[1].unacked.disorder == NULL
+            and size_of_arrays(c) <= ARRAYS_MOST)
 
 
 cdef inline uint32_t samples(const RoundTrips *r) noexcept nogil:
@@ -54,47 +57,61 @@ cdef size_t size_of_arrays(const Connection *c) noexcept nogil:
     return size
 
 
-cdef inline char *put(char *at, const void *what, size_t size) noexcept nogil:
-    if size:
-        memcpy(at, what, size)
-    return at + size
+cdef inline uint8_t *put(Recent *r, uint8_t *at, const void *what, size_t size) noexcept nogil:
+    return squeeze(r, <const uint32_t *>what, <uint32_t>(size // WORD), at)
 
 
-cdef void put_arrays(const Connection *c, char *at) noexcept nogil:
+cdef uint8_t *put_all(const Connection *c, uint8_t *at) noexcept nogil:
+    cdef Recent recent
     cdef uint32_t i
     cdef int x
-    at = put(at, c.marks.items, c.marks.count * sizeof(Mark))
-    at = put(at, c.evidence.items, c.evidence.count * sizeof(Proof))
+    memset(&recent, 0, sizeof(Recent))
+    at = put(&recent, at, c, sizeof(Connection))
+    at = put(&recent, at, c.marks.items, c.marks.count * sizeof(Mark))
+    at = put(&recent, at, c.evidence.items, c.evidence.count * sizeof(Proof))
     for x in range(2):
         for i in range(c.flight[x].old + c.flight[x].live):
-            at = put(at, chunk(&c.flight[x], i), sizeof(Chunk))
+            at = put(&recent, at, chunk(&c.flight[x], i), sizeof(Chunk))
         for i in range(c.wireshark.side[x].unacked.used):
-            at = put(at, unacked_at(&c.wireshark.side[x].unacked, i), sizeof(Unacked))
-        at = put(at, c.traffic[x].rtt.firsts, samples(&c.traffic[x].rtt) * sizeof(float))
+            at = put(&recent, at, unacked_at(&c.wireshark.side[x].unacked, i), sizeof(Unacked))
+        at = put(&recent, at, c.traffic[x].rtt.firsts, samples(&c.traffic[x].rtt) * sizeof(float))
+    return at
+
+
+cdef void forget(Pool *pieces, Packed *p) noexcept nogil:
+    cdef Packed *next
+    while p != NULL:
+        next = p.next
+        pool_give(pieces, p)
+        p = next
+
+
+cdef Packed *keep(Pool *pieces, const uint8_t *what, size_t size) noexcept nogil:
+    """In pieces; NULL when memory runs out."""
+    cdef Packed *first = NULL
+    cdef Packed **place = &first
+    cdef size_t at = 0
+    while at < size:
+        place[0] = <Packed *>pool_take(pieces)
+        if place[0] == NULL:
+            forget(pieces, first)
+            return NULL
+        memcpy(place[0].bytes, what + at, min(size - at, <size_t>PACKED))
+        at += PACKED
+        place = &place[0].next
+        place[0] = NULL
+    return first
 
 
 cdef int rest(Replay *r, Flow *f) noexcept nogil:
-    """Pack f's connection, unless that is too much trouble; -1 when memory runs out."""
+    """Pack f's connection, which may rest; -1 when memory runs out."""
     cdef Connection *c = f.body
-    cdef const uint64_t *words = <const uint64_t *>c
-    cdef uint64_t kept[WORDS]
-    cdef uint64_t present[PARTS]
-    cdef uint32_t i, count = 0
+    cdef uint8_t packed[ROOM]
+    cdef Packed *p = keep(&r.saved.pieces, packed, put_all(c, packed) - packed)
     cdef int x
-    cdef Packed *p
-    if not may_rest(c):
-        return 0
-    memset(present, 0, sizeof(present))
-    for i in range(USED):
-        kept[count] = words[i]
-        count += words[i] != 0
-        present[i // BITS] |= <uint64_t>(words[i] != 0) << (i % BITS)
-    p = <Packed *>malloc(sizeof(Packed) + count * sizeof(uint64_t) + size_of_arrays(c))
     if p == NULL:
         return -1
     p.last_ns = c.last_ns
-    memcpy(p.present, present, sizeof(present))
-    put_arrays(c, put(<char *>(p + 1), kept, count * sizeof(uint64_t)))
     for x in range(2):                   # what few have goes with it as it is
         c.traffic[x].rtt.histogram = NULL
         c.traffic[x].seen.below = NULL
@@ -106,10 +123,8 @@ cdef int rest(Replay *r, Flow *f) noexcept nogil:
 
 # ---------------------------------------------------------------- unpacking
 
-cdef inline const char *get(const char *at, void *what, size_t size) noexcept nogil:
-    if size:
-        memcpy(what, at, size)
-    return at + size
+cdef inline const uint8_t *get(Recent *r, const uint8_t *at, void *what, size_t size) noexcept nogil:
+    return unsqueeze(r, at, <uint32_t *>what, <uint32_t>(size // WORD))
 
 
 cdef bint has_room(void **items, size_t room, size_t needed, size_t size) noexcept nogil:
@@ -150,38 +165,42 @@ cdef bint take_arrays(Connection *c, const Connection *spare) noexcept nogil:
     return fits
 
 
-cdef void get_arrays(Connection *c, const char *at) noexcept nogil:
+cdef void get_arrays(Recent *recent, Connection *c, const uint8_t *at) noexcept nogil:
+    cdef uint32_t i
     cdef int x
-    at = get(at, c.marks.items, c.marks.count * sizeof(Mark))
-    at = get(at, c.evidence.items, c.evidence.count * sizeof(Proof))
+    at = get(recent, at, c.marks.items, c.marks.count * sizeof(Mark))
+    at = get(recent, at, c.evidence.items, c.evidence.count * sizeof(Proof))
     for x in range(2):
-        at = get(at, c.flight[x].ring, (c.flight[x].old + c.flight[x].live) * sizeof(Chunk))
-        at = get(at, c.wireshark.side[x].unacked.ring, c.wireshark.side[x].unacked.used * sizeof(Unacked))
-        at = get(at, c.traffic[x].rtt.firsts, samples(&c.traffic[x].rtt) * sizeof(float))
+        for i in range(c.flight[x].old + c.flight[x].live):
+            at = get(recent, at, &c.flight[x].ring[i], sizeof(Chunk))
+        for i in range(c.wireshark.side[x].unacked.used):
+            at = get(recent, at, &c.wireshark.side[x].unacked.ring[i], sizeof(Unacked))
+        at = get(recent, at, c.traffic[x].rtt.firsts, samples(&c.traffic[x].rtt) * sizeof(float))
 
 
 cdef Connection *wake(Replay *r, Flow *f) noexcept nogil:
     """Unpack f's connection; NULL when memory runs out."""
+    cdef uint8_t packed[ROOM]
+    cdef const uint8_t *at = packed
     cdef const Packed *p = f.packed
-    cdef const char *at = <const char *>(p + 1)
+    cdef size_t size = 0
     cdef Connection *c = bodies_take(&r.bodies)
     cdef Connection spare
-    cdef uint64_t bits
-    cdef uint32_t i
+    cdef Recent recent
     if c == NULL:
         return NULL
     spare = c[0]
-    memset(c, 0, sizeof(Connection))
-    for i in range(PARTS):
-        bits = p.present[i]
-        while bits:
-            at = get(at, <uint64_t *>c + i * BITS + trailing_zeros(bits), sizeof(uint64_t))
-            bits &= bits - 1
+    while p != NULL:
+        memcpy(packed + size, p.bytes, PACKED)
+        size += PACKED
+        p = p.next
+    memset(&recent, 0, sizeof(Recent))
+    at = get(&recent, at, c, sizeof(Connection))
     if not take_arrays(c, &spare):
         memset(c, 0, sizeof(Connection))         # f stays packed; the room that c had is lost, as memory is out
         bodies_give(&r.bodies, c)
         return NULL
-    get_arrays(c, at)
-    free(f.packed)
+    get_arrays(&recent, c, at)
+    forget(&r.saved.pieces, f.packed)
     f.body, f.packed = c, NULL
     return c

@@ -1,8 +1,8 @@
 """One run of the replay: what the engine's modules share."""
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
-from tcpscope.replay.connection cimport Flow
-from tcpscope.replay.embryo cimport ROOMS
+from tcpscope.replay.connection cimport Connection, Flow
+from tcpscope.replay.embryo cimport Segments
 from tcpscope.replay.flows cimport Flows
 from tcpscope.replay.pool cimport Pool
 from tcpscope.replay.rows cimport N_STATES
@@ -16,7 +16,7 @@ cdef enum:                       # Replay.retired: what was ended before its tim
 cdef struct Replay:
     Flows flows
     Pool bodies                  # Connection
-    Pool saved[ROOMS]            # segments of embryos
+    Segments saved               # of embryos
     Store connections            # ConnectionRow
     Store events                 # EventRow
     Store evidence               # EvidenceRow
@@ -26,6 +26,10 @@ cdef struct Replay:
     Store pasts                  # Past, by connection number
     Store patches                # Patch
     Store due                    # Flow *: whose states may have changed; only live
+    Connection *crowd_first      # those that are not packed, silent ones first (crowd.pyx)
+    Connection *crowd_last
+    uint32_t crowd               # how many
+    uint32_t unpacked            # ... there may be
     Flow *closed_first           # lingering: both ends closed, 2 MSL not yet over
     Flow *closed_last
     const Hint *hints            # of the batch at work

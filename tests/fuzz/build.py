@@ -35,6 +35,7 @@ LIMITS = {
     "replay/calm.pyx": {"LOOKS": "2", "LOOKS_MOST": "16"},
     "replay/copies.pyx": {"EXPECTED": "1", "MANY_LEAST": "2", "MANY_MOST": "8"},
     "replay/chunks.pxd": {"ROOM_MOST": "32", "ROOM_KEPT": "4", "LEAST_SPARE": "2"},
+    "replay/resting.pyx": {"ARRAYS_MOST": "1 << 10"},
     "replay/sacks.pxd": {"SPARE": "4"},
     "replay/wireshark.pxd": {"QUEUE_MOST": "24"},
     "replay/unacked.pyx": {"BUNCH": "4"},

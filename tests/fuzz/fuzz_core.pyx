@@ -357,9 +357,10 @@ cdef int64_t number_of(bytes records, size_t size) except -1:
 
 
 cdef int replay_both(list batches, bint write) except -1:
-    """One engine makes packet records, one does not: connections and events must be the same."""
+    """One engine makes packet records, two do not: connections and events must be the same."""
     cdef Engine bare = Engine(careful=True)      # plain segments are not let off (plain.pyx): it is the same
     cdef Engine full = Engine(packets=True)
+    cdef Engine crowded = Engine(unpacked=1)     # of more connections those that are silent are packed (crowd.pyx)
     cdef SegmentBatch batch
     cdef uint64_t tcp = 0, packets = 0
     cdef int64_t n, i
@@ -371,12 +372,17 @@ cdef int replay_both(list batches, bint write) except -1:
             tcp += batch.items[i].kind == TCP_SEGMENT
         full.replay(batch)
         bare.replay(batch)
+        crowded.replay(batch)
     full.finish()
     bare.finish()
+    crowded.finish()
     connections, events, evidence = full.take_connections(), full.take_events(), full.take_evidence()
     demand(same(connections, bare.take_connections(), sizeof(ConnectionRow)), b"packet records change no connection")
     demand(same(events, bare.take_events(), sizeof(EventRow)), b"packet records change no event")
     demand(same(evidence, bare.take_evidence(), sizeof(EvidenceRow)), b"packet records change no evidence")
+    demand(same(connections, crowded.take_connections(), sizeof(ConnectionRow)), b"packing changes no connection")
+    demand(same(events, crowded.take_events(), sizeof(EventRow)), b"packing changes no event")
+    demand(same(evidence, crowded.take_evidence(), sizeof(EvidenceRow)), b"packing changes no evidence")
     counters = full.counters()
     demand(counters["segments"] == tcp, b"each segment is replayed")
     n = number_of(connections, sizeof(ConnectionRow))
