@@ -19,7 +19,7 @@ cdef enum:
     PAIR = 2                     # segments of an embryo that have room at first: a flow of a flood has no more
     MORE = 5                     # ... and that get it with each piece: the usual short connection needs two
     PIECES = 3
-    PACKED = 424                 # bytes of a packed connection in one piece
+    PACKED = 422                 # bytes of a packed connection in one piece
 
 cdef enum:                       # Side.counts
     N_FAST, N_TIMEOUT, N_PROBE, N_SPURIOUS, N_SYN, N_FIN, N_CAPTURED_TWICE, N_NETWORK_TWICE
@@ -89,6 +89,8 @@ cdef struct Announced:           # what has been told of a flow's states (announ
 cdef struct Packed:              # a connection that is not heard of (resting.pyx), or a part of it
     Packed *next
     int64_t last_ns              # of the connection
+    uint8_t tight                # squeezed, not only its zeros left out
+    uint8_t closing              # a FIN was seen: an acknowledgment may end it
     uint8_t bytes[PACKED]
 
 cdef struct Flow:                # what the table looks up

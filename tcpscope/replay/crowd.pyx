@@ -54,13 +54,13 @@ cdef int crowd_join(Replay *r, Connection *c) noexcept nogil:
         silent = r.crowd_first
         if (silent.last_ns == silent.joined_ns or turn == TURNS - 1) and may_rest(silent):
             crowd_leave(r, silent)
-            return rest(r, silent.flow)
+            return rest(r, silent.flow, True)
         crowd_leave(r, silent)
         put_last(r, silent)
     return 0
 
 
 cdef bint crowd_keeps(const Flow *f, const Segment *s) noexcept nogil:
-    """s, of f that is open and packed, can wait: nothing but data or an acknowledgment."""
-    return (f.n_saved < WAITING and s.flags & ~PSH == ACK and s.n_sack == 0 and s.hint == 0
+    """s, of f that is packed, can wait: nothing but data or an acknowledgment of data."""
+    return (not f.packed.closing and f.n_saved < WAITING and s.flags & ~PSH == ACK and s.n_sack == 0 and s.hint == 0
             and s.kind == TCP_SEGMENT)

@@ -118,7 +118,7 @@ cdef int take(Replay *r, const Segment *s, uint64_t order) noexcept nogil:
     if f != NULL and f.n_saved and f.packed == NULL and embryo_takes(f, s, d, r.prompt):
         return stay_embryo(r, f, s, d, order, stepped_back(r, s))
     if f != NULL and f.packed != NULL:
-        if not f.lingering and crowd_keeps(f, s):
+        if crowd_keeps(f, s):
             return embryo_keep(&r.saved, f, s, d, order, stepped_back(r, s))
         f.woken |= f.lingering
     if f != NULL:
@@ -163,7 +163,7 @@ cdef int take(Replay *r, const Segment *s, uint64_t order) noexcept nogil:
         return 0
     if f.lingering and not f.woken and may_rest(c):
         crowd_leave(r, c)
-        return rest(r, f)
+        return rest(r, f, False)
     return 0 if c.in_crowd else crowd_join(r, c)
 
 

@@ -5,5 +5,5 @@ from tcpscope.replay.connection cimport Connection, Flow
 from tcpscope.replay.run cimport Replay
 
 cdef bint may_rest(const Connection *c) noexcept nogil
-cdef int rest(Replay *r, Flow *f) noexcept nogil
+cdef int rest(Replay *r, Flow *f, bint tight) noexcept nogil
 cdef Connection *wake(Replay *r, Flow *f) noexcept nogil

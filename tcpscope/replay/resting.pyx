@@ -1,10 +1,10 @@
 # cython: wraparound=False, freethreading_compatible=True
 """Packing connections that are not heard of, and unpacking them when something comes after all, or time is up.
 
-What is packed is what the connection remembers and what its arrays hold (squeeze.pyx): a third of it.  The memory
-itself, which is near, is the next connection's.
+What is packed is what the connection remembers and what its arrays hold (squeeze.pyx).  The memory itself, which is
+near, is the next connection's.
 """
-from libc.stdint cimport uint8_t, uint32_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport realloc
 from libc.string cimport memcpy, memset
 
@@ -17,15 +17,16 @@ from tcpscope.replay.marks cimport Mark
 from tcpscope.replay.pool cimport Pool, pool_give, pool_take
 from tcpscope.replay.rtt cimport RoundTrips
 from tcpscope.replay.run cimport Replay
-from tcpscope.replay.squeeze cimport SQUEEZED_MOST, Recent, squeeze, unsqueeze
+from tcpscope.replay.squeeze cimport SQUEEZED_MOST, Recent, add_zeros, drop_zeros, squeeze, unsqueeze
 from tcpscope.replay.unacked cimport Unacked, unacked_at
 
 cdef enum:
     WORD = 4                     # bytes
+    LONG = 8
     ARRAYS_MOST = 1 << 15        # bytes; a connection with more is not packed
     ROOM = 1 << 16               # for what is packed
 
-if (sizeof(Connection) % WORD or sizeof(Chunk) % WORD or sizeof(Unacked) % WORD or sizeof(Mark) % WORD
+if (sizeof(Connection) % LONG or sizeof(Chunk) % WORD or sizeof(Unacked) % WORD or sizeof(Mark) % WORD
         or sizeof(Proof) % WORD or sizeof(float) % WORD):
     raise ImportError("words do not make up what resting.pyx packs")
 if ((sizeof(Connection) + ARRAYS_MOST) // WORD * (SQUEEZED_MOST + 1) > ROOM - PACKED
@@ -58,23 +59,32 @@ cdef size_t size_of_arrays(const Connection *c) noexcept nogil:
 
 
 cdef inline uint8_t *put(Recent *r, uint8_t *at, const void *what, size_t size) noexcept nogil:
-    return squeeze(r, <const uint32_t *>what, <uint32_t>(size // WORD), at)
+    """r NULL: as it is."""
+    if r != NULL:
+        return squeeze(r, <const uint32_t *>what, <uint32_t>(size // WORD), at)
+    if size:
+        memcpy(at, what, size)
+    return at + size
 
 
-cdef uint8_t *put_all(const Connection *c, uint8_t *at) noexcept nogil:
-    cdef Recent recent
+cdef uint8_t *put_all(const Connection *c, uint8_t *at, bint tight) noexcept nogil:
+    cdef Recent words
+    cdef Recent *recent = &words if tight else NULL
     cdef uint32_t i
     cdef int x
-    memset(&recent, 0, sizeof(Recent))
-    at = put(&recent, at, c, sizeof(Connection))
-    at = put(&recent, at, c.marks.items, c.marks.count * sizeof(Mark))
-    at = put(&recent, at, c.evidence.items, c.evidence.count * sizeof(Proof))
+    memset(&words, 0, sizeof(Recent))
+    if tight:
+        at = put(recent, at, c, sizeof(Connection))
+    else:
+        at = drop_zeros(<const uint64_t *>c, sizeof(Connection) // LONG, at)
+    at = put(recent, at, c.marks.items, c.marks.count * sizeof(Mark))
+    at = put(recent, at, c.evidence.items, c.evidence.count * sizeof(Proof))
     for x in range(2):
         for i in range(c.flight[x].old + c.flight[x].live):
-            at = put(&recent, at, chunk(&c.flight[x], i), sizeof(Chunk))
+            at = put(recent, at, chunk(&c.flight[x], i), sizeof(Chunk))
         for i in range(c.wireshark.side[x].unacked.used):
-            at = put(&recent, at, unacked_at(&c.wireshark.side[x].unacked, i), sizeof(Unacked))
-        at = put(&recent, at, c.traffic[x].rtt.firsts, samples(&c.traffic[x].rtt) * sizeof(float))
+            at = put(recent, at, unacked_at(&c.wireshark.side[x].unacked, i), sizeof(Unacked))
+        at = put(recent, at, c.traffic[x].rtt.firsts, samples(&c.traffic[x].rtt) * sizeof(float))
     return at
 
 
@@ -103,15 +113,15 @@ cdef Packed *keep(Pool *pieces, const uint8_t *what, size_t size) noexcept nogil
     return first
 
 
-cdef int rest(Replay *r, Flow *f) noexcept nogil:
-    """Pack f's connection, which may rest; -1 when memory runs out."""
+cdef int rest(Replay *r, Flow *f, bint tight) noexcept nogil:
+    """Pack f's connection, which may rest; -1 when memory runs out.  tight: for long, and so as small as can be."""
     cdef Connection *c = f.body
     cdef uint8_t packed[ROOM]
-    cdef Packed *p = keep(&r.saved.pieces, packed, put_all(c, packed) - packed)
+    cdef Packed *p = keep(&r.saved.pieces, packed, put_all(c, packed, tight) - packed)
     cdef int x
     if p == NULL:
         return -1
-    p.last_ns = c.last_ns
+    p.last_ns, p.tight, p.closing = c.last_ns, tight, c.fin_seen
     for x in range(2):                   # what few have goes with it as it is
         c.traffic[x].rtt.histogram = NULL
         c.traffic[x].seen.below = NULL
@@ -124,7 +134,12 @@ cdef int rest(Replay *r, Flow *f) noexcept nogil:
 # ---------------------------------------------------------------- unpacking
 
 cdef inline const uint8_t *get(Recent *r, const uint8_t *at, void *what, size_t size) noexcept nogil:
-    return unsqueeze(r, at, <uint32_t *>what, <uint32_t>(size // WORD))
+    """r NULL: as it is."""
+    if r != NULL:
+        return unsqueeze(r, at, <uint32_t *>what, <uint32_t>(size // WORD))
+    if size:
+        memcpy(what, at, size)
+    return at + size
 
 
 cdef bint has_room(void **items, size_t room, size_t needed, size_t size) noexcept nogil:
@@ -186,7 +201,8 @@ cdef Connection *wake(Replay *r, Flow *f) noexcept nogil:
     cdef size_t size = 0
     cdef Connection *c = bodies_take(&r.bodies)
     cdef Connection spare
-    cdef Recent recent
+    cdef Recent words
+    cdef Recent *recent = &words if f.packed.tight else NULL
     if c == NULL:
         return NULL
     spare = c[0]
@@ -194,13 +210,16 @@ cdef Connection *wake(Replay *r, Flow *f) noexcept nogil:
         memcpy(packed + size, p.bytes, PACKED)
         size += PACKED
         p = p.next
-    memset(&recent, 0, sizeof(Recent))
-    at = get(&recent, at, c, sizeof(Connection))
+    memset(&words, 0, sizeof(Recent))
+    if recent != NULL:
+        at = get(recent, at, c, sizeof(Connection))
+    else:
+        at = add_zeros(at, <uint64_t *>c, sizeof(Connection) // LONG)
     if not take_arrays(c, &spare):
         memset(c, 0, sizeof(Connection))         # f stays packed; the room that c had is lost, as memory is out
         bodies_give(&r.bodies, c)
         return NULL
-    get_arrays(&recent, c, at)
+    get_arrays(recent, c, at)
     forget(&r.saved.pieces, f.packed)
     f.body, f.packed = c, NULL
     return c

@@ -1,5 +1,5 @@
 """Words of memory in fewer bytes: most are zero, small, or like one not long before."""
-from libc.stdint cimport uint8_t, uint32_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 cdef enum:
     SETS = 16
@@ -11,3 +11,5 @@ cdef struct Recent:              # words met of late, by their upper halves; zer
 
 cdef uint8_t *squeeze(Recent *r, const uint32_t *words, uint32_t count, uint8_t *at) noexcept nogil
 cdef const uint8_t *unsqueeze(Recent *r, const uint8_t *at, uint32_t *words, uint32_t count) noexcept nogil
+cdef uint8_t *drop_zeros(const uint64_t *words, uint32_t count, uint8_t *at) noexcept nogil
+cdef const uint8_t *add_zeros(const uint8_t *at, uint64_t *words, uint32_t count) noexcept nogil

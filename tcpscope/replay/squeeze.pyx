@@ -5,14 +5,16 @@ Of GROUP words a bit for each that is not zero; then each of these as one byte t
 complete it.  What a connection remembers are numbers of few streams, moments of a few seconds, and small counts:
 a general compressor saves hardly more, and takes ten times as long.  Only what `squeeze` has made can be unpacked.
 """
-from libc.stdint cimport uint8_t, uint32_t
-from libc.string cimport memset
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.string cimport memcpy, memset
 
 cdef extern from *:
     int trailing_zeros "__builtin_ctz" (unsigned int) noexcept nogil
+    int long_trailing_zeros "__builtin_ctzll" (unsigned long long) noexcept nogil
 
 cdef enum:
     GROUP = 32
+    LONG_GROUP = 64
 
 cdef enum:                       # what a byte says; below, where in Recent the word itself is
     NEAR = SETS * WAYS           # ... one that differs in the last byte, which follows
@@ -117,4 +119,38 @@ cdef const uint8_t *unsqueeze(Recent *r, const uint8_t *at, uint32_t *words, uin
             at = other(r, at, &words[trailing_zeros(present)])
             present &= present - 1
         words, count = words + n, count - n
+    return at
+
+
+# ---------------------------------------------------------------- in a tenth of the time: only zeros are left out
+
+cdef uint8_t *drop_zeros(const uint64_t *words, uint32_t count, uint8_t *at) noexcept nogil:
+    """Where the next may be put."""
+    cdef uint64_t present, n, i
+    cdef uint8_t *place
+    while count:
+        n, present = min(count, <uint32_t>LONG_GROUP), 0
+        place = at + sizeof(uint64_t)
+        for i in range(n):
+            memcpy(place, &words[i], sizeof(uint64_t))           # the next one takes its place if it is zero
+            place += sizeof(uint64_t) if words[i] else 0
+            present |= <uint64_t>(words[i] != 0) << i
+        memcpy(at, &present, sizeof(uint64_t))
+        at, words, count = place, words + n, count - <uint32_t>n
+    return at
+
+
+cdef const uint8_t *add_zeros(const uint8_t *at, uint64_t *words, uint32_t count) noexcept nogil:
+    """Where the next begins."""
+    cdef uint64_t present, n
+    while count:
+        n = min(count, <uint32_t>LONG_GROUP)
+        memcpy(&present, at, sizeof(uint64_t))
+        at += sizeof(uint64_t)
+        memset(words, 0, n * sizeof(uint64_t))
+        while present:
+            memcpy(&words[long_trailing_zeros(present)], at, sizeof(uint64_t))
+            at += sizeof(uint64_t)
+            present &= present - 1
+        words, count = words + n, count - <uint32_t>n
     return at
