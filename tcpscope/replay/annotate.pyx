@@ -98,7 +98,7 @@ cdef inline uint64_t header(Connection *c, const Segment *s, int d, bint stepped
 
 
 cdef inline uint64_t held(Connection *c, const Segment *s, int d) noexcept nogil:
-    """New data on the heels of a delayed ACK, behind a small segment: Nagle's algorithm held it (RFC 896)."""
+    """A little new data on the heels of a delayed ACK, behind a small segment: Nagle's algorithm held it (RFC 896)."""
     cdef Flight *mine = &c.flight[d]
     cdef Side *side = &c.side[d]
     cdef int64_t since = mine.held_ns
@@ -107,8 +107,10 @@ cdef inline uint64_t held(Connection *c, const Segment *s, int d) noexcept nogil
     if (s.time_ns - mine.news_ns > reach + HEELS_NS or mine.length_before == 0 or mine.holes or mine.undelayed
             or s.seq + s.length != mine.max):
         return 0
-    if mine.length_before + MOST_OPTIONS >= (c.traffic[1 - d].mss or LEAST_MSS):
-        return 0                    # a full segment: the congestion window held it, not Nagle
+    if max(mine.length_before, s.length) + MOST_OPTIONS >= (c.traffic[1 - d].mss or LEAST_MSS) or s.seq != mine.una:
+        return 0                    # a full segment, or more under way: the congestion window held it, not Nagle
+    if c.flight[1 - d].sent_ns >= mine.news_ns:
+        return 0                    # it answers what the peer has said since
     side.nagle_stalls += 1
     side.nagle_ns += s.time_ns - since
     return bit(A_NAGLE_STALL)

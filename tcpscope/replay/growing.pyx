@@ -1,6 +1,6 @@
 # cython: wraparound=False, freethreading_compatible=True
 """From a flow's kept segments to a connection, and the end of those that have closed."""
-from libc.stdint cimport int64_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from tcpscope.replay.announce cimport touch
 from tcpscope.replay.bodies cimport bodies_take
@@ -8,7 +8,7 @@ from tcpscope.replay.connection cimport Connection, Flow, Saved
 from tcpscope.replay.embryo cimport (
     embryo_begins, embryo_damaged, embryo_free, embryo_keep, embryo_may_be_closed, embryo_segment, saved_at,
 )
-from tcpscope.replay.ending cimport end, last_ns, linger, overdue, shed_body, unlink
+from tcpscope.replay.ending cimport end, linger, overdue, shed_body, unlink
 from tcpscope.replay.near cimport near_body, near_end, near_flow
 from tcpscope.replay.observe cimport begin, closed, observe
 from tcpscope.replay.resting cimport wake
@@ -97,24 +97,36 @@ cdef int stay_embryo(Replay *r, Flow *f, const Segment *s, int d, uint64_t order
     return 0
 
 
+cdef int64_t due(const Replay *r, const Connection *c) noexcept nogil:
+    """When its TIME_WAIT is over: 2 MSL after all that could have begun it, in whatever order it was captured."""
+    cdef int64_t latest = c.last_ns
+    cdef uint32_t i
+    for i in range(c.marks.count):
+        latest = max(latest, c.marks.items[i].time_ns)
+    return latest + 2 * r.msl_ns
+
+
 cdef int end_flow(Replay *r, Flow *f) noexcept nogil:
-    """As it is now."""
+    """As it is now; or was when it was due, if nothing has told that it is overdue."""
+    cdef bint late = f.lingering and overdue(r, f)
     cdef Connection *c = connection_of(r, f)
+    if c == NULL:
+        return -1
+    late = late and f.lingering                  # an embryo may not have closed after all
     if f.lingering:
         unlink(r, f)
-    return -1 if c == NULL else end(r, c, r.now_ns)
+    return end(r, c, due(r, c) if late else r.now_ns)
 
 
 cdef int retire_flow(Replay *r, Flow *f) noexcept nogil:
     """End f, which lingers and is overdue, as it was when it was due; if it was closed at all."""
-    cdef int64_t due = last_ns(f) + 2 * r.msl_ns
     cdef Connection *c = connection_of(r, f)
     if c == NULL:
         return -1
     if not f.lingering:
         return 0
     unlink(r, f)
-    return end(r, c, due)
+    return end(r, c, due(r, c))
 
 
 cdef int retire(Replay *r) noexcept nogil:

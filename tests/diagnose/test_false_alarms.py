@@ -106,22 +106,28 @@ def test_two_syns_at_once_at_the_captures_end():
     assert (told["unanswered"].severity, told["unanswered"].confidence) == ("note", "possible")
 
 
-def held(wait_ms, trip_ms=0, times=1, missed=0):
-    """The client writes in two pieces; the second goes out when the first has been acknowledged, late."""
-    at, seq, steps = DAWN, 102, opened(40_000, DAWN)
+def held(wait_ms, trip_ms=0, times=1, missed=0, last=30, said=0, more=0):
+    """The client writes in two pieces; the second goes out when the first has been acknowledged, late.
+
+    last: its length.  said: what the server says in between.  more: what else is under way.
+    """
+    at, seq, ack, steps = DAWN, 102, 202, opened(40_000, DAWN)
     frame = 6
     for _ in range(times):
         at += 2 * SECOND
         for sender, fields, gap in (
-            (0, {"seq": seq, "ack": 202, "length": 20}, 0),
-            (1, {"seq": 202, "ack": seq + 20 + missed}, wait_ms * MS),
-            (0, {"seq": seq + 20 + missed, "ack": 202, "length": 30}, 50_000 + trip_ms * MS),
-            (1, {"seq": 202, "ack": seq + 50 + missed}, MS),
+            (0, {"seq": seq, "ack": ack, "length": 20 + more}, 0),
+            (1, {"seq": ack, "ack": seq + 20 + missed}, wait_ms * MS),
+            (1, {"seq": ack, "ack": seq + 20 + missed, "length": said}, 1_000),
+            (0, {"seq": seq + 20 + more + missed, "ack": ack + said, "length": last}, 50_000 + trip_ms * MS),
+            (1, {"seq": ack + said, "ack": seq + 20 + more + last + missed}, MS),
         ):
-            frame += 1
             at += gap
-            steps.append(segment(frame, sender, ACK, time_ns=at, **fields))
-        seq += 50 + missed
+            if fields.get("length") != 0:
+                frame += 1
+                steps.append(segment(frame, sender, ACK, time_ns=at, **fields))
+        seq += 20 + more + last + missed
+        ack += said
     return found(steps)
 
 
@@ -132,6 +138,13 @@ def test_a_pause_is_nagle_only_as_long_as_an_ack_may_be_delayed():
     assert "40 ms" in once.text
     assert held(200)["nagle"].severity == "warning"
     assert "nagle" not in held(5_000) and "nagle" not in held(45, missed=500)
+
+
+def test_who_answers_or_has_more_under_way_was_not_held_by_nagle():
+    assert "nagle" in held(45, times=2)
+    assert "nagle" not in held(45, times=2, said=100)  # the second piece answers that
+    assert "nagle" not in held(45, times=2, last=1460)  # a full segment is never held
+    assert "nagle" not in held(45, times=2, more=40)  # not all was acknowledged
 
 
 def test_a_push_is_perhaps_no_answer():

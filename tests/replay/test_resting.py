@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tcpscope.replay.engine import Engine
+from tcpscope.replay.layout import CONNECTION, STATES
 from tcpscope.wire.batch import SegmentBatch
 from tests.replay.segments import ACK, FIN, RST, SYN, segment
 from tests.replay.test_plain import STEPS, conversation, records
@@ -94,3 +95,21 @@ def test_each_of_many_is_told_as_if_it_had_been_alone():
     assert engine.counters()["open"] == 50  # they wait for 2 MSL
     packed, kept = (records(load(together), False, keep_past=False, prompt=prompt) for prompt in (False, True))
     assert packed == kept
+
+
+def test_time_wait_is_over_although_its_last_segment_was_captured_too_early():
+    """A clock a little off: the connection is let go 2 MSL after what began TIME_WAIT, whoever notices it when."""
+    now, second = 10**18, 10**9
+    script = [(0, SYN, 1, 0, 0), (1, SYN | ACK, 1, 2, 1000), (0, ACK, 2, 2, 2000), (0, ACK | FIN, 2, 2, 3000),
+              (1, ACK | FIN, 2, 3, 40_000), (0, ACK, 3, 3, 20_000)]  # fmt: skip
+    made = [segment(at + 1, *it[:4], time_ns=now + it[4]) for at, it in enumerate(script)]
+    later = segment(7, 0, SYN, 1, time_ns=now + 10**5 * second, sport=50_000)
+    told = []
+    for batches in (load([*made, later]), [*load(made), *load([later])]):
+        for shown in (batches, batches[:1]):
+            engine = Engine(keep_past=False)
+            for batch in shown:
+                engine.replay(batch)
+            engine.finish()
+            told.append(next(it for it in CONNECTION.dicts(engine.take_connections()) if it["connection"] == 0))
+    assert [STATES[it["client_state"]] for it in told] == ["CLOSED", "CLOSED", "CLOSED", "TIME_WAIT"]
