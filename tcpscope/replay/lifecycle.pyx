@@ -357,7 +357,21 @@ cdef bint reset_counts(const Marks *m, const Surroundings *w, int e, int i, cons
     if life.state == SYN_SENT:
         if not k.flags & ACK or p.syn < 0 or not covers(k, m.items[p.syn].seq + 1):
             return False
-    return not goes_on(m, w, i, e, under_way(w, e))
+    return not goes_on(m, w, i, e, under_way(w, e)) and not challenged(m, e, i)
+
+
+cdef bint challenged(const Marks *m, int e, int rst) noexcept nogil:
+    """e asked the sender of this RST to repeat it with the right number, and got that (RFC 5961, 3.2)."""
+    cdef int i
+    cdef bint asked = False
+    if m.items[rst].bits & MARK_EXACT:
+        return False
+    for i in range(rst + 1, m.count):
+        if m.items[i].sender == e:
+            asked |= is_plain(&m.items[i])
+        elif m.items[i].flags & RST and m.items[i].bits & MARK_EXACT:
+            return asked
+    return False
 
 
 cdef void after_the_marks(const Marks *m, const Surroundings *w, int e, Life *life) noexcept nogil:

@@ -208,6 +208,7 @@ cdef inline bint begins(const Connection *c, const Segment *s, int d) noexcept n
 
 
 cdef inline uint8_t mark_bits(const Connection *c, const Segment *s, int d) noexcept nogil:
+    """Of a segment that the flight has not been shown: it would take a RST's number for the furthest sent."""
     cdef const Flight *mine = &c.flight[d]
     cdef uint8_t bits = MARK_BAD_SUM if damaged(c, s, d) else 0
     if s.flags & RST and (s.seq == mine.max or s.seq == mine.una):
@@ -249,6 +250,7 @@ cdef int observe_fully(Replay *r, Connection *c, const Segment *s, int d, uint64
     cdef int64_t reach, quiet
     cdef Patch *patch
     cdef int done
+    cdef uint8_t bits
 
     memset(&f, 0, sizeof(Finding))
     f.rtt_ns = -1
@@ -273,6 +275,7 @@ cdef int observe_fully(Replay *r, Connection *c, const Segment *s, int d, uint64
         stray = True                     # dropped without a word
     else:
         handshake(c, s, d)
+    bits = mark_bits(c, s, d)
     if not copy and not stray:
         reach = c.flight[1 - d].rtt_min_ns
         if not damaged(c, s, d):
@@ -289,7 +292,7 @@ cdef int observe_fully(Replay *r, Connection *c, const Segment *s, int d, uint64
         return -1
     zeek_observe(&c.zeek, s, d)
     if marks_want(&c.marks, s, d, f.annotations >> A_LOST_SEGMENT & 1) and not copy and not stray:
-        if marks_keep(&c.marks, s, d, order, mark_bits(c, s, d)) < 0 or r.live and touch(r, c.flow) < 0:
+        if marks_keep(&c.marks, s, d, order, bits) < 0 or r.live and touch(r, c.flow) < 0:
             return -1
     if c.older != NULL and not fresh and hand_down(r, c, s, d, order) < 0:
         return -1
