@@ -285,9 +285,6 @@ def _rates() -> list[_Derived]:
     found = []
     for side in ("", "client_", "server_"):
         whose = {"": "both sides", "client_": "the client", "server_": "the server"}[side]
-        sent = tuple(f"{side}{name}" for name in ("data_packets", "syn_packets", "fin_packets"))
-        found.append(_Derived(f"{side}sequenced_packets", "number", f"packets with data, SYN or FIN, of {whose}", sent,
-                              _sum(*sent), additive=True))  # fmt: skip
         again = tuple(name for name in SENT_AGAIN if name.startswith(side))
         found.append(_Derived(f"{side}retransmissions", "number", f"packets of {whose} sent again, for any cause, "
                               "SYN and FIN included; the column of that name counts by numbers alone, as tcptrace does",

@@ -19,7 +19,7 @@ from tcpscope.replay.annotations cimport (
     probes,
 )
 from tcpscope.replay.connection cimport (
-    N_CAPTURED_TWICE, N_CHALLENGES, N_DELAYED, N_FAST, N_FIN, N_FULL, N_HOLES, N_NETWORK_TWICE, N_PIGGYBACKED,
+    N_AGAIN, N_CAPTURED_TWICE, N_CHALLENGES, N_DELAYED, N_FAST, N_FIN, N_FULL, N_HOLES, N_NETWORK_TWICE, N_PIGGYBACKED,
     N_PROBE, N_PROBE_ACKS, N_RECOVERY, N_SPURIOUS, N_SYN, N_TIMEOUT, N_UPDATES, Connection, Side,
 )
 from tcpscope.replay.course cimport course_probe
@@ -178,6 +178,7 @@ cdef void count_annotations(Connection *c, const Segment *s, int d, uint64_t own
         elif (s.length and d == 0 and own & causes() and c.course.syn_ack_ns and not c.marks.spoke[1]
                 and c.course.ignored < 255):
             c.course.ignored += 1
+    tally(side, own, A_RETRANSMISSION, N_AGAIN)
     tally(side, own, A_FAST_RETRANSMISSION, N_FAST)
     tally(side, own, A_TIMEOUT_RETRANSMISSION, N_TIMEOUT)
     tally(side, own, A_TAIL_LOSS_PROBE, N_PROBE)

@@ -15,7 +15,7 @@ from tcpscope.replay.zeek cimport Zeek
 from tcpscope.wire.segment cimport Segment
 
 cdef enum:
-    CAUSES = 16                  # counters of a side, see Side.counts
+    CAUSES = 18                  # counters of a side, see Side.counts
     PAIR = 2                     # segments of an embryo that have room at first: a flow of a flood has no more
     MORE = 5                     # ... and that get it with each piece: the usual short connection needs two
     PIECES = 3
@@ -24,6 +24,7 @@ cdef enum:
 cdef enum:                       # Side.counts
     N_FAST, N_TIMEOUT, N_PROBE, N_SPURIOUS, N_SYN, N_FIN, N_CAPTURED_TWICE, N_NETWORK_TWICE
     N_HOLES, N_UPDATES, N_FULL, N_DELAYED, N_PIGGYBACKED, N_CHALLENGES, N_RECOVERY, N_PROBE_ACKS
+    N_AGAIN
 
 cdef struct Side:                # what is counted of one side beside Traffic
     int64_t last_ns              # its latest segment; -1: none

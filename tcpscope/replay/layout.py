@@ -85,10 +85,8 @@ END_FIELDS = (
 
 _DOUBLES = {"rtt_mean_ns", "rtt_std_ns", "throughput", "goodput", "recovery_cut"}
 TIMES = ("opening", "client", "server", "network", "congestion", "receiver", "loss", "timeout", "idle", "closing")
-# What a person calls sent again: by its cause.  `retransmissions` are tcptrace's, by numbers alone.
-SENT_AGAIN = tuple(f"{role}_{name}" for role in ROLES for name in (
-    "syn_retransmissions", "fast_retransmissions", "timeout_retransmissions", "tail_loss_probes",
-    "recovery_retransmissions"))  # fmt: skip
+# What a person calls sent again; `retransmissions` are tcptrace's, by numbers alone.
+SENT_AGAIN = tuple(f"{role}_sent_again" for role in ROLES)
 SIDE_COLUMNS = (
     "packets", "data_packets", "bytes", "unique_bytes", "retransmissions", "retransmitted_bytes", "out_of_order",
     "pure_acks", "sack_packets", "dsack_packets", "duplicate_acks", "pushed_packets", "syn_packets",
@@ -97,7 +95,7 @@ SIDE_COLUMNS = (
     "rtt_samples", "rtt_min_ns", "rtt_max_ns", "rtt_mean_ns", "rtt_std_ns", "rtt_p50_ns", "rtt_p95_ns",
     "rtt_p99_ns", "srtt_ns", "rto_ns", "idle_max_ns", "throughput", "goodput", "stream_length", "missed_bytes",
     "fast_retransmissions", "timeout_retransmissions", "tail_loss_probes", "recovery_retransmissions", "spurious_retransmissions",
-    "syn_retransmissions", "fin_retransmissions", "duplicate_captures", "network_duplicates", "lost_segments",
+    "syn_retransmissions", "fin_retransmissions", "sent_again", "sequenced_packets", "duplicate_captures", "network_duplicates", "lost_segments",
     "window_updates", "window_fulls", "zero_window_spells", "zero_window_ns", "longest_zero_window_ns",
     "delayed_acks", "piggybacked_acks", "nagle_stalls", "nagle_ns", "replies", "reply_mean_ns", "reply_max_ns", "reply_max_frame",
     "reply_max_skipped", "first_data_skipped",

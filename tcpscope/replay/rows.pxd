@@ -128,6 +128,8 @@ cdef struct SideRow:              # one direction: what that side sent
     int64_t spurious_retransmissions
     int64_t syn_retransmissions
     int64_t fin_retransmissions
+    int64_t sent_again  # packets, whatever the cause
+    int64_t sequenced_packets  # with data, SYN or FIN
     int64_t duplicate_captures
     int64_t network_duplicates
     int64_t lost_segments         # holes seen

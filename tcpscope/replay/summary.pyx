@@ -4,7 +4,7 @@ from libc.stdint cimport int64_t, uint8_t
 from libc.string cimport memcpy, memset, strncmp
 
 from tcpscope.replay.connection cimport (
-    N_CAPTURED_TWICE, N_CHALLENGES, N_DELAYED, N_FAST, N_FIN, N_FULL, N_HOLES, N_NETWORK_TWICE, N_PIGGYBACKED,
+    N_AGAIN, N_CAPTURED_TWICE, N_CHALLENGES, N_DELAYED, N_FAST, N_FIN, N_FULL, N_HOLES, N_NETWORK_TWICE, N_PIGGYBACKED,
     N_PROBE, N_PROBE_ACKS, N_RECOVERY, N_SPURIOUS, N_SYN, N_TIMEOUT, N_UPDATES, Connection, Side,
 )
 from tcpscope.replay.course cimport FAST_OPEN_REFUSED, RESET_OPENING, RESET_REPLACED, RESET_SPOKE, REUSE_RISKY
@@ -248,6 +248,7 @@ cdef void fill_side(const Connection *c, const Told *told, int d, int64_t now, S
     row.spurious_retransmissions = side.counts[N_SPURIOUS]
     row.syn_retransmissions = side.counts[N_SYN]
     row.fin_retransmissions = side.counts[N_FIN]
+    row.sent_again = side.counts[N_AGAIN]
     row.duplicate_captures = side.counts[N_CAPTURED_TWICE]
     row.network_duplicates = side.counts[N_NETWORK_TWICE]
     row.lost_segments = side.counts[N_HOLES]

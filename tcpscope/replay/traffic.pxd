@@ -85,6 +85,7 @@ cdef struct Traffic:
     uint32_t ecn_ce
     uint32_t ecn_echo
     uint32_t cwr
+    uint32_t with_data              # SYNs and FINs that carry some
     uint16_t mss
     uint8_t window_scale
     uint8_t ttl

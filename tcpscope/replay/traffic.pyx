@@ -73,6 +73,8 @@ cdef inline void read_data(Traffic *me, const Traffic *peer, const Segment *s) n
         me.min_segment = s.length
     if s.flags & PSH:
         me.pushed_packets += 1
+    if s.flags & (SYN | FIN):
+        me.with_data += 1
     if s.flags & URG:
         me.urgent_packets += 1
     if offloaded(peer, s):

@@ -92,6 +92,7 @@ cdef void traffic_row(const Traffic *me, const Traffic *peer, SideRow *out) noex
     out.max_window = known(me.marks & WINDOW_SEEN, me.max_window)
     out.min_window = known(me.min_window > 0, me.min_window)
     out.max_in_flight = me.max_in_flight
+    out.sequenced_packets = me.data_packets + me.syn_packets + me.fin_packets - me.with_data
     out.initial_window_bytes = known(me.marks & SYN_SEEN, me.initial_window_bytes)
     out.stream_length = out.missed_bytes = NONE
     if me.marks & SYN_SEEN and me.marks & FIN_SEEN:

@@ -162,6 +162,8 @@ _SIDE_MEANINGS: dict[str, tuple[str, str]] = {
     "spurious_retransmissions": ("", "that were not needed"),
     "syn_retransmissions": ("", "SYNs or SYN-ACKs sent again"),
     "fin_retransmissions": ("", "FINs sent again"),
+    "sent_again": ("", "packets sent again, whatever the cause: those annotated `retransmission`"),
+    "sequenced_packets": ("", "packets with data, SYN or FIN"),
     "duplicate_captures": ("", "packets that the capture holds twice"),
     "network_duplicates": ("", "packets that the network doubled"),
     "lost_segments": ("", "holes seen in the stream"),

@@ -37,7 +37,7 @@ MARKS = {
     "syn_retransmissions": "SYN sent again", "fin_retransmissions": "FIN sent again",
     "recovery_retransmissions": "RTO recovery", "fast_retransmissions": "fast retransmission",
     "tail_loss_probes": "tail loss probe", "spurious_retransmissions": "spurious retransmission",
-    "retransmissions": "retransmission", "lost_segments": "lost segment", "rst_packets": "reset",
+    "sent_again": "retransmission", "lost_segments": "lost segment", "rst_packets": "reset",
     "bad_checksums": "bad checksum", "challenge_acks": "challenge ACK", "out_of_order": "out of order",
     "window_fulls": "window full", "zero_window_probes": "zero window probe", "nagle_stalls": "Nagle stall",
     "duplicate_acks": "duplicate ACK", "keep_alives": "keep-alive", "fin_packets": "FIN",
