@@ -16,6 +16,7 @@ from tcpscope.replay.services cimport said_row
 from tcpscope.replay.spending_row cimport spending_row
 from tcpscope.replay.traffic cimport BARE_SYN, Traffic, traffic_end
 from tcpscope.replay.traffic_row cimport traffic_row
+from tcpscope.replay.wireshark cimport COMPLETE_DATA, COMPLETE_RST, COMPLETE_SYN_ACK, Wireshark
 from tcpscope.replay.zeek cimport zeek_conn_state, zeek_history
 from tcpscope.wire.hints cimport S_DNS, S_HTTP
 from tcpscope.wire.segment cimport OPT_CUT, OPT_SACK_PERMITTED, OPT_TIMESTAMPS, OPT_WSCALE
@@ -372,6 +373,11 @@ cdef void course(const Connection *c, int64_t now, ConnectionRow *row) noexcept 
     row.idle_end_ns = NONE if c.reset or c.fins == 3 or c.reused_ns >= 0 else now - c.last_ns
 
 
+cdef inline bint was_refused(const Wireshark *w) noexcept nogil:
+    """Nothing but RST answered: to Wireshark that, too, ends a handshake."""
+    return w.completeness & (COMPLETE_SYN_ACK | COMPLETE_DATA | COMPLETE_RST) == COMPLETE_RST
+
+
 cdef void summarize(Connection *c, const Told *told, int64_t now, int64_t msl, ConnectionRow *row) noexcept nogil:
     cdef int d
     memset(row, 0, sizeof(ConnectionRow))
@@ -379,7 +385,7 @@ cdef void summarize(Connection *c, const Told *told, int64_t now, int64_t msl, C
     row.start_ns, row.end_ns = c.start_ns, c.last_ns
     row.first_frame, row.last_frame = c.first_frame, c.last_frame
     row.syn_rtt_ns, row.ack_rtt_ns = known(c.syn_rtt_ns), known(c.ack_rtt_ns)
-    row.initial_rtt_ns = known(c.wireshark.irtt)
+    row.initial_rtt_ns = NONE if was_refused(&c.wireshark) else known(c.wireshark.irtt)
     for d in range(2):
         fill_side(c, told, d, now, &row.side[d])
     memcpy(row.client_addr, c.flow.addr[0], 16)
