@@ -77,16 +77,16 @@ def _held(f: Facts, role: str) -> bool:
     return bool(told and side["missed_bytes"] <= 0 and not f.seen("ack_lost_segment", other(role)))
 
 
-def _grown(f: Facts, role: str) -> tuple[int, int]:
-    """The least round trip of what that side sent, and what became of it under load; ns, 0: not so."""
+def _grown(f: Facts, role: str) -> tuple[int, int, str]:
+    """The least round trip of what that side sent, what became of it under load, and what that is; ns, 0: not so."""
     side = f.side(role)
     near = side["rtt_samples"] >= SAMPLES and side["rtt_p50_ns"] - side["rtt_min_ns"] >= BLOAT_NS
     if near and side["rtt_p50_ns"] >= BLOAT * side["rtt_min_ns"]:
-        return side["rtt_min_ns"], side["rtt_p50_ns"]
+        return side["rtt_min_ns"], side["rtt_p50_ns"], ""
     far = side["reach_samples"] >= SAMPLES and side["reach_mean_ns"] - side["reach_min_ns"] >= BLOAT_NS
     if far and side["reach_mean_ns"] >= BLOAT * side["reach_min_ns"]:
-        return side["reach_min_ns"], side["reach_mean_ns"]
-    return 0, 0
+        return side["reach_min_ns"], side["reach_mean_ns"], " on average"  # the time in which it grew is in it
+    return 0, 0, ""
 
 
 def _bloat(server: str, role: str, group: list[Facts]) -> list[Finding]:
@@ -94,12 +94,12 @@ def _bloat(server: str, role: str, group: list[Facts]) -> list[Finding]:
     if not hit:
         return []
     it = max(hit, key=lambda f: _grown(f, role)[1])
-    least, loaded = _grown(it, role)
+    least, loaded, what = _grown(it, role)
     queue = it.side(role)["goodput"] * (loaded - least) / 1e9
     return [proved(about(
         hit, "bufferbloat", "warning" if loaded - least >= 2 * BLOAT_NS else "note", "path",
-        f"the round trip grew from {seconds(least)} to {seconds(loaded)} while the {role} sent, in {times(len(hit))} "
-        f"with {server}: about {bytes_of(max(queue, 0))} stood in a queue on the path",
+        f"the round trip grew from {seconds(least)} to {seconds(loaded)}{what} while the {role} sent, in "
+        f"{times(len(hit))} with {server}: about {bytes_of(max(queue, 0))} stood in a queue on the path",
         "a long queue in front of the slowest link delays everybody: shape below the link's rate, or use fq_codel or "
         "CAKE there",
         least=least / 1e6, loaded=loaded / 1e6, queue=max(queue, 0),
