@@ -26,7 +26,7 @@ _PLAIN = ("packets", "data_packets", "bytes", "dwell_close_wait_ns", "rtt_min_ns
           "reply_max_frame", "reply_max_skipped", "first_data_skipped")  # fmt: skip
 _ODD = ("timeout_retransmissions", "fast_retransmissions", "tail_loss_probes", "recovery_retransmissions",
         "spurious_retransmissions", "syn_retransmissions", "zero_window_ns", "zero_window_spells",
-        "duplicate_captures", "network_duplicates", "missed_bytes", "bad_checksums", "nagle_stalls",
+        "duplicate_captures", "network_duplicates", "dsack_packets", "missed_bytes", "bad_checksums", "nagle_stalls",
         "nagle_ns")  # fmt: skip
 _REST = ("syn_packets", "rst_packets", "mss", "max_segment", "ttl", "challenge_acks", "last_ns",
          "syn_options", "after_fin_bytes", "keep_alive_rounds", "keep_alive_lost", "keep_alive_idle_ns",

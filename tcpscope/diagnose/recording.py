@@ -7,7 +7,7 @@ from typing import Any
 
 from tcpscope.diagnose.facts import Collected, Facts, about, times
 from tcpscope.diagnose.finding import Finding
-from tcpscope.diagnose.measure import scale_cut
+from tcpscope.diagnose.measure import other, scale_cut
 from tcpscope.replay import layout
 from tcpscope.replay.record import Record
 
@@ -21,12 +21,22 @@ def _damaged(side: Record) -> bool:
     return bool(0 < side["bad_checksums"] < side["packets"])
 
 
+def _both_came(f: Facts, role: str) -> bool:
+    """Of most packets of that side that stand in the capture twice both copies came: D-SACK says so (RFC 2883)."""
+    return bool(2 * f.side(other(role))["dsack_packets"] >= f.side(role)["duplicate_captures"] > 0)
+
+
 def _copies(f: Facts) -> int:
-    return int(f.client["duplicate_captures"] + f.server["duplicate_captures"])
+    """Packets that were captured twice."""
+    return sum(int(f.side(role)["duplicate_captures"]) for role in layout.ROLES if not _both_came(f, role))
 
 
 def _copied(f: Facts) -> int:
-    return int(f.client["network_duplicates"] + f.server["network_duplicates"])
+    """Packets that the network copied."""
+    return sum(
+        int(f.side(role)["network_duplicates"] + f.side(role)["duplicate_captures"] * _both_came(f, role))
+        for role in layout.ROLES
+    )
 
 
 def one_sided(f: Facts) -> bool:
@@ -103,7 +113,7 @@ def recording(
             f"{times(count, 'packet')} of {times(len(copied))} came twice: copied on the way, not by the sender",
             "a loop, a bond that sends on all its links, or a switch that floods; or captures of two places in one "
             "file: read them as two; where the copies differ in VLAN or tunnel --by-tunnel keeps them apart",
-            shown=["network_duplicate"], packets=count,
+            shown=["network_duplicate", "duplicate_capture"], packets=count,
         ))  # fmt: skip
     wrong = [f for f in found if _damaged(f.client) or _damaged(f.server)]
     if wrong:

@@ -281,6 +281,24 @@ def test_a_round_trip_that_the_rate_belies(delay, told):
     assert ("small_window" in found(steps)) is told
 
 
+@pytest.mark.parametrize("answered", [True, False])
+def test_copies_that_their_receiver_answers_were_no_matter_of_the_capture(answered):
+    """RFC 2883: the D-SACK names what came a second time."""
+    at, seq, steps = DAWN, 102, opened(40_000, DAWN)
+    for turn in range(8):
+        at += SECOND
+        for copy in range(2):
+            steps.append(segment(len(steps) + 1, 0, ACK, seq, 202, length=50, ip_id=100 + turn, checksum=turn,
+                                 checksum_state=1, time_ns=at + 1000 * copy))  # fmt: skip
+        told = b"".join(it.to_bytes(4, "little") for it in (seq, seq + 50))
+        known = {"options": 0x08, "n_sack": 1, "sack": told} if answered else {}
+        steps.append(segment(len(steps) + 1, 1, ACK, 202, seq + 50, ip_id=2 * turn + 1, time_ns=at + 2000))
+        steps.append(segment(len(steps) + 1, 1, ACK, 202, seq + 50, ip_id=2 * turn + 2, time_ns=at + 3000, **known))
+        seq += 50
+    ids = {"duplicates", "network_duplicates"} & set(found(steps))
+    assert ids == ({"network_duplicates"} if answered else {"duplicates"})
+
+
 def test_the_same_rst_for_each_segment_is_no_packet_captured_twice():
     """Linux sends them without an IP identification, in the same microsecond."""
     steps = opened(40_000, DAWN)
