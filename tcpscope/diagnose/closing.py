@@ -62,7 +62,8 @@ def _close_wait(server: str, group: list[Facts]) -> list[Finding]:
 
 def _reuse(server: str, risky: list[Facts]) -> list[Finding]:
     """RFC 1122, 4.2.2.13 and RFC 6191: whether the other side's TIME_WAIT may take the SYN."""
-    failed = [f for f in risky if f.client["syn_retransmissions"] or f.close in ("unanswered", "reset", "half_open")]
+    failed = [f for f in risky if f.client["syn_retransmissions"] or f.common["initial_rtt_ns"] < 0
+              or f.close in ("unanswered", "reset", "half_open")]  # fmt: skip
     shortest = min(f.common["reuse_gap_ms"] for f in risky) / 1e3
     return [about(
         risky, "port_reuse", "warning" if failed else "note", "client",

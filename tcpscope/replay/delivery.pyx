@@ -36,6 +36,8 @@ cdef bint contradicted(const Marks *m, const Surroundings *w, int copy, int answ
         patience = SLACK_NS // 20           # on e's own host only its stack stands between
     for i in range(copy + 1, answer):
         k = &m.items[i]
+        if k.sender == e and is_plain(k) and is_syn_ack(&m.items[answer]):
+            return True                     # it spoke for an old connection still (RFC 9293, 3.10.7.4; RFC 5961, 4)
         if k.sender != e or k.flags & RST or not (is_syn(k) or (k.flags & ACK and before(k.ack, end))):
             continue
         if k.time_ns - c.time_ns > patience:

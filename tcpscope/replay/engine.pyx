@@ -15,7 +15,7 @@ from tcpscope.replay import layout
 from tcpscope.replay.announce cimport forget, touch
 from tcpscope.replay.bodies cimport bodies_close, bodies_open
 from tcpscope.replay.connection cimport Connection, Flow
-from tcpscope.replay.course cimport REUSE_LATER
+from tcpscope.replay.course cimport REUSE_LATER, REUSE_RISKY
 from tcpscope.replay.crowd cimport crowd_join, crowd_keeps, crowd_leave
 from tcpscope.replay.embryo cimport (
     embryo_free, embryo_keep, embryo_may_begin, embryo_takes, embryos_close, embryos_open, is_embryo,
@@ -108,6 +108,7 @@ cdef int take(Replay *r, const Segment *s, uint64_t order) noexcept nogil:
     cdef int d = 0
     cdef uint8_t reused = 0
     cdef int64_t gap = 0
+    cdef bint rested
 
     r.segments += 1
     f = flows_find(&r.flows, s, &d)
@@ -130,8 +131,10 @@ cdef int take(Replay *r, const Segment *s, uint64_t order) noexcept nogil:
             reused, gap = reuse_of(c, s, d), s.time_ns - c.last_ns
             if marks_keep(&c.marks, s, d, order, MARK_REUSE) < 0 or r.live and touch(r, f) < 0:
                 return -1
-            if f.lingering:
+            rested = f.lingering
+            if rested:
                 unlink(r, f)
+            if rested and reused != REUSE_RISKY:
                 if end(r, c, r.now_ns) < 0:
                     return -1
             else:

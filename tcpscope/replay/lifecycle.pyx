@@ -105,8 +105,8 @@ cdef void plan_syn(const Marks *m, const Surroundings *w, int e, Plan *p) noexce
         end = m.items[peer_syn].seq + 1
         for i in range(m.count):
             k = &m.items[i]
-            if k.sender == e and covers(k, end):
-                answer = i
+            if k.sender == e and covers(k, end) and not (i < p.syn and is_syn_ack(&m.items[p.syn])):
+                answer = i              # before its SYN-ACK it may have answered for an old connection (5961, 4)
                 break
         if p.syn >= 0 and is_syn(&m.items[p.syn]) and no_socket(m, peer_syn, e):
             pass                            # whoever asked has gone meanwhile

@@ -305,8 +305,8 @@ cdef int observe_fully(Replay *r, Connection *c, const Segment *s, int d, uint64
     quiet = s.time_ns - c.last_ns
     if quiet >= PAUSE_NS and not fresh and not own & (bit(A_RETRANSMISSION) | probes() | twice()):
         course_pause(&c.course, d, quiet, s.time_ns)
-    if s.flags & RST and not c.reset and not copy:
-        note_reset(c, s, d)
+    if s.flags & RST and not c.reset and not copy and not (c.older != NULL and c.older.reset_ns == s.time_ns):
+        note_reset(c, s, d)              # else it answered, and ended, the incarnation before
     spending_observe(&c.spending, c.flight, c.traffic, s, d, s.time_ns - c.last_ns, own, &f)
     c.last_ns, c.last_frame = s.time_ns, s.frame
     c.side[d].last_ns = s.time_ns

@@ -1,7 +1,7 @@
 """What became of each end, where one segment alone does not tell."""
 
 from tcpscope.replay.layout import STATES
-from tests.replay.segments import ACK, RST, SYN, Replayed, segment
+from tests.replay.segments import ACK, FIN, RST, SYN, Replayed, segment
 
 
 def test_a_reset_behind_lost_data_is_asked_for_again():
@@ -25,3 +25,20 @@ def test_a_refusal_is_no_handshake():
         segment(1, 0, SYN, 1000), segment(2, 1, SYN | ACK, 5000, 1001), segment(3, 0, ACK, 1001, 5001),
     ]).connections[0]  # fmt: skip
     assert refused["initial_rtt_ns"] == -1 and opened["initial_rtt_ns"] == 2_000_000
+
+
+def test_a_syn_that_time_wait_does_not_take():
+    """RFC 9293, 3.10.7.4: it is answered for the old connection, and the RST that this meets ends that (RFC 1337)."""
+    made = Replayed([
+        segment(1, 0, SYN, 9000), segment(2, 1, SYN | ACK, 5000, 9001), segment(3, 0, ACK, 9001, 5001),
+        segment(4, 1, FIN | ACK, 5001, 9001), segment(5, 0, FIN | ACK, 9001, 5002), segment(6, 1, ACK, 5002, 9002),
+        segment(7, 0, SYN, 1000),
+        segment(8, 1, ACK, 5002, 9002),
+        segment(9, 0, RST, 9002),
+        segment(10, 0, SYN, 1000),
+        segment(11, 1, SYN | ACK, 70_000, 1001), segment(12, 0, ACK, 1001, 70_001),
+    ])  # fmt: skip
+    told = {(it["connection"], it["frame"]): STATES[it["new"]] for it in made.events if it["endpoint"] == 1}
+    assert (told[0, 5], told[0, 9]) == ("TIME_WAIT", "CLOSED")
+    assert (told[1, 10], told[1, 12]) == ("SYN_RECEIVED", "ESTABLISHED") and (1, 7) not in told
+    assert made.connections[1]["reset_bits"] == 0
