@@ -13,7 +13,12 @@ TITLES = {
     "select": ("`[[select]]`", "A selection of connections that rules call by its name. All that is set must be true."),
     "rules": ("`[[rules]]`", "One thing that must be true. At least one of max, min, require, forbid, findings."),
     "assertions": ("`where`", "Of single connections: what is not known is not true."),
-    "allow": ("`[[allow]]`", "Violations that are excused. An entry past its day excuses nothing, and is told."),
+    "allow": (
+        "`[[allow]]`",
+        "Connections that rules leave out: their violations are excused, and shares, groups and findings "
+        "are judged without them. What is about no connection needs an entry without `select`. An entry past its "
+        "day excuses nothing, and is told.",
+    ),
     "quality": ("`[quality]`", "Past these bounds the result is inconclusive, not pass. What is not set stays."),
     "profile": ("`[profile]`", "How the captures are read; the command line goes before."),
 }

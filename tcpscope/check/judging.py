@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from fnmatch import fnmatchcase
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tcpscope.check.assertions import Test
@@ -28,7 +29,8 @@ from tcpscope.check.verdict import (
     Violation,
     fingerprint,
 )  # fmt: skip
-from tcpscope.diagnose import Collected, Finding, findings
+from tcpscope.diagnose import Finding, findings
+from tcpscope.diagnose.finding import worst_first
 from tcpscope.replay.layout import CLOSED_BY
 from tcpscope.report.named import ending
 from tcpscope.tables.overview import overview
@@ -90,6 +92,10 @@ class _Excuse:
     def about(self, rule: str) -> bool:
         return not self.expired and any(fnmatchcase(rule, pattern) for pattern in self.allow.rules)
 
+    def touches(self, rows: Any) -> bool:
+        """Whether any of these connections is excused; where there is none, only what is not about certain ones."""
+        return bool(self.mask[rows].any()) if len(rows) else not self.allow.select.parts
+
 
 class _Judging:
     def __init__(self, observed: Observed, policy: Policy, baseline: Baseline | None, today: date) -> None:
@@ -122,7 +128,10 @@ class _Judging:
             there = "meets the rule's where" if among else "was there to judge"
             result.note = f"no connection{chosen} {there}"
             if rule.empty == FAIL:
-                self._add(result, rule, [self._of_group(rule, "connections", "0", "at least 1", "all connections", [])])
+                none = self._of_group(rule, "connections", "0", "at least 1", "all connections", rows)
+                self._add(result, rule, rows, lambda _: none)
+                result.status = SKIPPED
+                self._conclude(rule, result)
             return result
         if rule.tests:
             self._single(rule, rows, result)
@@ -251,39 +260,46 @@ class _Judging:
         """For how many of each group the tests hold."""
         import numpy
 
-        names = " and ".join(f"{it.name} {it.allowed}" for it in rule.tests)
         fine = numpy.zeros(self.observed.count, bool)
         fine[rows] = good
         for group, mine in self._groups(rule, rows):
-            holds = int(fine[mine].sum())
-            counted = holds if rule.holds.counted else holds / len(mine) if len(mine) else 1.0
-            if rule.holds.low - 1e-12 <= counted <= rule.holds.high + 1e-12:
-                continue
-            odd = mine[~fine[mine]] if counted < rule.holds.low else mine[fine[mine]]
-            told = f"holds for {holds:,} of {len(mine):,}" + (f" ({holds / len(mine):.1%})" if len(mine) else "")
-            allowed = rule.holds.text + ("" if rule.holds.text.startswith("at") else " of them")
-            one = self._of_group(rule, names, told, allowed, group, odd, rule.tests[0])
-            one.value, one.bound = counted, rule.holds.low if counted < rule.holds.low else rule.holds.high
-            self._add(result, rule, [one], odd)
+            self._add(result, rule, mine, partial(self._share_of, rule, group, fine))
+
+    def _share_of(self, rule: Rule, group: str, fine: Any, rows: Any) -> Violation | None:
+        names = " and ".join(f"{it.name} {it.allowed}" for it in rule.tests)
+        holds = int(fine[rows].sum())
+        counted = holds if rule.holds.counted else holds / len(rows) if len(rows) else 1.0
+        if rule.holds.low - 1e-12 <= counted <= rule.holds.high + 1e-12:
+            return None
+        odd = rows[~fine[rows]] if counted < rule.holds.low else rows[fine[rows]]
+        told = f"holds for {holds:,} of {len(rows):,}" + (f" ({holds / len(rows):.1%})" if len(rows) else "")
+        allowed = rule.holds.text + ("" if rule.holds.text.startswith("at") else " of them")
+        one = self._of_group(rule, names, told, allowed, group, odd, rule.tests[0])
+        one.value, one.bound = counted, rule.holds.low if counted < rule.holds.low else rule.holds.high
+        return one
 
     def _together(self, rule: Rule, test: Test, rows: Any, result: RuleResult) -> None:
         """One number for each group."""
-        import numpy
-
         unknown = 0
         for group, mine in self._groups(rule, rows):
             value = together(test, self.observed.read, mine)
             if value is None and rule.unknown != FAIL:
                 unknown += len(mine)
-            if (value is None and rule.unknown != FAIL) or (value is not None and within(test, value)):
-                continue
-            worst = mine
-            if test.measure.name != "connections" and (values := self.observed.read(test.measure.name)).words is None:
-                worst = mine[numpy.argsort((1 if test.op == "min" else -1) * values.values[mine], kind="stable")]
-            one = self._of_group(rule, test.name, written(value, test.kind), test.allowed, group, worst, test)
-            one.value, one.bound = value, _number(test)
-            self._add(result, rule, [one], mine, test.op == "min")
+            self._add(result, rule, mine, partial(self._number_of, rule, test, group), test.op == "min")
         result.unknown = max(result.unknown, unknown)
+
+    def _number_of(self, rule: Rule, test: Test, group: str, rows: Any) -> Violation | None:
+        import numpy
+
+        value = together(test, self.observed.read, rows)
+        if (value is None and rule.unknown != FAIL) or (value is not None and within(test, value)):
+            return None
+        worst = rows
+        if test.measure.name != "connections" and (values := self.observed.read(test.measure.name)).words is None:
+            worst = rows[numpy.argsort((1 if test.op == "min" else -1) * values.values[rows], kind="stable")]
+        one = self._of_group(rule, test.name, written(value, test.kind), test.allowed, group, worst, test)
+        one.value, one.bound = value, _number(test)
+        return one
 
     def _of_group(
         self, rule: Rule, measure: str, measured: str, allowed: str, group: str, rows: Any, test: Test | None = None
@@ -296,54 +312,111 @@ class _Judging:
             proof(self.observed, test, one, int(rows[0]), "")
         return one
 
-    def _add(self, result: RuleResult, rule: Rule, found: list[Violation], rows: Any = (), least: bool = False) -> None:
-        """Violations that are about several connections at once."""
-        for one in found:
-            for excuse in self.allows:
-                if excuse.about(rule.id) and (len(rows) == 0 or bool(excuse.mask[rows].all())):
-                    one.excused = excuse.allow.reason
-                    excuse.excused += 1
-                    break
-            if self.baseline is not None and not one.excused:
-                one.status = self.baseline.status(one.key, one.count, one.value, least)
-            result.total += 1
-            result.excused += bool(one.excused)
-            result.known += one.status == "known"
-            if sum(it.counts for it in result.violations) < LISTED or not one.counts:
-                result.violations.append(one)
+    def _add(
+        self,
+        result: RuleResult,
+        rule: Rule,
+        rows: Any,
+        wrong: Callable[[Any], Violation | None],
+        least: bool = False,
+    ) -> None:
+        """What is wrong with these connections together, if anything, without those that are excused.
+
+        An allowance makes no rule fail that holds without it: a number too small is not made of what it takes out.
+        """
+        one = wrong(rows)
+        if one is None:
+            return
+        excuses = [it for it in self.allows if it.about(rule.id) and it.touches(rows)]
+        left = rows[~_excused(excuses, rows)]
+        rest = wrong(left) if excuses and len(left) else None
+        for excuse in excuses:
+            excuse.excused += 1
+        if excuses and rest is None:
+            one.excused = _reasons(excuses)
+        self._tell(result, rest or one, least)
+
+    def _tell(self, result: RuleResult, one: Violation, least: bool = False) -> None:
+        """A violation that is about several connections at once."""
+        if self.baseline is not None and not one.excused:
+            one.status = self.baseline.status(one.key, one.count, one.value, least)
+        result.total += 1
+        result.excused += bool(one.excused)
+        result.known += one.status == "known"
+        if sum(it.counts for it in result.violations) < LISTED or not one.counts:
+            result.violations.append(one)
 
     # ------------------------------------------------------------ findings
 
     def _findings(self, rule: Rule, mask: Any, result: RuleResult) -> None:
-        for found in self._found(rule, mask, result):
-            if not _meant(found, rule.findings) or _meant(found, rule.spared):
-                continue
-            import numpy
+        """Those that there are without the excused connections, too; the others are told as excused."""
+        import numpy
 
-            rows = numpy.array(found.connections, dtype=numpy.int64)
-            single = int(rows[0]) if len(rows) == 1 == found.count else None
-            services = ", ".join(sorted({self.named.service(int(row)) for row in rows}))
-            text = found.text + (f" ({found.confidence}: {'; '.join(found.doubts)})" if found.doubts else "")
-            key = " | ".join((rule.id, found.id, found.side, self.named.stable(services)))
-            one = Violation(
-                rule.id, rule.title, rule.severity, single, "", "", f"finding {found.id}", text, "none", key,
-                services or "the capture", found.connections, None, None, found.frames,
-                int(self._fields["file"][rows[0]]) if len(rows) else 0, count=max(found.count, 1),
-            )  # fmt: skip
-            if single is not None:
-                one.client, one.server = self.named.end("client", single), self.named.end("server", single)
-            self._add(result, rule, [one], rows)
+        rows = numpy.flatnonzero(mask)
+        excuses = [it for it in self.allows if it.about(rule.id) and it.touches(rows)]
+        left = mask.copy()
+        left[rows] = ~_excused(excuses, rows)
+        whole = self._found(rule, mask, result)
+        standing = whole
+        if any(not it.allow.select.parts for it in excuses):
+            standing = []
+        elif excuses and whole:
+            standing = [*(it for it in whole if not it.connections), *self._found(rule, left, result)]
+        if whole and not standing and self.observed.odd.beyond and left.any():  # nobody knows of which they would be
+            result.status = INCONCLUSIVE
+        for found in worst_first(standing):
+            self._tell(result, self._of_finding(rule, found))
+        for found in whole:
+            about = numpy.array(found.connections, numpy.int64)
+            mine = [it for it in excuses if it.touches(about) or found.count > len(about)]
+            for excuse in mine:
+                excuse.excused += 1
+            if not any(_alike(found, it) for it in standing):
+                one = self._of_finding(rule, found)
+                one.excused = _reasons(mine)
+                self._tell(result, one)
+
+    def _of_finding(self, rule: Rule, found: Finding) -> Violation:
+        rows = found.connections
+        single = rows[0] if len(rows) == 1 == found.count else None
+        services = ", ".join(sorted({self.named.service(row) for row in rows}))
+        text = found.text + (f" ({found.confidence}: {'; '.join(found.doubts)})" if found.doubts else "")
+        key = " | ".join((rule.id, found.id, found.side, self.named.stable(services)))
+        one = Violation(
+            rule.id, rule.title, rule.severity, single, "", "", f"finding {found.id}", text, "none", key,
+            services or "the capture", found.connections, None, None, found.frames,
+            int(self._fields["file"][rows[0]]) if rows else 0, count=max(found.count, 1),
+        )  # fmt: skip
+        if single is not None:
+            one.client, one.server = self.named.end("client", single), self.named.end("server", single)
+        return one
 
     def _found(self, rule: Rule, mask: Any, result: RuleResult) -> list[Finding]:
-        """The findings about the selected connections, as if there were no others."""
+        """The findings about these connections that the rule forbids, as if there were no others."""
         odd, files, names = self.observed.odd, self.observed.result.files, self.observed.result.names
-        if not mask.all():
-            part = Collected()
-            part.facts = [it for it in odd.facts if mask[it.number]]
+        if mask.all():
+            found = findings(odd, files, names)
+        else:
+            found = findings(self.observed.part(mask), [], names)
             if odd.beyond:
                 result.note = f"findings are of the first {len(odd.facts):,} odd connections only"
-            return findings(part, [], names)
-        return findings(odd, files, names)
+        return [it for it in found if _meant(it, rule.findings) and not _meant(it, rule.spared)]
+
+
+def _alike(one: Finding, other: Finding) -> bool:
+    """Whether they say the same of the same service, perhaps of fewer connections."""
+    return (one.id, one.side) == (other.id, other.side) and one.server in ("", other.server)
+
+
+def _excused(excuses: list[_Excuse], rows: Any) -> Any:
+    """Which of these connections the allowances take out."""
+    import numpy
+
+    return numpy.logical_or.reduce([numpy.zeros(len(rows), bool), *(it.mask[rows] for it in excuses)])
+
+
+def _reasons(excuses: list[_Excuse]) -> str:
+    return "; ".join(dict.fromkeys(it.allow.reason for it in excuses))
 
 
 def _number_alike(violations: list[Violation]) -> None:

@@ -25,6 +25,12 @@ from tcpscope.tables.filters import nearest
 DEFAULT = "default.toml"
 LONGEST = 1_000_000  # characters
 MOST_MSL = 1e9  # seconds
+# of each connection, what findings count of all connections, odd or not (replay.census)
+COUNTED = ("connection", "client_addr", "server_addr", "server_port", "ip_version", "first_frame", "start_ns",
+           "close_kind", "closed_by", "one_direction", "idle_end_ns", "syn_ack_ns", "ack_ns", "time_wait_owner", "odd",
+           *(f"{side}_{name}" for side in ("client", "server") for name in (
+               "packets", "duplicate_captures", "network_duplicates", "unique_bytes", "syn_packets", "fin_packets",
+               "rst_packets")))  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -90,6 +96,8 @@ class Policy:
             for test in (*rule.tests, *rule.totals, *rule.where):
                 needed.update(test.measure.fields)
             needed |= rule.select.fields()
+            if rule.findings and (rule.select.parts or rule.where or self.allows):
+                needed.update(COUNTED)
         for allow in self.allows:
             needed |= allow.select.fields()
         return needed

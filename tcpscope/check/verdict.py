@@ -110,7 +110,10 @@ class GateResult:
 
 @dataclass
 class AllowResult:
-    """One entry of the allow-list.  excused: how many violations.  expired: it excuses nothing any more."""
+    """One entry of the allow-list.  expired: it excuses nothing any more.
+
+    excused: how many violations; those of several connections, of which it takes some out, count, too.
+    """
 
     rules: list[str]
     reason: str
