@@ -1,6 +1,7 @@
 """A baseline: what was wrong before, so that only what is new or worse fails.
 
-Keyed by rule, measure, hosts and service, without the client's port, ephemeral ports and times.
+Keyed by rule, measure, hosts and service, without the client's port, ephemeral ports and times.  Of several connections
+judged together the number counts (a share, a sum), not how many they are.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ class Baseline:
 
     def status(self, key: str, count: int, worst: float | None, least: bool) -> str:
         """new, worse or known; and remember it.  least: small values are the worse ones."""
-        self.seen[key] = {"count": count, "worst": worst}
+        self._see(key, count, worst, least)
         before = self.known.get(key)
         if before is None:
             return "new"
@@ -38,6 +39,14 @@ class Baseline:
             return "known"
         slack = abs(then) * self.tolerance
         return "worse" if (worst < then - slack if least else worst > then + slack) else "known"
+
+    def _see(self, key: str, count: int, worst: float | None, least: bool) -> None:
+        """What of several captures, each judged on its own, is enough for every one."""
+        if (other := self.seen.get(key)) is not None:
+            count = max(count, other["count"])
+            values = [it for it in (worst, other["worst"]) if it is not None]
+            worst = (min if least else max)(values, default=None)
+        self.seen[key] = {"count": count, "worst": worst}
 
     def fixed(self, rules: list[RuleResult]) -> list[Fixed]:
         """What this run has no more, of the rules that were judged."""

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from .talks import Talk, write
+
 ROOT = Path(__file__).parents[2]
 SAMPLES = ROOT / "sample_pcaps"
 NORMAL, RESET, REFUSED = (str(SAMPLES / f"{name}.pcap") for name in ("normal", "reset_unread_data", "refused"))
@@ -163,6 +165,16 @@ def test_a_baseline_from_run_to_run(tmp_path):
     assert b"no longer found: " in run("check", NORMAL, "--baseline", baseline).stdout
     states = json.loads(run("check", RESET, "--baseline", baseline, "--format", "sarif").stdout)["runs"][0]["results"]
     assert [it["baselineState"] for it in states] == ["unchanged"]
+
+
+def test_a_baseline_of_several_captures_is_enough_for_each(tmp_path):
+    many = write(tmp_path / "many.pcap", [Talk(end="reset")] * 3)
+    few = write(tmp_path / "few.pcap", [Talk(end="reset")])
+    baseline = tmp_path / "b.json"
+    for files in ((many, few), (few, many)):
+        assert run("check", *files, "--each", "--update-baseline", "--baseline", baseline).returncode == 0
+        assert {it["count"] for it in json.loads(baseline.read_text())["violations"].values()} == {3}
+        assert run("check", *files, "--each", "--baseline", baseline).returncode == 0
 
 
 def test_diff(tmp_path):
