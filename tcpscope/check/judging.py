@@ -285,7 +285,7 @@ class _Judging:
             value = together(test, self.observed.read, mine)
             if value is None and rule.unknown != FAIL:
                 unknown += len(mine)
-            self._add(result, rule, mine, partial(self._number_of, rule, test, group), test.op == "min")
+            self._add(result, rule, mine, partial(self._number_of, rule, test, group))
         result.unknown = max(result.unknown, unknown)
 
     def _number_of(self, rule: Rule, test: Test, group: str, rows: Any) -> Violation | None:
@@ -312,14 +312,7 @@ class _Judging:
             proof(self.observed, test, one, int(rows[0]), "")
         return one
 
-    def _add(
-        self,
-        result: RuleResult,
-        rule: Rule,
-        rows: Any,
-        wrong: Callable[[Any], Violation | None],
-        least: bool = False,
-    ) -> None:
+    def _add(self, result: RuleResult, rule: Rule, rows: Any, wrong: Callable[[Any], Violation | None]) -> None:
         """What is wrong with these connections together, if anything, without those that are excused.
 
         An allowance makes no rule fail that holds without it: a number too small is not made of what it takes out.
@@ -334,12 +327,15 @@ class _Judging:
             excuse.excused += 1
         if excuses and rest is None:
             one.excused = _reasons(excuses)
-        self._tell(result, rest or one, least)
+        self._tell(result, rest or one)
 
-    def _tell(self, result: RuleResult, one: Violation, least: bool = False) -> None:
+    def _tell(self, result: RuleResult, one: Violation) -> None:
         """A violation that is about several connections at once."""
         if self.baseline is not None and not one.excused:
-            one.status = self.baseline.status(one.key, one.count, one.value, least)
+            # a number of theirs says how bad it is, how many they are says no more than how much traffic there was
+            count = one.count if one.value is None else 1
+            least = one.value is not None and one.bound is not None and one.value < one.bound
+            one.status = self.baseline.status(one.key, count, one.value, least)
         result.total += 1
         result.excused += bool(one.excused)
         result.known += one.status == "known"

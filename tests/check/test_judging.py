@@ -14,6 +14,7 @@ from tcpscope.tables.analysis import locate
 
 from ..ladder.build import write
 from ..ladder.script import parse
+from . import talks
 
 SAMPLES = Path(__file__).parents[2] / "sample_pcaps"
 SCRIPTS = Path(__file__).parents[1] / "scripts"
@@ -187,6 +188,37 @@ def test_a_baseline_lets_only_new_and_worse_fail():
     assert [it.key for it in fixed.fixed] == list(known) and fixed.result == "pass"
     new = verdict("normal.pcap", {"max": {"packets": 5, "client_packets": 5}}, baseline=Baseline(known))
     assert {it.measure: it.status for it in new.violations} == {"client_packets": "new"}
+
+
+def compared(folder, rule, before, now):
+    """What a baseline of the first talks makes of the others."""
+    table, baseline = {"version": 1, "rules": [{"id": "it", **rule}]}, Baseline()
+    judge(tcpscope.read(talks.write(folder / "before.pcap", before)), table, baseline=baseline)
+    known = Baseline(baseline.document()["violations"])
+    found = judge(tcpscope.read(talks.write(folder / "now.pcap", now)), table, baseline=known)
+    return [it.status for it in found.rules[0].violations]
+
+
+def test_of_a_share_the_smaller_one_is_worse(tmp_path):
+    good, bad = talks.Talk(), talks.Talk(end="reset")
+    before = [good] * 10 + [bad] * 10
+    for rule, now, expected in (
+        ("at least 99%", [good] * 190 + [bad] * 10, "known"),
+        ("at least 99%", [good] * 50 + [bad] * 50, "known"),
+        ("at least 99%", [good] + [bad] * 10, "worse"),
+        ("at least 15", [good] * 8 + [bad] * 2, "worse"),
+        ("at most 5", [good] * 10 + [bad] * 90, "known"),
+        ("at most 5", [good] * 12, "worse"),
+    ):
+        table = {"require": {"close": "fin"}, "holds_for": rule}
+        assert compared(tmp_path, table, before, now) == [expected], rule
+
+
+def test_more_traffic_is_not_worse(tmp_path):
+    rule = {"per": "service", "max": {"handshake_rtt": {"p95": "50ms"}}}
+    slow = [talks.Talk(rtt=0.06)] * 20
+    for rtt, expected in ((0.055, "known"), (0.064, "known"), (0.08, "worse")):
+        assert compared(tmp_path, rule, slow, [talks.Talk(rtt=rtt)] * 25) == [expected]
 
 
 def test_fingerprints_stay_and_tell_apart():
