@@ -79,3 +79,13 @@ def together(test: Test, read: Callable[[str], Series], rows: Any) -> float | No
         "max": numpy.max, "min": numpy.min, "mean": numpy.mean, "share": numpy.mean,
     }  # fmt: skip
     return float(how.get(test.aggregate, numpy.sum)(values))
+
+
+def missing(test: Test, read: Callable[[str], Series], rows: Any) -> Any:
+    """Those at `rows` that `together` leaves out, because the measure is not known of them."""
+    import numpy
+
+    if test.measure.name == "connections" or (test.aggregate == "count" and test.measure.kind != "bool"):
+        return rows[:0]
+    names = test.measure.parts if test.aggregate == "total" and test.measure.parts else (test.measure.name,)
+    return rows[~numpy.logical_and.reduce([read(name).known()[rows] for name in names])]

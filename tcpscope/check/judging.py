@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from tcpscope.check.assertions import Test
 from tcpscope.check.gate import gate
-from tcpscope.check.holds import complies, holding, together, within
+from tcpscope.check.holds import complies, holding, missing, together, within
 from tcpscope.check.named import Named
 from tcpscope.check.observed import Captured, Observed, of_capture
 from tcpscope.check.policy import Allow, Policy, Rule, load_policy
@@ -30,6 +30,7 @@ from tcpscope.check.verdict import (
     fingerprint,
 )  # fmt: skip
 from tcpscope.diagnose import Finding, findings
+from tcpscope.diagnose.facts import times
 from tcpscope.diagnose.finding import worst_first
 from tcpscope.replay.layout import CLOSED_BY
 from tcpscope.report.named import ending
@@ -131,22 +132,22 @@ class _Judging:
                 none = self._of_group(rule, "connections", "0", "at least 1", "all connections", rows)
                 self._add(result, rule, rows, lambda _: none)
                 result.status = SKIPPED
-                self._conclude(rule, result)
+                self._conclude(rule, result, [])
             return result
-        if rule.tests:
-            self._single(rule, rows, result)
-        for test in rule.totals:
-            self._together(rule, test, rows, result)
+        unknown = [self._single(rule, rows, result)] if rule.tests else []
+        unknown += [self._together(rule, test, rows, result) for test in rule.totals]
         if rule.findings:
             self._findings(rule, mask, result)
-        self._conclude(rule, result)
+        self._conclude(rule, result, [] if rule.unknown == FAIL else unknown)
         _number_alike(result.violations)
         return result
 
-    def _conclude(self, rule: Rule, result: RuleResult) -> None:
+    def _conclude(self, rule: Rule, result: RuleResult, unknown: list[Any]) -> None:
+        """unknown: the connections of which something is not known, by the single tests and by each of groups."""
+        result.unknown = max(map(len, unknown), default=0)
         if result.total > result.excused + result.known:
             result.status = FAIL
-        elif result.unknown and rule.unknown == INCONCLUSIVE:
+        elif rule.unknown == INCONCLUSIVE and any(self._counting(rule, rows) for rows in unknown):
             result.status, result.note = (
                 INCONCLUSIVE,
                 f"not known of {result.unknown:,} of {result.selected:,} connections",
@@ -157,9 +158,17 @@ class _Judging:
         elif result.unknown:
             result.note = f"not known of {result.unknown:,} of {result.selected:,} connections, which are left out"
 
+    def _counting(self, rule: Rule, rows: Any) -> bool:
+        """Whether any of these, of which something is not known, is not excused."""
+        excuses = [it for it in self.allows if it.about(rule.id) and len(rows) and it.touches(rows)]
+        for excuse in excuses:
+            excuse.excused += int(excuse.mask[rows].sum())
+        return not _excused(excuses, rows).all()
+
     # ------------------------------------------------------------ connection by connection
 
-    def _single(self, rule: Rule, rows: Any, result: RuleResult) -> None:
+    def _single(self, rule: Rule, rows: Any, result: RuleResult) -> Any:
+        """Judge each; gives those of which something is not known."""
         import numpy
 
         known, good = numpy.ones(len(rows), bool), numpy.ones(len(rows), bool)
@@ -174,10 +183,10 @@ class _Judging:
             good &= fine
             if each:
                 self._each(rule, test, rows[~fine], result)
-        result.unknown = int((~known).sum()) if rule.unknown != FAIL else 0
         if not each:
             judged = known | (rule.unknown == FAIL)
             self._share(rule, rows[judged], good[judged], result)
+        return rows[~known]
 
     def _each(self, rule: Rule, test: Test, bad: Any, result: RuleResult) -> None:
         """A violation for each connection; of many, the worst."""
@@ -262,7 +271,7 @@ class _Judging:
 
         fine = numpy.zeros(self.observed.count, bool)
         fine[rows] = good
-        for group, mine in self._groups(rule, rows):
+        for group, mine in self._groups(rule, rows) if len(rows) else ():
             self._add(result, rule, mine, partial(self._share_of, rule, group, fine))
 
     def _share_of(self, rule: Rule, group: str, fine: Any, rows: Any) -> Violation | None:
@@ -278,28 +287,33 @@ class _Judging:
         one.value, one.bound = counted, rule.holds.low if counted < rule.holds.low else rule.holds.high
         return one
 
-    def _together(self, rule: Rule, test: Test, rows: Any, result: RuleResult) -> None:
-        """One number for each group."""
-        unknown = 0
+    def _together(self, rule: Rule, test: Test, rows: Any, result: RuleResult) -> Any:
+        """One number for each group; gives the connections of which it is not known."""
+        import numpy
+
+        unknown = [rows[:0]]
         for group, mine in self._groups(rule, rows):
             value = together(test, self.observed.read, mine)
-            if value is None and rule.unknown != FAIL:
-                unknown += len(mine)
+            unknown.append(mine if value is None else missing(test, self.observed.read, mine))
             self._add(result, rule, mine, partial(self._number_of, rule, test, group))
-        result.unknown = max(result.unknown, unknown)
+        return numpy.concatenate(unknown)
 
     def _number_of(self, rule: Rule, test: Test, group: str, rows: Any) -> Violation | None:
         import numpy
 
         value = together(test, self.observed.read, rows)
-        if (value is None and rule.unknown != FAIL) or (value is not None and within(test, value)):
+        if value is not None and not within(test, value):
+            worst = rows
+            if test.measure.name != "connections" and (them := self.observed.read(test.measure.name)).words is None:
+                worst = rows[numpy.argsort((1 if test.op == "min" else -1) * them.values[rows], kind="stable")]
+            one = self._of_group(rule, test.name, written(value, test.kind), test.allowed, group, worst, test)
+            one.value, one.bound = value, _number(test)
+            return one
+        unknown = rows if value is None else missing(test, self.observed.read, rows)
+        if rule.unknown != FAIL or not len(unknown):
             return None
-        worst = rows
-        if test.measure.name != "connections" and (values := self.observed.read(test.measure.name)).words is None:
-            worst = rows[numpy.argsort((1 if test.op == "min" else -1) * values.values[rows], kind="stable")]
-        one = self._of_group(rule, test.name, written(value, test.kind), test.allowed, group, worst, test)
-        one.value, one.bound = value, _number(test)
-        return one
+        told = f"not known of {len(unknown):,} of {times(len(rows))}"
+        return self._of_group(rule, test.name, told, test.allowed, group, unknown, test)
 
     def _of_group(
         self, rule: Rule, measure: str, measured: str, allowed: str, group: str, rows: Any, test: Test | None = None

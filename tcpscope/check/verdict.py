@@ -112,7 +112,8 @@ class GateResult:
 class AllowResult:
     """One entry of the allow-list.  expired: it excuses nothing any more.
 
-    excused: how many violations; those of several connections, of which it takes some out, count, too.
+    excused: how many violations, also of several connections of which it takes some out; and connections that are not
+    known, where that would be inconclusive.
     """
 
     rules: list[str]

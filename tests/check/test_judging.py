@@ -150,6 +150,52 @@ def test_allowances_excuse_until_their_day():
     assert (other.result, other.allows[0].excused) == ("fail", 0)
 
 
+LATE = talks.Talk(begun_before=True)  # no handshake, so no round trip of one
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {"per": "capture", "max": {"handshake_rtt": {"p95": "1s"}}},
+        {"per": "capture", "max": {"handshake_rtt": {"max": "1s", "mean": "1s"}}},
+        {"per": "service", "max": {"handshake_rtt": {"p95": "1s"}}},
+        {"per": "client", "min": {"handshake_ok": {"share": "90%"}}},
+        {"per": "client", "min": {"handshake_ok": {"count": 1}}},
+        {"per": "service", "require": {"handshake_ok": True}, "holds_for": "at least 90%"},
+    ],
+)
+def test_what_is_not_known_in_a_group_is_told(tmp_path, rule):
+    capture = tcpscope.read(talks.write(tmp_path / "it.pcap", [*[talks.Talk()] * 2, *[LATE] * 2]))
+
+    def judged(unknown, **more):
+        table = {"version": 1, "rules": [{"id": "it", **rule, "unknown": unknown}], **more}
+        return judge(capture, table).rules[0]
+
+    skipped, failed, unsure = map(judged, ("skip", "fail", "inconclusive"))
+    assert (skipped.status, skipped.unknown) == ("pass", 2)
+    assert skipped.note == "not known of 2 of 4 connections, which are left out"
+    assert failed.status == "fail" and "2 of 4" in failed.violations[0].measured
+    assert unsure.status == "inconclusive"
+    allow = [{"rule": "it", "reason": "old ones", "select": {"client_port": "40002-40003"}}]
+    excused = judged("inconclusive", allow=allow)
+    assert (excused.status, excused.unknown) == ("pass", 2)
+    assert judged("fail", allow=allow).status == "pass"
+
+
+def test_a_count_of_what_is_known_knows_all():
+    rule = {"per": "capture", "max": {"handshake_rtt": {"count": 5}}, "unknown": "inconclusive"}
+    assert status("mid_stream.pcap", rule) == "pass"
+
+
+@pytest.mark.parametrize("holds", ["any", "at least 1", "at least 50%"])
+@pytest.mark.parametrize("per", ["connection", "capture", "service"])
+def test_nothing_known_is_inconclusive(holds, per):
+    rule = {"require": {"handshake_ok": True}, "holds_for": holds, "per": per}
+    assert status("mid_stream.pcap", rule) == "inconclusive"
+    assert status("mid_stream.pcap", rule | {"empty": "pass"}) == "skipped"
+    assert status("mid_stream.pcap", rule | {"unknown": "fail"}) == "fail"
+
+
 def test_severity_and_fail_on():
     rule = {"forbid": {"close": "reset"}, "severity": "warning"}
     assert verdict("reset_linger.pcap", rule).result == "pass"
