@@ -17,7 +17,7 @@ from tcpscope.tables.output import destination
 
 if TYPE_CHECKING:
     from tcpscope.capture.sources import Sources
-    from tcpscope.check import Baseline, Policy
+    from tcpscope.check import Baseline, Policy, Verdict
     from tcpscope.check.formats.checked import Checked
 
 SIDES = ("json", "junit", "sarif", "gitlab", "markdown")
@@ -128,6 +128,8 @@ def _check(files: tuple[str, ...], policy: Policy, options: dict[str, Any]) -> N
         observed.again = not readable_once(sources) or bool(spools)
         warn(observed.result, options)
         verdict = judge(observed, policy, baseline=baseline, fail_on=options["fail_on"])
+        if options["each"]:
+            _tell_apart(verdict)
         checks.append(Checked(observed, verdict, options["ladders"]))
     if options["update_baseline"]:
         assert baseline is not None
@@ -159,6 +161,17 @@ def _apart(found: Sources) -> list[Sources]:
     from tcpscope.capture.sources import Sources
 
     return [found._replace(captures=[it]) if at == 0 else Sources([it], []) for at, it in enumerate(found.captures)]
+
+
+def _tell_apart(verdict: Verdict) -> None:
+    """Fingerprints of a capture's own: the same is wrong in several, and reports take one fingerprint for one thing."""
+    from tcpscope.check.formats.checked import relative
+    from tcpscope.check.verdict import fingerprint
+
+    name = relative(verdict.files[0])
+    for rule in verdict.rules:
+        for one in rule.violations:
+            one.fingerprint = fingerprint(name, one.fingerprint)
 
 
 # ---------------------------------------------------------------- baseline

@@ -149,6 +149,27 @@ def test_sarif_is_sarif(tmp_path, policy):
     jsonschema.Draft4Validator(schema).validate(document)
 
 
+def test_captures_judged_on_their_own_are_told_apart(tmp_path, policy):
+    folders = [tmp_path / name for name in ("a", "b")]
+    for folder in folders:
+        folder.mkdir()
+        shutil.copy(RESET, folder / "it.pcap")
+    files = ["a/it.pcap", "b/it.pcap", NORMAL]
+
+    def report(form, *given):
+        return json.loads(run("check", *given, "--each", "-p", policy, "--format", form, cwd=tmp_path).stdout)
+
+    gitlab = [it["fingerprint"] for it in report("gitlab", *files)]
+    assert len(gitlab) == len(set(gitlab)) == 5
+    assert gitlab == [it["fingerprint"] for it in report("gitlab", *files)]
+    assert {it["fingerprint"] for it in report("gitlab", files[1])} < set(gitlab)
+    (ran,) = report("sarif", *files)["runs"]
+    prints = [it["partialFingerprints"]["tcpscopeViolation/v1"] for it in ran["results"]]
+    assert sorted(prints) == sorted(gitlab)
+    rules = {it["id"]: it["properties"]["status"] for it in ran["tool"]["driver"]["rules"]}
+    assert list(rules.items()) == [("no-resets", "fail"), ("few-packets", "fail")]
+
+
 def test_at_most_ten_annotations():
     done = run("check", SAMPLES / "syn_flood.pcap", "--format", "github")
     lines = done.stdout.decode().splitlines()

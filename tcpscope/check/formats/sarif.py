@@ -6,18 +6,21 @@ from typing import Any
 
 from tcpscope import __version__
 from tcpscope.check.formats.checked import Checked, frames, place, uri
-from tcpscope.check.verdict import INCONCLUSIVE, RuleResult, Violation
+from tcpscope.check.verdict import FAIL, INCONCLUSIVE, PASS, SKIPPED, RuleResult, Violation
 from tcpscope.report.text import safe
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 MOST = 5_000  # results: GitHub shows no more
 FINGERPRINT = "tcpscopeViolation/v1"
+_WORST = (SKIPPED, PASS, INCONCLUSIVE, FAIL)  # the last
 _STATES = {"new": "new", "worse": "updated", "known": "unchanged"}
 
 
 def document(checks: list[Checked], fail_on: str) -> dict[str, Any]:
-    """One run; the rules of all captures are the same policy's."""
-    rules = {it.id: it for check in checks for it in check.verdict.rules}
+    """One run; the rules of all captures are the same policy's, and each has its worst status."""
+    every = [it for check in checks for it in check.verdict.rules]
+    rules = {it.id: it for it in every}  # in the policy's order
+    rules |= {it.id: it for it in sorted(every, key=lambda it: _WORST.index(it.status))}
     places = {id: at for at, id in enumerate(rules)}
     results = [
         _result(check, rule, one, places[rule.id])
