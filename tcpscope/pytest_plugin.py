@@ -27,6 +27,7 @@ MARKER = (
 )
 MAKER = pytest.StashKey["TcpCapture"]()
 FAILED = pytest.StashKey[bool]()
+PASSED = pytest.StashKey[bool]()  # the test's body, and the policy held against what it captured
 KEPT = pytest.StashKey[list[Path]]()
 
 
@@ -63,7 +64,8 @@ def tcp_capture(request: pytest.FixtureRequest) -> Iterator[TcpCapture]:
     maker.check_right()
     judged = len(maker.recordings)
     yield maker
-    _judge(request.node, maker.recordings[judged:])
+    if request.node.stash.get(PASSED, False):  # of a test that failed or was skipped all has been said
+        _judge(request.node, maker.recordings[judged:])
 
 
 @pytest.fixture
@@ -88,6 +90,7 @@ def assert_tcp() -> Callable[[Any], Claims]:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
     __tracebackhide__ = True
+    item.stash[PASSED] = False  # an earlier run of the same test says nothing
     mark = _mark(item)
     capture = {name: mark[name] for name in ("interface", "filter", "port") if mark.get(name) is not None}
     with contextlib.ExitStack() as stack:
@@ -101,6 +104,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
         pytest.fail("nothing was captured that the policy could be held against: use tcp_capture, or name a port",
                     pytrace=False)  # fmt: skip
     _judge(item, recordings)
+    item.stash[PASSED] = True
     return result
 
 

@@ -36,15 +36,19 @@ def judge(recording: Recording, policy: str | os.PathLike[str] | dict[str, Any] 
     verdict = check.judge(recording.capture, rules)
     if verdict:
         return
-    name = f"policy {os.fspath(policy) if isinstance(policy, str | os.PathLike) else verdict.title!r}"
+    called = os.fspath(policy) if isinstance(policy, str | os.PathLike) else verdict.title
+    name = f"policy {called!r}" if called else "the policy"
     about = [f"capture: {recording.shown}"] if recording.shown else []
-    found = verdict.violations
+    found = [it for it in verdict.violations if it.severity == "error"]  # others are told only, as `check` does
     if verdict.result != "fail":
         raise AssertionError("\n".join([f"{name} is inconclusive: {'; '.join(verdict.reasons)}", *about]))
-    count = f"{len(found)} violation" + ("s" if len(found) > 1 else "")
+    total = sum(it.total - it.excused - it.known for it in verdict.rules if it.severity == "error")
+    count = f"{total} violation" + ("s" if total > 1 else "")
     lines = [f"{name}: {count}: {found[0].rule}: {found[0].message}", *about]
     for violation in found[:DRAWN]:
         lines += ["", check.render_violation(recording.capture, violation, "text", width=width()).rstrip("\n")]
     if len(found) > DRAWN:
         lines += ["", *(f"{it.rule}: {it.message}" for it in found[DRAWN:])]
+    if total > len(found):
+        lines += [f"and {total - len(found)} more"]
     raise AssertionError("\n".join(lines))

@@ -231,10 +231,67 @@ def test_none(tcp_capture):
     )
     done.assert_outcomes(passed=1, failed=3)
     done.stdout.fnmatch_lines(["policy 'strict.toml': * short: connection *client_bytes 100*", "*── SYN seq=0*"])
-    done.stdout.fnmatch_lines(["policy * is inconclusive: *"])
+    done.stdout.fnmatch_lines(["the policy is inconclusive: *"])
     done.stdout.fnmatch_lines(["no policy 'none.toml' in *"])
     done.stdout.no_fnmatch_line("*During handling*")
     assert len(kept(pytester)) == 3
+
+
+def test_a_test_that_did_not_pass_is_not_judged_as_well(suite, allowed):
+    done = suite(
+        """
+POLICY = {"version": 1, "rules": [{"id": "short", "max": {"client_bytes": 10}}]}
+
+@pytest.mark.tcpscope(policy=POLICY)
+def test_skipped(tcp_capture):
+    with tcp_capture("lo"):
+        talk()
+    pytest.skip("not here")
+
+@pytest.mark.tcpscope(policy=POLICY)
+def test_failing(tcp_capture):
+    with tcp_capture("lo"):
+        talk()
+    assert False
+
+@pytest.mark.tcpscope(policy=POLICY)
+def test_violating(tcp_capture):
+    for _ in range(2):
+        with tcp_capture("lo"):
+            talk()
+
+@pytest.fixture
+def late(tcp_capture):
+    with tcp_capture("lo"):
+        yield
+
+@pytest.mark.tcpscope(policy=POLICY)
+def test_ending_late(late, tcp_capture):
+    with tcp_capture("lo", port=talk()):
+        pass
+
+@pytest.mark.tcpscope(policy=POLICY)
+def test_only_late(late):
+    talk()
+"""
+    )
+    done.assert_outcomes(skipped=1, failed=3, passed=1, errors=1)
+
+
+def test_what_does_not_fail_is_no_violation(tmp_path):
+    from tcpscope.testing.policies import judge
+    from tcpscope.testing.recording import Recording
+
+    recording = Recording(SAMPLES / "short_connections.pcap", "it")
+    recording.ended = True
+    rules = [
+        {"id": "told", "severity": "warning", "max": {"packets": 1}},
+        {"id": "short", "max": {"client_data_packets": 0}, "select": {"client_port": 40003}},
+    ]
+    with pytest.raises(AssertionError, match=r"^the policy: 1 violation: short: connection 3") as failed:
+        judge(recording, {"version": 1, "rules": rules}, [tmp_path])
+    assert "told" not in str(failed.value)
+    judge(recording, {"version": 1, "rules": rules[:1]}, [tmp_path])
 
 
 def test_a_wrong_marker_is_told(suite):
