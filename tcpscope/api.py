@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from tcpscope.capture.sources import steady
 from tcpscope.errors import TcpscopeError, UsageError, no_connection
 from tcpscope.replay.layout import CONNECTION, EVENT, PACKET, ROLES
 from tcpscope.tables import analysis, rows
@@ -171,10 +172,12 @@ class Capture:
 
     `connections`, `packets` and `events` are pandas DataFrames, made when they are first asked
     for; docs/tables.md tells every column.  Times are seconds since the epoch, durations seconds.
+
+    Packets and payload are read from the files again when they are asked for: CaptureError if a file has changed since.
     """
 
     def __init__(self, paths: Paths, *, msl: float = analysis.DEFAULT_MSL, by_tunnel: bool = False) -> None:
-        self._found = analysis.locate(paths)
+        self._found = steady(analysis.locate(paths))
         self._options: dict[str, Any] = {"msl": msl, "by_tunnel": by_tunnel}
         self._early: list[bytearray] | None = None
         if analysis.readable_once(self._found):

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import tcpscope
+from tcpscope.check import judge, render_violation
 from tcpscope.replay.engine import Engine
 from tcpscope.tables import analysis, pipeline, rows
 from tcpscope.wire.merge import MergedReader
@@ -222,3 +224,44 @@ def test_types_do_not_depend_on_what_is_known(name):
         assert getattr(found, table).dtypes.map(str).to_dict() == getattr(usual, table).dtypes.map(str).to_dict()
     some, none = usual.connection(0).exchanges(), found.connection(0).exchanges()
     assert none.dtypes.to_dict() == some.dtypes.to_dict()
+
+
+SECOND_READINGS = {
+    "packets": lambda capture: capture.packets,
+    "stream": lambda capture: capture.connection(0).stream("client"),
+    "diagram": lambda capture: capture.connection(0).diagram(),
+    "report": lambda capture: capture.report(os.devnull),
+    "sockets": lambda capture: capture.sockets(),
+    "ladder": lambda capture: render_violation(capture, next(it for it in judge(capture, SHORT).violations)),
+}
+SHORT = {"version": 1, "rules": [{"id": "short", "max": {"packets": 1}}]}
+
+
+@pytest.mark.parametrize("again", SECOND_READINGS.values(), ids=SECOND_READINGS)
+def test_a_file_that_changes_is_not_read_again(again, tmp_path, monkeypatch):
+    path = tmp_path / "it.pcap"
+    whole = (SAMPLES / "normal.pcap").read_bytes()
+    path.write_bytes(whole)
+    monkeypatch.chdir(tmp_path)
+    relative, grown, replaced, gone = (tcpscope.read("it.pcap") for _ in range(4))
+    monkeypatch.chdir("/")
+    again(relative)
+    path.write_bytes(whole + whole[24:])
+    with pytest.raises(tcpscope.CaptureError, match=r"^it\.pcap has changed since it was read"):
+        again(grown)
+    path.write_bytes((SAMPLES / "refused.pcap").read_bytes())
+    with pytest.raises(tcpscope.CaptureError, match="has changed"):
+        again(replaced)
+    path.unlink()
+    with pytest.raises(tcpscope.CaptureError, match=r"^it\.pcap: no such file"):
+        again(gone)
+
+
+def test_a_pipe_is_told_from_a_file(tmp_path):
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    threading.Thread(target=path.write_bytes, args=[(SAMPLES / "normal.pcap").read_bytes()]).start()
+    capture = tcpscope.read(path)
+    assert len(capture.packets) > 5
+    with pytest.raises(tcpscope.UsageError, match="give a file, not a pipe"):
+        capture.connection(0).stream("client")

@@ -45,11 +45,12 @@ class Stream(Protocol):
 
 
 class Source(NamedTuple):
-    """One capture to read: its name, and how to open its raw bytes."""
+    """One capture to read: its name, and how to open its raw bytes.  again: surely more than once (see `steady`)."""
 
     name: str
     opener: Callable[[], BinaryIO]
     explicit: bool = True
+    again: bool = False
 
 
 class Sources(NamedTuple):
@@ -86,6 +87,14 @@ def find(arguments: Iterable[str | os.PathLike[str]]) -> Sources:
     if not captures:
         raise CaptureError("no capture given: name a file, a folder, a pattern, or - for standard input")
     return Sources(captures, skipped, tuple(broken))
+
+
+def steady(found: Sources) -> Sources:
+    """The same captures to be read again later: from any folder, and refused if they are not what they were."""
+    return found._replace(captures=[
+        it._replace(opener=_Steady(it.name), again=True) if it.name != STDIN and os.path.isfile(it.name) else it
+        for it in found.captures
+    ])  # fmt: skip
 
 
 def open_stream(source: Source) -> Stream:
@@ -137,6 +146,24 @@ def why_unreadable(name: str) -> str | None:
 
 def _file(name: str, explicit: bool) -> Source:
     return Source(name, lambda: cast(BinaryIO, open(name, "rb", buffering=0)), explicit)
+
+
+class _Steady:
+    """Opens a file as it was when it was first opened: two readings that differ would tell of no capture at all."""
+
+    def __init__(self, name: str) -> None:
+        self._name, self._path = name, os.path.abspath(name)
+        self._first: tuple[int, int] | None = None
+
+    def __call__(self) -> BinaryIO:
+        stream = cast(BinaryIO, open(self._path, "rb", buffering=0))  # noqa: SIM115 (the reader closes it)
+        status = os.fstat(stream.fileno())
+        now = status.st_size, status.st_mtime_ns
+        self._first = self._first or now
+        if now != self._first:
+            stream.close()
+            raise CaptureError(f"{self._name} has changed since it was read: read it again")
+        return stream
 
 
 def _sniffed(names: Iterable[str], skipped: list[str], broken: list[str], nothing: str) -> list[Source]:

@@ -72,7 +72,7 @@ def locate(paths: Paths | str | os.PathLike[str]) -> Sources:
 
 def readable_once(found: Sources) -> bool:
     """Whether a source cannot be read a second time: standard input, a pipe, `<(command)`."""
-    return any(it.name == STDIN or not os.path.isfile(it.name) for it in found.captures)
+    return any(not it.again and (it.name == STDIN or not os.path.isfile(it.name)) for it in found.captures)
 
 
 def first_moment(found: Sources) -> int:
