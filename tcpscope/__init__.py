@@ -30,12 +30,14 @@ _HOMES = {"Capture": "api", "Connection": "api", "read": "api", "Finding": "diag
           "live": "diagnose.live", "Piece": "tables.streams"}  # fmt: skip
 
 
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        import importlib
+if not TYPE_CHECKING:  # which knows all names, and would take any other for one, too
 
-        return getattr(importlib.import_module(f"tcpscope.{_HOMES[name]}"), name)
-    raise AttributeError(f"module 'tcpscope' has no attribute {name!r}")
+    def __getattr__(name: str) -> Any:
+        if name in _HOMES:
+            import importlib
+
+            return getattr(importlib.import_module(f"tcpscope.{_HOMES[name]}"), name)
+        raise AttributeError(f"module 'tcpscope' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 NOTEBOOK_ROWS = 60  # of a connection's ladder
 
-Paths = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
+Path = str | os.PathLike[str]
+Paths = Path | Iterable[Path]
 
 
 class Connection:
@@ -52,7 +53,7 @@ class Connection:
         """The changes of state of both ends, in order of time."""
         return self._own(self._capture.events)
 
-    def plot(self, kind: str, *, side: str | None = None, path: str | None = None) -> Figure:
+    def plot(self, kind: str, *, side: str | None = None, path: Path | None = None) -> Figure:
         """A plot of it, which shows itself in a notebook.
 
         kind: sequence, stevens, rtt, window, inflight, throughput or buffer.  side: client or server, whose
@@ -161,9 +162,9 @@ class Connection:
         return table + drawing
 
 
-def _saved(figure: Figure, path: str | None) -> Figure:
+def _saved(figure: Figure, path: Path | None) -> Figure:
     if path is not None:
-        figure.save(os.fspath(path))
+        figure.save(path)
     return figure
 
 
@@ -238,7 +239,7 @@ class Capture:
             return self._early
         return analysis.packets_again(self._found, self._result, **self._options)
 
-    def report(self, path: str, *, connections: Iterable[int] = (), limit: int = 10) -> None:
+    def report(self, path: Path, *, connections: Iterable[int] = (), limit: int = 10) -> None:
         """Write all that was found as one HTML file (docs/report.md); the captures are read again for it.
 
         connections: to show in detail; without any, those that the findings name, `limit` at most.  Raises UsageError
@@ -265,7 +266,7 @@ class Capture:
         _, found, _ = snapshot(self._result, self._packet_records(), at, self._options["msl"], Wanted(listen=listen))
         return frame_of(found)
 
-    def plot(self, kind: str, *, path: str | None = None) -> Figure:
+    def plot(self, kind: str, *, path: Path | None = None) -> Figure:
         """A plot of the whole capture, which shows itself in a notebook.
 
         kind: states, waterfall or retransmissions.  path: also write it there (.svg, .png, .html, .json).
@@ -292,7 +293,8 @@ class Capture:
         """The connection of this number; UsageError if there is none."""
         if not 0 <= number < len(self):
             raise no_connection(number, len(self))
-        return Connection(self, next(rows.rows("connections", self._record(number))))
+        row = next(rows.rows("connections", self._record(number)))
+        return Connection(self, {name: tuple(it) if isinstance(it, list) else it for name, it in row.items()})
 
     def _record(self, number: int) -> bytes:
         size = CONNECTION.size

@@ -226,6 +226,49 @@ def test_types_do_not_depend_on_what_is_known(name):
     assert none.dtypes.to_dict() == some.dtypes.to_dict()
 
 
+TYPED = """
+from pathlib import Path
+import tcpscope
+from tcpscope import check, testing
+
+def use(path: Path) -> None:
+    capture = tcpscope.read(path)
+    capture.plot("states", path=path).save(path)
+    capture.connection(0).plot("rtt", path=path)
+    capture.report(path)
+    text: str = check.render_violation(capture, check.judge(capture).violations[0])
+    testing.assert_tcp(capture).connection(port=80)
+"""
+
+
+def test_a_type_checker_takes_what_there_is_and_nothing_else(tmp_path):
+    pytest.importorskip("mypy")
+    path = tmp_path / "use.py"
+    path.write_text(TYPED + "    tcpscope.nothing\n    check.nothing\n    testing.nothing\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy", "--strict", "--no-error-summary", "--cache-dir", SAMPLES.parent / ".mypy_cache",
+         path],
+        capture_output=True, text=True, check=False, env={**os.environ, "MYPYPATH": str(SAMPLES.parent)},
+    )  # fmt: skip
+    wrong = [line.partition("error: ")[2] for line in done.stdout.splitlines()]
+    assert len(wrong) == 3 and all("no attribute" in it and "nothing" in it for it in wrong), done.stdout + done.stderr
+
+
+def test_paths_are_taken_as_they_are(tmp_path):
+    capture = tcpscope.read(SAMPLES / "normal.pcap")
+    connection = capture.connection(0)
+    capture.report(tmp_path / "it.html")
+    connection.plot("sequence", path=tmp_path / "it.json").save(tmp_path / "two.json")
+    assert sorted(it.name for it in tmp_path.iterdir()) == ["it.html", "it.json", "two.json"]
+
+
+def test_lists_are_tuples_in_a_row_as_in_a_table():
+    capture = tcpscope.read(SAMPLES / "normal.pcap")
+    for name, value in capture.connection(0).row.items():
+        assert not isinstance(value, list), name
+    assert capture.connection(0).client_syn_options == capture.connections.client_syn_options[0]
+
+
 SECOND_READINGS = {
     "packets": lambda capture: capture.packets,
     "stream": lambda capture: capture.connection(0).stream("client"),

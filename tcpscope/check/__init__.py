@@ -32,11 +32,13 @@ _HOMES = {"Baseline": "baseline", "load_baseline": "baseline", "judge": "judging
           "RuleResult": "verdict", "Verdict": "verdict", "Violation": "verdict"}  # fmt: skip
 
 
-def __getattr__(name: str) -> Any:
-    import importlib
+if not TYPE_CHECKING:  # which knows all names, and would take any other for one, too
 
-    if name == "render_violation":
-        return importlib.import_module("tcpscope.check.ladders").rendered
-    if name in _HOMES:
-        return getattr(importlib.import_module(f"tcpscope.check.{_HOMES[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    def __getattr__(name: str) -> Any:
+        import importlib
+
+        if name == "render_violation":
+            return importlib.import_module("tcpscope.check.ladders").rendered
+        if name in _HOMES:
+            return getattr(importlib.import_module(f"tcpscope.check.{_HOMES[name]}"), name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

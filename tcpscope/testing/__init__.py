@@ -25,12 +25,14 @@ _HOMES = {"Claims": "claims", "assert_tcp": "claims", "Recording": "recording", 
           "PcapReader": "fixtures", "TcpCapture": "fixtures"}  # fmt: skip
 
 
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        import importlib
+if not TYPE_CHECKING:  # which knows all names, and would take any other for one, too
 
-        return getattr(importlib.import_module(f"tcpscope.testing.{_HOMES[name]}"), name)
-    raise AttributeError(f"module 'tcpscope.testing' has no attribute {name!r}")
+    def __getattr__(name: str) -> Any:
+        if name in _HOMES:
+            import importlib
+
+            return getattr(importlib.import_module(f"tcpscope.testing.{_HOMES[name]}"), name)
+        raise AttributeError(f"module 'tcpscope.testing' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

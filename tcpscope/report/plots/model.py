@@ -6,6 +6,7 @@ the figure's start, sizes bytes, rates bytes a second; how they are scaled for a
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -140,12 +141,13 @@ class Figure:
             raise UsageError(f"no format {form!r}; there are: svg, png, html, json")
         return draw(size)
 
-    def save(self, path: str, size: tuple[int, int] | None = None) -> None:
+    def save(self, path: str | os.PathLike[str], size: tuple[int, int] | None = None) -> None:
         """Write to a file whose suffix says what: .svg, .png, .html, .json."""
         from tcpscope.tables.output import destination
 
-        data = self.render(form_of(path), size)
-        with destination(path) as stream:
+        name = os.fspath(path)
+        data = self.render(form_of(name), size)
+        with destination(name) as stream:
             stream.write(data)
 
     def _repr_svg_(self) -> str:
