@@ -178,6 +178,7 @@ class Capture:
     """
 
     def __init__(self, paths: Paths, *, msl: float = analysis.DEFAULT_MSL, by_tunnel: bool = False) -> None:
+        analysis.check_msl(msl)
         self._found = steady(analysis.locate(paths))
         self._options: dict[str, Any] = {"msl": msl, "by_tunnel": by_tunnel}
         self._early: list[bytearray] | None = None
@@ -319,6 +320,7 @@ def read(paths: Paths, *, msl: float = analysis.DEFAULT_MSL, by_tunnel: bool = F
     """Analyse a capture: a path, several, a folder, a pattern, or "-" for standard input.
 
     msl: maximum segment lifetime in seconds; TIME_WAIT lasts twice as long.  by_tunnel: VLAN and
-    tunnel identifiers tell connections apart.  Raises CaptureError if there is nothing to read.
+    tunnel identifiers tell connections apart.  Raises CaptureError if there is nothing to read,
+    UsageError for a wrong msl.
     """
     return Capture(paths, msl=msl, by_tunnel=by_tunnel)

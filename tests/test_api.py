@@ -43,6 +43,14 @@ def test_a_connection_shows_its_columns():
         connection.colour  # noqa: B018
 
 
+@pytest.mark.parametrize("msl", [-1, float("nan"), float("inf"), 1e10, "30", None, True])
+def test_a_wrong_lifetime_is_told(msl):
+    with pytest.raises(tcpscope.UsageError, match=r"msl: .* is no number of seconds from 0 to"):
+        tcpscope.read(SAMPLES / "normal.pcap", msl=msl)
+    with pytest.raises(tcpscope.UsageError, match="msl"):
+        tcpscope.live("lo", msl=msl)
+
+
 def test_a_wrong_number_is_told():
     with pytest.raises(tcpscope.UsageError, match="the capture has 1"):
         tcpscope.read(SAMPLES / "normal.pcap").connection(1)

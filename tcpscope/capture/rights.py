@@ -11,7 +11,7 @@ import shutil
 import struct
 import sys
 
-from tcpscope.errors import CaptureError
+from tcpscope.errors import CaptureError, UsageError
 
 PROGRAMS = ("tcpdump", "dumpcap")
 PLACES = ("/usr/sbin", "/sbin", "/usr/local/sbin", "/usr/local/bin", "/Applications/Wireshark.app/Contents/MacOS")
@@ -42,6 +42,8 @@ def choose(several: bool, wanted: str | None = None) -> str:
     interfaces at once, and it is the one that Wireshark's packages give rights to.  tcpdump, started by root, wants
     to become another user, and ends where there is none.
     """
+    if wanted and wanted not in PROGRAMS:
+        raise UsageError(f"no program {wanted!r} to capture with; there are: {', '.join(PROGRAMS)}")
     order = [wanted] if wanted else ["dumpcap"] if several or confined() else list(PROGRAMS)
     for program in order:
         if may_capture(program):

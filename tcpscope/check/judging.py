@@ -32,6 +32,7 @@ from tcpscope.check.verdict import (
 from tcpscope.diagnose import Finding, findings
 from tcpscope.diagnose.facts import times
 from tcpscope.diagnose.finding import worst_first
+from tcpscope.errors import UsageError
 from tcpscope.replay.layout import CLOSED_BY
 from tcpscope.report.named import ending
 from tcpscope.tables.overview import overview
@@ -58,6 +59,8 @@ def judge(
     `load_policy` takes.  baseline: what is known already; only what is new or worse counts.  fail_on: the least
     severity that makes the verdict "fail": error, warning or note.  today: by which allowances expire, UTC.
     """
+    if fail_on not in SEVERITIES:
+        raise UsageError(f"no severity {fail_on!r}; there are: {', '.join(SEVERITIES)}")
     policy = load_policy(policy)
     observed = capture if isinstance(capture, Observed) else of_capture(capture, policy)
     judging = _Judging(observed, policy, baseline, today or datetime.now(UTC).date())

@@ -11,7 +11,7 @@ from tcpscope.check.measures import Series, measures
 from tcpscope.check.policy import COUNTED, Policy
 from tcpscope.diagnose import Collected
 from tcpscope.replay.layout import CONNECTION, EVIDENCE
-from tcpscope.tables.analysis import DEFAULT_MSL, Analysis, Progress, check_usable, stream
+from tcpscope.tables.analysis import DEFAULT_MSL, Analysis, Progress, check_msl, check_usable, stream
 from tcpscope.tables.rows import Raw
 
 # of each connection, what tells it apart, what the gate needs, and where to look for it
@@ -145,6 +145,7 @@ def observe(
     """
     msl = policy.msl if msl is None else msl
     msl = DEFAULT_MSL if msl is None else msl
+    check_msl(msl)
     result, chunks = stream(found, msl=msl, by_tunnel=by_tunnel, threads=threads, progress=progress)
     keeper = Keeper(policy)
     for ended in chunks:

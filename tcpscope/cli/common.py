@@ -22,6 +22,7 @@ from tcpscope.report.text import safe
 from tcpscope.tables.analysis import (
     DEFAULT_MSL,
     MANY_OPEN,
+    MOST_MSL,
     Analysis,
     Progress,
     analyse,
@@ -58,7 +59,7 @@ class Seconds(click.FloatRange):
     """So many seconds: no infinity, and not NaN, which lies in every range."""
 
     def __init__(self, *, min_open: bool = False) -> None:
-        super().__init__(min=0, max=1e9, min_open=min_open)
+        super().__init__(min=0, max=MOST_MSL, min_open=min_open)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         found = super().convert(value, param, ctx)

@@ -11,7 +11,7 @@ from tcpscope.capture.capturer import HEADERS, WHOLE, Wish
 from tcpscope.capture.rotate import Files
 from tcpscope.diagnose import Finding
 from tcpscope.diagnose.watch import Until, Watch
-from tcpscope.tables.analysis import DEFAULT_MSL
+from tcpscope.tables.analysis import DEFAULT_MSL, check_msl
 from tcpscope.tables.rows import rows
 from tcpscope.tables.session import MAX_CONNECTIONS, Counters, Turn
 from tcpscope.tables.session import live as session_on
@@ -149,6 +149,7 @@ def live(
 
     Raises CaptureError, in one line that says what to do: no right, no such interface, filter not understood.
     """
+    check_msl(msl)
     names = (interface,) if isinstance(interface, str) else tuple(interface)
     kept = snaplen or (HEADERS if write is None else WHOLE)
     program = "dumpcap" if write is not None and os.fspath(write).lower().endswith(".pcapng") else None

@@ -10,10 +10,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from numbers import Real
 from typing import Any
 
 from tcpscope.capture.sources import STDIN, Sources, find, open_stream
-from tcpscope.errors import CaptureError
+from tcpscope.errors import CaptureError, UsageError
 from tcpscope.replay.engine import Engine
 from tcpscope.replay.layout import PACKET
 from tcpscope.tables.pipeline import Ended, batches, recorded, replayed
@@ -21,6 +22,7 @@ from tcpscope.wire.merge import MergedReader
 from tcpscope.wire.reader import SegmentReader
 
 DEFAULT_MSL = 30.0  # seconds; Linux keeps TIME_WAIT for 60 s (RFC 9293 says 2 min for the MSL)
+MOST_MSL = 1e9  # seconds
 KEEP_ROWS = 1_000_000  # packet records held while standard input is read, before states are settled early
 MANY_OPEN = 2_000_000  # connections open at once, each of 400 bytes to some kilobytes: more are a flood
 
@@ -68,6 +70,12 @@ class Analysis:
 def locate(paths: Paths | str | os.PathLike[str]) -> Sources:
     """The captures that the caller's paths, folders and patterns name; CaptureError if there are none."""
     return find([paths] if isinstance(paths, str | os.PathLike) else paths)
+
+
+def check_msl(msl: Any) -> None:
+    """Raise UsageError if it is no number of seconds that a connection could wait."""
+    if isinstance(msl, bool) or not isinstance(msl, Real) or not 0 <= float(msl) <= MOST_MSL:
+        raise UsageError(f"msl: {msl!r} is no number of seconds from 0 to {MOST_MSL:g}")
 
 
 def readable_once(found: Sources) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 from tcpscope.errors import UsageError
@@ -68,15 +69,15 @@ class Claims:
     def exactly(self, count: int) -> Claims:
         """There are so many."""
         __tracebackhide__ = True
-        return self._counted(len(self) == count, f"exactly {count}")
+        return self._counted(len(self) == _check_number(count, "exactly"), f"exactly {count}")
 
     def at_least(self, count: int) -> Claims:
         __tracebackhide__ = True
-        return self._counted(len(self) >= count, f"at least {count}")
+        return self._counted(len(self) >= _check_number(count, "at_least"), f"at least {count}")
 
     def at_most(self, count: int) -> Claims:
         __tracebackhide__ = True
-        return self._counted(len(self) <= count, f"at most {count}")
+        return self._counted(len(self) <= _check_number(count, "at_most"), f"at most {count}")
 
     def _counted(self, right: bool, expected: str) -> Claims:
         __tracebackhide__ = True
@@ -288,6 +289,8 @@ class Claims:
             )
             if value is None:
                 return Wrong(f"{column} is not known, allowed {bounds}", [it.first_frame])
+            if isinstance(value, str | tuple):
+                raise UsageError(f"{column} is {value!r}, which is within no bounds: among= says which it may be")
             if (least is not None and value < least) or (most is not None and value > most):
                 frames = self._annotated(it, words) if words else [it.first_frame]
                 return Wrong(f"{column} is {value:.6g}, allowed {bounds}", frames)
@@ -295,6 +298,9 @@ class Claims:
 
         if least is None and most is None:
             raise UsageError("a bound is needed: least=, most= or among=")
+        for bound in (least, most):
+            if bound is not None:
+                _check_number(bound, claim)
         return self._each(claim, judge)
 
     def _without(self, claim: str, words: Sequence[str], what: str, side: str | None) -> Claims:
@@ -396,6 +402,13 @@ def _value(it: Connection, name: str) -> Any:
 
         raise UsageError(f"a connection has no column {name!r}{nearest(name, it.row)}; docs/tables.md lists them")
     return it.row[name]
+
+
+def _check_number(bound: float, claim: str) -> float:
+    """The bound; UsageError if it is none: nothing is more than NaN, so every claim would hold."""
+    if isinstance(bound, bool) or not isinstance(bound, Real) or bound != bound:
+        raise UsageError(f"{claim}: {bound!r} is no number")
+    return bound
 
 
 def _of(packets: Any, side: str | None) -> Any:

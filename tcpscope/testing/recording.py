@@ -85,7 +85,8 @@ class Recording:
 
 def words(interface: str | Iterable[str], filter: str, port: int | Iterable[int] | None) -> tuple[str, str]:
     """The whole filter, and what is captured in words.  UsageError where a port is none."""
-    ports = [port] if isinstance(port, int) else list(port or [])
+    several = isinstance(port, Iterable) and not isinstance(port, str)
+    ports = list(port) if several else [] if port is None else [port]  # type: ignore[arg-type]
     for one in ports:
         if not isinstance(one, int) or isinstance(one, bool) or not 0 < one < 65536:
             raise UsageError(f"no port: {one!r}; a port is a whole number from 1 to 65535")

@@ -203,6 +203,11 @@ def test_severity_and_fail_on():
     assert [it.severity for it in verdict("reset_linger.pcap", rule).violations] == ["warning"]
 
 
+def test_a_severity_that_is_none_is_told():
+    with pytest.raises(UsageError, match="no severity 'x'; there are: error, warning, note"):
+        verdict("normal.pcap", {"max": {"packets": 1}}, fail_on="x")
+
+
 def test_the_gate_makes_it_inconclusive(tmp_path):
     empty = tmp_path / "empty.pcap"
     empty.write_bytes(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1))

@@ -123,6 +123,11 @@ def test_of_nothing_nothing_is_claimed():
         (lambda c: c.connection(prot=1), "did you mean port"),
         (lambda c: c.connection(host="localhost"), "no address or network"),
         (lambda c: assert_tcp(3), "not int"),
+        (lambda c: c.max_handshake_rtt("1s"), "max_handshake_rtt: '1s' is no number"),
+        (lambda c: c.max_handshake_rtt(float("nan")), "nan is no number"),
+        (lambda c: c.max_dwell("CLOSE_WAIT", None), "a bound is needed"),
+        (lambda c: c.at_least("3"), "at_least: '3' is no number"),
+        (lambda c: c.column("close", most=3), "close is 'fin'"),
     ],
 )
 def test_wrong_words_are_errors_of_the_test(claim, said):
@@ -155,8 +160,17 @@ def test_a_column_has_bounds_and_values():
 
 
 @pytest.mark.parametrize(
-    "where", [{"close": "rest"}, {"server_state": "CLOSE-WAIT"}, {"port": "http"}, {"port": 99999}]
-)
+    "where", [{"close": "rest"}, {"server_state": "CLOSE-WAIT"}, {"port": "http"}, {"port": 99999},
+              {"server_port": "80"}, {"server_port": True}, {"number": "0"}, {"client_ip": 1}, {"duration": "1s"},
+              {"reused": "no"}, {"client_syn_options": "mss"}],
+)  # fmt: skip
 def test_a_selection_by_what_does_not_exist_is_an_error(where):
     with pytest.raises(UsageError):
         claims("normal").connections(**where)
+
+
+def test_a_selection_takes_each_kind_of_value():
+    there = claims("normal")
+    for where in ({"server_port": 80}, {"number": 0}, {"server_port": 80.0}, {"reused": False}, {"closed_by": "client"},
+                  {"client_syn_options": ("mss", "window_scale", "sack_permitted", "timestamps")}):  # fmt: skip
+        assert len(there.connections(**where)) == 1, where

@@ -307,6 +307,14 @@ def test_ports_stand_before_the_filter():
     for wrong in (0, 65536, "80", True):
         with pytest.raises(UsageError, match="no port"):
             words("lo", "", [wrong])
+    for wrong in ("80", 1.5, True):
+        with pytest.raises(UsageError, match=f"no port: {wrong!r}"):
+            words("lo", "", wrong)
+
+
+def test_no_other_program_captures():
+    with pytest.raises(UsageError, match="no program 'nope' to capture with; there are: tcpdump, dumpcap"):
+        choose(False, "nope")
 
 
 def test_a_policy_without_a_capture_fails(suite):
