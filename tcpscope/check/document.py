@@ -24,7 +24,7 @@ TITLES = {
 }
 KINDS = {
     "version": "1", "text": "text", "id": "text", "texts": "text or list", "hosts": "text or list",
-    "ports": "port or list", "time": "time", "date": "date", "quantifier": "text",
+    "ports": "port or list", "time": "time", "span": "time", "date": "date", "quantifier": "text",
     "names": "table of texts or lists", "selects": "list of tables", "rules": "list of tables",
     "allows": "list of tables", "profile": "table", "quality": "table", "gate": "table", "assertions": "table",
     "bounds": "table", "values": "table", "selection": "text, list or table", "findings": "text or list",

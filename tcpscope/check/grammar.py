@@ -69,7 +69,7 @@ SECTIONS: dict[str, tuple[Key, ...]] = {
         Key("allow", "allows", "violations that are excused"),
         Key("quality", "quality", "what a capture must have to be judged at all; else the result is inconclusive"),
     ),
-    "profile": (Key("msl", "time", "maximum segment lifetime; TIME_WAIT lasts twice as long"),),
+    "profile": (Key("msl", "span", "maximum segment lifetime; TIME_WAIT lasts twice as long"),),
     "select": (Key("name", "text", "what rules call it", True), *SELECTION),
     "selection": SELECTION,
     "rules": (

@@ -154,7 +154,8 @@ def _parsed(text: str, path: str) -> Table:
         try:
             found = yaml.load(text, UniqueKeys)
         except (yaml.YAMLError, ValueError, RecursionError) as error:
-            raise UsageError(f"{path}: {' '.join(str(error).split())}") from None
+            told = " ".join(str(error).split()).replace('in "<unicode string>", ', "in ")  # which is no name
+            raise UsageError(f"{path}: {told}") from None
     elif suffix == ".toml":
         found = _toml(text, path)
     else:

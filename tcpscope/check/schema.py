@@ -25,6 +25,8 @@ from tcpscope.diagnose.catalogue import ENTRIES
 NUMERIC = (*UNITS, "moment")
 _SHARED = (*NUMERIC, "bool", "text")  # kinds of which every measure takes the same values
 _TEXT: dict[str, Any] = {"type": "string", "minLength": 1}
+_DATE = r"^\d{4}-?(\d\d|W\d\d)"  # how ISO 8601 begins
+_AFTER = rf"^\+\s*[0-9]+(\.[0-9]+)?(\s*({'|'.join(UNITS['time'])})\s*)?$"  # so long after the start
 _TABLE: dict[str, Any] = {"type": "object", "additionalProperties": False}
 
 
@@ -36,7 +38,7 @@ def several(one: dict[str, Any]) -> dict[str, Any]:
 def bound(kind: str) -> dict[str, Any]:
     """A number of this kind, bare where that is clear, or with its unit."""
     if kind == "moment":
-        return {"type": ["string", "number"]}
+        return {"anyOf": [{"type": "number"}, {"type": "string", "pattern": _DATE}]}
     units = "|".join(unit.replace("/", r"\/") for unit in UNITS[kind])
     number = r"^\s*[0-9]+(\.[0-9]+)?\s*"
     bare: dict[str, Any] = {"type": "number", "minimum": 0}
@@ -130,7 +132,8 @@ def _of(key: Key) -> dict[str, Any]:
         "hosts": several(_TEXT),
         "ports": several(port),
         "choice": {"enum": list(key.choices)},
-        "time": {"type": ["string", "number"]},
+        "time": {"anyOf": [{"$ref": "#/$defs/moment"}, {"type": "string", "pattern": _AFTER}]},
+        "span": {"$ref": "#/$defs/time"},
         "date": {"type": "string", "pattern": r"^\d{4}-\d\d-\d\d$"},
         "quantifier": {"type": "string", "pattern": f"^({HOLDS})$"},
         "names": {"type": "object", "additionalProperties": several(_TEXT)},
@@ -155,7 +158,8 @@ def table_of(section: str) -> dict[str, Any]:
     if required:
         found["required"] = required
     if section == "rules":
-        found["anyOf"] = [{"required": [name]} for name in (*ASSERTIONS, "findings")]
+        some = {"minProperties": 1, "minItems": 1}  # an empty table or list asserts nothing
+        found["anyOf"] = [{"required": [it], "properties": {it: some}} for it in (*ASSERTIONS, "findings")]
     return found
 
 

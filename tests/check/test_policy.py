@@ -134,6 +134,16 @@ def test_what_is_wrong_is_told_in_one_line_with_the_nearest_word(table, says):
         ("p.toml", "version = ", "p.toml: "),
         ("p.yaml", "version: [", "p.yaml: "),
         ("p.yaml", "!!python/object/apply:os.system [echo]", "p.yaml: "),
+        (
+            "p.yaml",
+            "version: 1\nrules: [}",
+            "p.yaml: while parsing a flow node expected the node content, but found '}' in line 2, column 9",
+        ),
+        (
+            "p.yaml",
+            "version: \0",
+            "p.yaml: unacceptable character #x0000: special characters are not allowed in position 9",
+        ),
         ("p.yaml", "- 1", "has keys"),
         ("p.json", "{}", ".toml, .yaml or .yml"),
     ],
@@ -142,7 +152,7 @@ def test_files_that_are_no_policies(tmp_path, name, text, says):
     (tmp_path / name).write_text(text)
     with pytest.raises(UsageError) as error:
         load_policy(tmp_path / name)
-    assert says in str(error.value) and "\n" not in str(error.value)
+    assert says in str(error.value) and "\n" not in str(error.value) and "unicode string" not in str(error.value)
 
 
 def test_the_schema_is_the_loaders_grammar():
@@ -153,10 +163,23 @@ def test_the_schema_is_the_loaders_grammar():
     for text in (default_text(), WHOLE):
         table = json.loads(json.dumps(tomllib.loads(text), default=str))
         assert list(judge.iter_errors(table)) == []
-    for wrong in (rules(max={"packts": 1}), rules(max={"packets": "1s"}), rules(forbid={"close": "rest"}), rules(), {}):
-        assert not judge.is_valid(wrong)
+    some, begins = rules(max={"packets": 1}), {"max": {"packets": 1}}
+    for wrong in (
+        rules(max={"packts": 1}), rules(max={"packets": "1s"}), rules(forbid={"close": "rest"}), rules(), {},
+        rules(max={}), rules(findings=[]), rules(max={"start": "+5s"}), rules(max={"start": "noon"}),
+        rules(select={"from": "5s"}, **begins), rules(select={"from": "+5 "}, **begins),
+        rules(select={"to": "+5 sec"}, **begins), *(some | {"profile": {"msl": it}} for it in (30, "30", -1, True)),
+    ):  # fmt: skip
+        assert not judge.is_valid(wrong), wrong
         with pytest.raises(UsageError):
             load_policy(wrong)
+    for right in (
+        rules(max={}, require={"handshake_ok": True}), rules(max={"start": "2026-01-31"}), rules(max={"start": 5}),
+        *(rules(select={"from": it}, **begins) for it in ("+5", "+1.5 min", "+0s", "2026-01-31T12:00", 1_700_000_000)),
+        *(some | {"profile": {"msl": it}} for it in ("30s", "1.5 min", 0)),
+    ):  # fmt: skip
+        assert judge.is_valid(right), right
+        load_policy(right)
 
 
 def test_every_column_can_be_measured():
