@@ -136,6 +136,7 @@ class _Judging:
                 self._add(result, rule, rows, lambda _: none)
                 result.status = SKIPPED
                 self._conclude(rule, result, [])
+                _number_alike(result.violations)
             return result
         unknown = [self._single(rule, rows, result)] if rule.tests else []
         unknown += [self._together(rule, test, rows, result) for test in rule.totals]
@@ -386,7 +387,7 @@ class _Judging:
                 excuse.excused += 1
             if not any(_alike(found, it) for it in standing):
                 one = self._of_finding(rule, found)
-                one.excused = _reasons(mine)
+                one.excused = _reasons(mine or excuses)
                 self._tell(result, one)
 
     def _of_finding(self, rule: Rule, found: Finding) -> Violation:

@@ -277,6 +277,8 @@ def test_fingerprints_stay_and_tell_apart():
     one, two = (verdict("short_connections.pcap", rule).violations for _ in range(2))
     assert [it.fingerprint for it in one] == [it.fingerprint for it in two]
     assert len({it.fingerprint for it in one}) == 20
+    nothing = {"select": {"port": 81}, "max": {"packets": 1}, "empty": "fail"}
+    assert len({it.fingerprint for it in verdict("short_connections.pcap", nothing, nothing).violations} - {""}) == 2
     assert one[0].key == verdict("server_closes_first.pcap", rule).violations[0].key
 
 
