@@ -52,7 +52,7 @@ _COMMON = ("connection", "file", "first_frame", "last_frame", "start_ns", "end_n
            "server_name", "server_hint", *_COURSE, *(f"time_{name}_ns" for name in layout.TIMES))  # fmt: skip
 _SIDE = _PLAIN + _ODD + _TRANSFER + _REST
 _PLACES = [layout.CONNECTION.places(_COMMON), *(layout.CONNECTION.places(_SIDE, f"{role}_") for role in layout.ROLES)]
-HALF_OPEN = layout.CLOSE_KINDS.index("half_open")
+HALF_OPEN, REFUSED = layout.CLOSE_KINDS.index("half_open"), layout.CLOSE_KINDS.index("refused")
 
 
 class Proof(NamedTuple):
@@ -157,7 +157,7 @@ def facts(raw: bytes | bytearray) -> Iterator[Facts]:
             c["connection"],
             endpoint(c["server_addr"], c["ip_version"], c["server_port"]),
             endpoint(c["client_addr"], c["ip_version"], c["client_port"]),
-            layout.CLOSE_KINDS[c["close_kind"]],
+            "reset" if _talked(c, client, server) else layout.CLOSE_KINDS[c["close_kind"]],
             layout.CLOSED_BY.get(c["closed_by"]),
             (layout.STATES[c["client_state"]], layout.STATES[c["server_state"]]),
             c,
@@ -165,6 +165,15 @@ def facts(raw: bytes | bytearray) -> Iterator[Facts]:
             server,
             [],
         )
+
+
+def _talked(c: Record, client: Record, server: Record) -> bool:
+    """Its SYN-ACK is missing here alone: who is refused sends SYNs, and gets RST (RFC 9293, 3.10.7.3), and no more."""
+    return bool(
+        c["close_kind"] == REFUSED
+        and client["packets"] > client["syn_packets"] + client["rst_packets"]
+        and server["packets"] > server["rst_packets"]
+    )
 
 
 class Collected:
