@@ -35,9 +35,14 @@ PARTING = frozenset({"ldap", "mysql", "postgresql", "mqtt", "ssh", "tls"})
 Told = Callable[[str, str, list[Facts], int], list[Finding]]
 
 
+def start(ttl: int) -> int:
+    """Which usual TTL a packet's host began with."""
+    return next(it for it in STARTS if ttl <= it)
+
+
 def hops(ttl: int) -> int:
     """How many routers a packet with this TTL has passed, if its host began with a usual one."""
-    return next(start for start in STARTS if ttl <= start) - ttl
+    return start(ttl) - ttl
 
 
 def apart(f: Facts) -> int:
@@ -46,9 +51,15 @@ def apart(f: Facts) -> int:
     return abs(hops(f.common["reset_ttl"]) - hops(usual)) if usual > 0 else 0
 
 
+def nearer(f: Facts) -> bool:
+    """The RST has passed fewer routers than its sender's packets: a device on their way sends what they cannot."""
+    usual, ttl = f.side(f.reset_by or "client")["ttl"], f.common["reset_ttl"]
+    return bool(0 < usual < ttl and start(usual) == start(ttl))
+
+
 def elsewhere(f: Facts) -> bool:
-    """The RST came from another distance than its sender's packets; one router alone may be the path's."""
-    return apart(f) >= HOPS or (apart(f) > 0 and bool(f.common["reset_bits"] & (STRANGE_ID | SPOKE)))
+    """The RST came from another distance than its sender's packets; one router more may be the path's."""
+    return apart(f) >= HOPS or nearer(f) or (apart(f) > 0 and bool(f.common["reset_bits"] & (STRANGE_ID | SPOKE)))
 
 
 def outlived(f: Facts) -> bool:
@@ -198,7 +209,8 @@ def _injected(server: str, side: str, group: list[Facts], more: int) -> list[Fin
         signs.append(f"the {side} itself went on talking in {len(went_on):,}")
     if far:
         one = far[0]
-        signs.append(f"its TTL is {one.common['reset_ttl']}, not the {side}'s {one.side(side)['ttl']}")
+        signs.append(f"its TTL is {one.common['reset_ttl']}, not the {side}'s {one.side(side)['ttl']}"
+                     + (": it comes from nearer" if nearer(one) else ""))  # fmt: skip
     if strange:
         signs.append(f"its IP ID does not continue the {side}'s")
     finding = _finding(
@@ -210,6 +222,8 @@ def _injected(server: str, side: str, group: list[Facts], more: int) -> list[Fin
     )  # fmt: skip
     if not went_on:
         finding.doubt("a host may send its RST with another TTL than its data")
+        if all(apart(f) < HOPS for f in far):
+            finding.doubt("the path may have become shorter by a router meanwhile")
     elif not far:
         finding.doubt("from the same distance: a socket of the host itself, or a device beside it")
     return [finding]

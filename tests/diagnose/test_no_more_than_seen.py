@@ -1,7 +1,10 @@
 """Findings that would say more than the packets show, or less."""
 
+import pytest
+
 from tests.diagnose.test_alike import CLIENT, RTT, SERVER, Talk
-from tests.replay.segments import ACK, RST
+from tests.diagnose.test_families import DAWN
+from tests.replay.segments import ACK, RST, SYN, segment
 
 
 def test_who_has_talked_was_not_refused():
@@ -20,3 +23,30 @@ def test_who_gets_nothing_but_rst_is_refused():
     del talk.steps[1:]
     talk.raw(0.001, SERVER, RST | ACK, 0, 101)
     assert set(talk.told()) == {"refused"}
+
+
+def far_away(ttl):
+    """A request to a server whose packets come with this TTL, of which but the SYN-ACK was seen."""
+    talk = Talk()
+    talk.steps[1] = segment(2, SERVER, SYN | ACK, 200, 101, options=2, time_ns=DAWN + 30_000_000, ttl=ttl)
+    talk.say(0.001, CLIENT, 300)
+    return talk
+
+
+@pytest.mark.parametrize(("ttl", "id"), [(64, "reset_injected"), (63, "reset_half_open"), (62, "reset_half_open")])
+def test_a_rst_that_has_passed_fewer_routers_than_its_sender_is_from_somebody_nearer(ttl, id):
+    talk = far_away(63)
+    talk.raw(0.00002, SERVER, RST, talk.next[1], ip_id=0, ttl=ttl)
+    told = talk.told()
+    assert set(told) == {id}
+    if id == "reset_injected":
+        assert "comes from nearer" in told[id].text and told[id].confidence == "likely"
+
+
+@pytest.mark.parametrize(("ttl", "certain"), [(64, True), (63, False)])
+def test_a_box_that_forgets_is_nearer_than_the_server(ttl, certain):
+    talk = far_away(63)
+    talk.say(RTT, SERVER, 80, ttl=63)
+    talk.say(20, CLIENT, 50)
+    talk.raw(0.00002, SERVER, RST, talk.next[1], ip_id=0, ttl=ttl)
+    assert (talk.told()["idle_timeout"].confidence == "certain") is certain
