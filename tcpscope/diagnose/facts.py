@@ -169,11 +169,12 @@ def facts(raw: bytes | bytearray) -> Iterator[Facts]:
 
 def _talked(c: Record, client: Record, server: Record) -> bool:
     """Its SYN-ACK is missing here alone: who is refused sends SYNs, and gets RST (RFC 9293, 3.10.7.3), and no more."""
-    return bool(
-        c["close_kind"] == REFUSED
-        and client["packets"] > client["syn_packets"] + client["rst_packets"]
-        and server["packets"] > server["rst_packets"]
-    )
+
+    def more(side: Record) -> bool:
+        copies = side["duplicate_captures"] + side["network_duplicates"]
+        return bool(side["packets"] - copies > side["syn_packets"] + side["rst_packets"])
+
+    return c["close_kind"] == REFUSED and more(client) and more(server)
 
 
 class Collected:

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.diagnose.test_alike import CLIENT, RTT, SERVER, Talk
-from tests.diagnose.test_families import DAWN
+from tests.diagnose.test_families import DAWN, found
 from tests.replay.segments import ACK, RST, SYN, segment
 
 
@@ -21,8 +21,10 @@ def test_who_has_talked_was_not_refused():
 def test_who_gets_nothing_but_rst_is_refused():
     talk = Talk()
     del talk.steps[1:]
-    talk.raw(0.001, SERVER, RST | ACK, 0, 101)
+    talk.raw(0.001, SERVER, RST | ACK, 0, 101, ip_id=7)
     assert set(talk.told()) == {"refused"}
+    twice = [it for step in talk.steps for it in (step, step)]  # as a capture of all interfaces has them
+    assert set(found(twice)) == {"refused", "duplicates"}
 
 
 def far_away(ttl):
