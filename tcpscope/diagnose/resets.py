@@ -13,6 +13,7 @@ from tcpscope.diagnose.finding import Finding
 from tcpscope.diagnose.measure import other, seconds, up_to
 from tcpscope.diagnose.schedules import probing
 from tcpscope.replay import layout
+from tcpscope.replay.record import Record
 
 # course.RESET_
 ACK, EXACT, NO_SOCKET, OWN_FIN, PEER_FIN, PROBED = 0x001, 0x002, 0x004, 0x008, 0x010, 0x020
@@ -100,9 +101,24 @@ def _undelivered(f: Facts) -> bool:
     return bool(f.common["reset_bits"] & UNDELIVERED) and not f.common["reset_bits"] & FIN_ALONE
 
 
+def _arrived(sent: Record) -> bool:
+    """All data that a side sent was acknowledged, be it after its RST: each segment gave a round trip, as the SYN did.
+
+    An ACK gives one only where it ends at a segment's end, and one at most.
+    """
+    return bool(
+        sent["rtt_samples"] > sent["data_packets"] or 0 <= sent["unique_bytes"] <= max(sent["acked_segment"], 0)
+    )
+
+
+def _in_flight(f: Facts) -> bool:
+    """Data of the RST's sender, and not its FIN alone, were not acknowledged."""
+    return bool(f.common["reset_bits"] & IN_FLIGHT) and not _arrived(f.side(f.reset_by or "client"))
+
+
 def _under_way(f: Facts) -> bool:
     """Data of either side were not acknowledged when the RST came; where one side alone was captured nothing is."""
-    return not f.common["one_direction"] and (_undelivered(f) or bool(f.common["reset_bits"] & IN_FLIGHT))
+    return not f.common["one_direction"] and (_undelivered(f) or _in_flight(f))
 
 
 def _parted(f: Facts) -> bool:
@@ -363,20 +379,25 @@ def _half_open(server: str, side: str, group: list[Facts], more: int) -> list[Fi
     return [finding]
 
 
+def _of(some: list[Facts], group: list[Facts]) -> str:
+    """How many of a group, if not all."""
+    return f" in {len(some):,} of them" if len(some) < len(group) else ""
+
+
 def _unread(server: str, side: str, group: list[Facts], more: int) -> list[Finding]:
     peer = other(side)
-    lost = sum(_under_way(f) or _data_met_it(f) for f in group)
+    lost = [f for f in group if _under_way(f) or _data_met_it(f)]
     text = f"the {side} aborted {times(len(group) + more)} with {server}"
     shut = sum(f.side(side)["zero_window_ns"] > 0 for f in group)
     if shut:
         text += f" with data unread: its window was closed in {shut:,}"
     else:
-        of_them = f" in {lost:,} of them" if lost < len(group) else ""
-        text += f" while data was under way{of_them}" if lost else f" with the {peer}'s last request unanswered"
+        under_way = f" while data was under way{_of(lost, group)}"
+        text += under_way if lost else f" with the {peer}'s last request unanswered"
     finding = _finding(
         group, "reset_unread", "warning", side, text,
         f"the program on the {side} closed without reading what had come, or was killed: see its log",
-        more, lost=lost,
+        more, lost=len(lost),
     )  # fmt: skip
     finding.doubt("SO_LINGER 0 looks the same as a close with data unread")
     if not lost and not shut:
@@ -409,15 +430,15 @@ def _abort(server: str, side: str, group: list[Facts], more: int) -> list[Findin
 
 
 def _aborted(server: str, side: str, group: list[Facts], more: int) -> list[Finding]:
-    lost = any(map(_under_way, group))
+    lost = [f for f in group if _under_way(f)]
     unknown = any(f.common["one_direction"] for f in group)
     silent = not unknown and not any(f.client["data_packets"] + f.server["data_packets"] for f in group)
     finding = _finding(
         group, "reset_abort", "warning" if lost else "note", side,
         f"the {side} ended {times(len(group) + more)} with {server} by RST "
         + ("after its FIN" if all(f.common["reset_bits"] & OWN_FIN for f in group) else "instead of FIN")
-        + ("; data was under way, and lost" if lost else "; nothing had been said" if silent else
-           "" if unknown else "; all data was acknowledged"),
+        + (f"; data was under way{_of(lost, group)}, and may be lost" if lost else
+           "; nothing had been said" if silent else "" if unknown else "; all data was acknowledged"),
         "a health check that only knocks, or a proxy that accepts for a service that is not there" if silent else
         "SO_LINGER 0, or a program that ended" + (": it does not wait until what it sent has arrived" if lost else
         " with its last answer unread: harmless unless the peer expects more"),

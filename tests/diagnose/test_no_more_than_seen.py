@@ -4,7 +4,7 @@ import pytest
 
 from tests.diagnose.test_alike import CLIENT, RTT, SERVER, Talk
 from tests.diagnose.test_families import DAWN, found
-from tests.replay.segments import ACK, RST, SYN, segment
+from tests.replay.segments import ACK, FIN, RST, SYN, segment
 
 
 def test_who_has_talked_was_not_refused():
@@ -52,3 +52,25 @@ def test_a_box_that_forgets_is_nearer_than_the_server(ttl, certain):
     talk.say(20, CLIENT, 50)
     talk.raw(0.00002, SERVER, RST, talk.next[1], ip_id=0, ttl=ttl)
     assert (talk.told()["idle_timeout"].confidence == "certain") is certain
+
+
+@pytest.mark.parametrize("heard", [True, False])
+def test_what_is_acknowledged_behind_a_rst_is_not_lost(heard):
+    """The ACK and the RST cross; that of a program that does not wait for it."""
+    talk = Talk()
+    talk.say(0.001, CLIENT, 100)
+    talk.raw(0.01, CLIENT, RST | ACK, talk.next[0], talk.next[1])
+    if heard:
+        talk.say(RTT, SERVER)
+        talk.raw(0.0001, CLIENT, RST, talk.next[0])
+    told = talk.told()["reset_abort"]
+    assert told.severity == ("note" if heard else "warning")
+    assert told.text.endswith("all data was acknowledged" if heard else "data was under way, and may be lost")
+
+
+def test_a_fin_under_way_is_no_data():
+    talk = Talk()
+    talk.say(0.01, CLIENT, flags=FIN)
+    talk.raw(0.0001, CLIENT, RST | ACK, talk.next[0], talk.next[1])
+    told = talk.told()["reset_abort"]
+    assert told.severity == "note" and told.text.endswith("nothing had been said")
