@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tcpscope.diagnose.finding import Finding
 
+_RESETS = ("reset_abort", "reset_unread", "reset_at_close", "reset_after_close")
 _REPEATED = ("timeouts", "retransmissions", "spurious", "tail_loss")
 
 # A finding, and those that it explains where they are about the same connections.
@@ -28,6 +29,8 @@ EXPLAINS: dict[str, tuple[str, ...]] = {
     "no_answer": ("reset_abort",),
     "port_reuse": ("unanswered", "half_open", "reset_half_open"),
     "reset_injected": ("reset_half_open",),
+    "tls_given_up": _RESETS,
+    "tls_not_spoken": _RESETS,
 }
 
 

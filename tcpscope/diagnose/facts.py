@@ -49,7 +49,8 @@ _TRANSFER = (
 _COMMON = ("connection", "file", "first_frame", "last_frame", "start_ns", "end_ns", "client_addr", "client_port",
            "server_addr", "server_port", "ip_version", "client_state", "server_state", "close_kind", "closed_by",
            "one_direction", "refused_ns", "syn_rtt_ns", "ack_rtt_ns", "initial_rtt_ns", "service",
-           "server_name", "server_hint", *_COURSE, *(f"time_{name}_ns" for name in layout.TIMES))  # fmt: skip
+           "server_name", "client_hint", "server_hint", *_COURSE,
+           *(f"time_{name}_ns" for name in layout.TIMES))  # fmt: skip
 _SIDE = _PLAIN + _ODD + _TRANSFER + _REST
 _PLACES = [layout.CONNECTION.places(_COMMON), *(layout.CONNECTION.places(_SIDE, f"{role}_") for role in layout.ROLES)]
 HALF_OPEN, REFUSED = layout.CLOSE_KINDS.index("half_open"), layout.CLOSE_KINDS.index("refused")

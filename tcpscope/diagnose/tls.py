@@ -1,13 +1,16 @@
-"""What a server says in clear before TLS begins: that it will not have the client (RFC 8446, 6.2)."""
+"""TLS that does not come about: refused by the server in clear (RFC 8446, 6.2), ended by the client, or not spoken."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 
-from tcpscope.diagnose.facts import Facts, about, by_server, times
+from tcpscope.diagnose.facts import MANY, Facts, about, by_server, times
 from tcpscope.diagnose.finding import Finding
 
 FATAL = b"alert: "  # as wire/tls.pyx has it
+HELLO, CHOSEN, PLAIN = b"ClientHello", b"TLS ", b"HTTP/"
+ALERT = (7, 40)  # bytes of an alert in clear, and more than of one in TLS 1.3 behind a change_cipher_spec
+CERTIFICATE = 500  # bytes of a server's first words that may hold one; a session resumed takes less
 
 ADVICE = {
     "handshake_failure": "no cipher, curve or signature that both know, or the server wants the client's certificate",
@@ -24,12 +27,20 @@ OTHERWISE = "see the server's log, and try: openssl s_client -connect HOST:PORT 
 
 
 def tls(found: list[Facts]) -> list[Finding]:
-    """TLS handshakes that were refused, service by service."""
+    """TLS handshakes that came to nothing, service by service."""
+    return [*_refused(found), *_given_up(found), *_not_spoken(found)]
+
+
+def _hint(f: Facts) -> str:
+    return f.common["server_hint"].split(b"\0", 1)[0].decode("latin-1")  # type: ignore[no-any-return]
+
+
+def _refused(found: list[Facts]) -> list[Finding]:
     findings = []
     for server, group in by_server(f for f in found if f.common["server_hint"].startswith(FATAL)).items():
         reasons: dict[str, list[Facts]] = defaultdict(list)
         for f in group:
-            reasons[f.common["server_hint"].split(b"\0", 1)[0][len(FATAL) :].decode("latin-1")].append(f)
+            reasons[_hint(f)[len(FATAL) :]].append(f)
         for reason, refused in reasons.items():
             findings.append(about(
                 refused, "tls_refused", "error", "server",
@@ -37,3 +48,47 @@ def tls(found: list[Facts]) -> list[Finding]:
                 ADVICE.get(reason, OTHERWISE),
             ))  # fmt: skip
     return findings
+
+
+def _ends_at_certificate(f: Facts) -> bool:
+    """All that the client said to the server's hello and certificate is as long as an alert; then it reset.
+
+    To finish the handshake takes more (RFC 8446, 4.4.4; RFC 5246, 7.4.9).
+    """
+    said = f.client["unique_bytes"] - f.client["max_segment"]
+    return bool(
+        f.reset_by == "client" and f.client["data_packets"] == 2 and ALERT[0] <= said <= ALERT[1]
+        and f.server["unique_bytes"] >= CERTIFICATE and f.server["last_data_ns"] < f.client["last_data_ns"]
+        and f.common["client_hint"].startswith(HELLO) and f.common["server_hint"].startswith(CHOSEN)
+    )  # fmt: skip
+
+
+def _given_up(found: list[Facts]) -> list[Finding]:
+    findings = []
+    for server, group in by_server(f for f in found if _ends_at_certificate(f)).items():
+        finding = about(
+            group, "tls_given_up", "warning", "client",
+            f"the client ended the TLS handshake of {times(len(group))} with {server} when it had the server's hello "
+            "and certificate",
+            "most likely it does not believe the certificate (its issuer, its name, its dates): see the client's log, "
+            "and try: openssl s_client -connect HOST:PORT -servername NAME -verify_return_error",
+        )  # fmt: skip
+        finding.frames = [f.common["reset_frame"] for f in group[:MANY]]
+        finding.doubt("a monitor that only looks at the certificate does the same")
+        findings.append(finding)
+    return findings
+
+
+def _not_spoken(found: list[Facts]) -> list[Finding]:
+    plain = [
+        f for f in found if f.common["client_hint"].startswith(HELLO) and f.common["server_hint"].startswith(PLAIN)
+    ]
+    return [
+        about(
+            group, "tls_not_spoken", "error", "server",
+            f"the client of {times(len(group))} said hello in TLS to {server}, which does not speak it on this port: "
+            f"it answered {_hint(group[0])}",
+            "http:// instead of https://, another port, or TLS that is not switched on in the server's configuration",
+        )
+        for server, group in by_server(plain).items()
+    ]  # fmt: skip
