@@ -13,6 +13,7 @@ NOTABLE = 0.001
 FEW = 3  # repetitions that are worth a word whatever their share
 MEANINGFUL = 50  # data packets of which a share says something
 FELT_NS = 50_000_000  # no retransmission timer is shorter
+SACK_PERMITTED = 0x04  # OPT_ of wire/segment.pxd
 CHAIN = 3  # time-outs of a long segment in a row that look like a path that cannot carry it
 DETOUR = 20  # segments under way when ICMP asked for smaller ones; more repetitions had other reasons, too
 REORDERED = 3  # segments overtaken, and
@@ -163,6 +164,8 @@ def _timeouts(server: str, late: list[Facts]) -> list[Finding]:
         text += f"; the longest chain: {chain} in a row" + (f" over {seconds(took)}" if took > 0 else "")
         text += f", {after}" if after != KNOWN or needless < count else ""
     where = _same(_where(side)) if needless < count else ""
+    if not all(map(_would_be_told, late)):
+        where = where.replace(", lost behind", "; the data or its acknowledgment was lost behind", 1)
     if needless:
         which = "" if needless == count else f"{needless:,} of them " if count > 1 else ""
         where += f"; {which}though the data had arrived: " + "; ".join(WHY[why] for why in vain if vain[why])
@@ -178,6 +181,15 @@ def _timeouts(server: str, late: list[Facts]) -> list[Finding]:
         shown=["timeout_retransmission"], timeouts=count, seconds=stopped / 1e9,
         chain=chain, needless=needless,
     ), numbers=side)]  # fmt: skip
+
+
+def _would_be_told(f: Facts) -> bool:
+    """Of data that had arrived, with only its ACK lost, a D-SACK would tell (RFC 2883, 4); of a FIN nothing does."""
+    return bool(
+        f.client["syn_options"] & f.server["syn_options"] & SACK_PERMITTED
+        and not f.client["back_off_open"] + f.server["back_off_open"]
+        and not any(f.seen("fin_retransmission", role) for role in ROLES)
+    )
 
 
 def _unfilled(group: list[Facts]) -> bool:

@@ -74,3 +74,22 @@ def test_a_fin_under_way_is_no_data():
     talk.raw(0.0001, CLIENT, RST | ACK, talk.next[0], talk.next[1])
     told = talk.told()["reset_abort"]
     assert told.severity == "note" and told.text.endswith("nothing had been said")
+
+
+@pytest.mark.parametrize(("options", "flags", "sure"), [(2, 0, False), (6, 0, True), (6, FIN, False)])
+def test_whether_the_data_or_their_ack_was_lost(options, flags, sure):
+    """With SACK a receiver says when it gets data twice (D-SACK); of a FIN it does not."""
+    talk = Talk()
+    talk.steps[:2] = [
+        segment(1, CLIENT, SYN, 100, options=options, time_ns=DAWN),
+        segment(2, SERVER, SYN | ACK, 200, 101, options=options, time_ns=DAWN + 30_000_000),
+    ]
+    talk.exchange(0.001)
+    start = talk.next[0]
+    talk.say(0.1, CLIENT, 0 if flags else 300, flags=flags)
+    for wait in (0.3, 0.6):
+        talk.raw(wait, CLIENT, ACK | flags, start, talk.next[1], 0 if flags else 300)
+    talk.say(RTT, SERVER)
+    told = talk.told()["timeouts"].text
+    assert (", lost behind the capture" in told) is sure
+    assert ("the data or its acknowledgment was lost behind the capture" in told) is not sure
