@@ -53,7 +53,7 @@ _COMMON = ("connection", "file", "first_frame", "last_frame", "start_ns", "end_n
            *(f"time_{name}_ns" for name in layout.TIMES))  # fmt: skip
 _SIDE = _PLAIN + _ODD + _TRANSFER + _REST
 _PLACES = [layout.CONNECTION.places(_COMMON), *(layout.CONNECTION.places(_SIDE, f"{role}_") for role in layout.ROLES)]
-HALF_OPEN, REFUSED = layout.CLOSE_KINDS.index("half_open"), layout.CLOSE_KINDS.index("refused")
+HALF_OPEN = layout.CLOSE_KINDS.index("half_open")
 
 
 class Proof(NamedTuple):
@@ -158,7 +158,7 @@ def facts(raw: bytes | bytearray) -> Iterator[Facts]:
             c["connection"],
             endpoint(c["server_addr"], c["ip_version"], c["server_port"]),
             endpoint(c["client_addr"], c["ip_version"], c["client_port"]),
-            "reset" if _talked(c, client, server) else layout.CLOSE_KINDS[c["close_kind"]],
+            layout.CLOSE_KINDS[c["close_kind"]],
             layout.CLOSED_BY.get(c["closed_by"]),
             (layout.STATES[c["client_state"]], layout.STATES[c["server_state"]]),
             c,
@@ -166,16 +166,6 @@ def facts(raw: bytes | bytearray) -> Iterator[Facts]:
             server,
             [],
         )
-
-
-def _talked(c: Record, client: Record, server: Record) -> bool:
-    """Its SYN-ACK is missing here alone: who is refused sends SYNs, and gets RST (RFC 9293, 3.10.7.3), and no more."""
-
-    def more(side: Record) -> bool:
-        copies = side["duplicate_captures"] + side["network_duplicates"]
-        return bool(side["packets"] - copies > side["syn_packets"] + side["rst_packets"])
-
-    return c["close_kind"] == REFUSED and more(client) and more(server)
 
 
 class Collected:

@@ -149,13 +149,19 @@ cdef inline bint only_asked(const Traffic *client) noexcept nogil:
         client.pure_acks == 0 and client.syn_packets == client.data_packets)
 
 
+cdef inline bint spoke(const Traffic *t) noexcept nogil:
+    """As one who is connected."""
+    return t.pure_acks > 0 or t.data_packets > 0
+
+
 cdef uint8_t kind_of_end(const Connection *c, const Told *told) noexcept nogil:
     if c.fins == 3:
         return CLOSE_FIN
     if c.reset and (was_reset(&told.lives[0]) or was_reset(&told.lives[1]) or c.syn_ns[1] < 0):
         if c.side[c.reset_by].unanswered >= IN_VAIN:
             return CLOSE_TIMEOUT                # it gave up
-        if c.syn_ns[0] >= 0 and c.syn_ns[1] < 0 and c.reset_by == 1 and not c.fin_seen:
+        if (c.syn_ns[0] >= 0 and c.syn_ns[1] < 0 and c.reset_by == 1 and not c.fin_seen
+                and not (spoke(&c.traffic[0]) and spoke(&c.traffic[1]))):
             return CLOSE_REFUSED
         return CLOSE_RESET
     if c.syn_ns[0] >= 0 and c.syn_ns[1] < 0 and c.icmp_type != NOBODY:
