@@ -352,8 +352,8 @@ cdef bint reset_counts(const Marks *m, const Surroundings *w, int e, int i, cons
                        const Life *life) noexcept nogil:
     """Whether the peer's RST at i ended e's connection (RFC 9293, 3.5.3; RFC 5961, 3.2)."""
     cdef const Mark *k = &m.items[i]
-    if life.state == TIME_WAIT:
-        return (k.bits & MARK_EXACT) != 0      # Linux: only the exact number ends TIME_WAIT
+    if life.state == TIME_WAIT and not k.bits & MARK_EXACT:
+        return False                           # Linux: only the exact number ends TIME_WAIT, if any (RFC 1337)
     if life.state == SYN_SENT:
         if not k.flags & ACK or p.syn < 0 or not covers(k, m.items[p.syn].seq + 1):
             return False

@@ -42,3 +42,15 @@ def test_a_syn_that_time_wait_does_not_take():
     assert (told[0, 5], told[0, 9]) == ("TIME_WAIT", "CLOSED")
     assert (told[1, 10], told[1, 12]) == ("SYN_RECEIVED", "ESTABLISHED") and (1, 7) not in told
     assert made.connections[1]["reset_bits"] == 0
+
+
+def test_who_acknowledges_after_a_reset_has_kept_its_time_wait():
+    """RFC 1337, 3: such a host ignores every RST in TIME_WAIT."""
+    steps = [
+        segment(1, 0, SYN, 9000), segment(2, 1, SYN | ACK, 5000, 9001), segment(3, 0, ACK, 9001, 5001),
+        segment(4, 0, FIN | ACK, 9001, 5001), segment(5, 1, FIN | ACK, 5001, 9002), segment(6, 0, ACK, 9002, 5002),
+        segment(7, 1, RST, 5002),
+    ]  # fmt: skip
+    again = [segment(500, 1, FIN | ACK, 5001, 9002), segment(501, 0, ACK, 9002, 5002)]
+    ended, kept = (STATES[Replayed(it).connections[0]["client_state"]] for it in (steps, steps + again))
+    assert (ended, kept) == ("CLOSED", "TIME_WAIT")
