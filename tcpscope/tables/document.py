@@ -24,6 +24,8 @@ def document() -> str:
         "",
         "Written by `python -m tcpscope.tables.document`. The columns are the same in every format and in the",
         "DataFrames of `tcpscope.read()`. Not known is null (NA, an empty CSV cell); CSV joins lists by `|`.",
+        "Frames are counted in each file from 1: where several were read, `file` says which one a row's own frame is",
+        "of, and the other frames of a row may be of another.",
         "",
     ]
     for table, title in TITLES.items():
