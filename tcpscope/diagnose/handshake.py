@@ -6,8 +6,9 @@ from collections import defaultdict
 from collections.abc import Callable
 from itertools import pairwise
 
-from tcpscope.diagnose.facts import Facts, about, by_server, times
+from tcpscope.diagnose.facts import Facts, about, by_server, times, without
 from tcpscope.diagnose.finding import Finding
+from tcpscope.diagnose.loss import FEW, again
 from tcpscope.diagnose.measure import at_host, seconds
 from tcpscope.replay import layout
 
@@ -34,6 +35,7 @@ def handshake(found: list[Facts]) -> list[Finding]:
             if again and seen and f.close != "half_open":
                 id, why = _case(f)
                 cases[id][why].append(f)
+        _same_queue(cases)
         for id, told in _TOLD.items():
             if id in cases:
                 findings.append(told(server, cases[id]))
@@ -73,6 +75,19 @@ def _case(f: Facts) -> tuple[str, str]:
     return ("handshake_ack_lost", "silence") if syn_acks and acked > 0 else ("", "")
 
 
+def _same_queue(cases: dict[str, Cases]) -> None:
+    """Where a server's accept queue is known to be full, it drops SYNs and ignores ACKs: no loss on the path."""
+    if "backlog_overflow" not in cases:
+        return
+    for id in ("syn_lost", "handshake_ack_lost", ""):
+        for why, members in list(cases[id].items()):
+            theirs = [f for f in members if id == "syn_lost" or f.common["ignored"]]
+            cases["backlog_overflow"]["same"] += theirs
+            cases[id][why] = without(members, theirs)
+        if not any(cases[id].values()):
+            del cases[id]
+
+
 def _at_once(times_ns: list[int]) -> bool:
     """No timer was waited for between any two."""
     ordered = sorted(times_ns)
@@ -101,13 +116,14 @@ def _syn_lost(server: str, cases: Cases) -> Finding:
         group, "syn_lost", "warning", "path",
         ("the SYN" if certain else "a SYN or its answer") + f" of {times(len(group))} to {server} was lost and sent "
         f"again{_costs(group)}",
-        "loss on the path to the server" + ("" if certain else " or back, or a full listen queue "
-        "on the server (nstat -az TcpExtListenOverflows)"),
+        "loss on the path to the server" + ("" if certain else " or back") + ", or a full listen queue on the server, "
+        "which drops SYNs (nstat -az TcpExtListenOverflows)",
         shown=["syn_retransmission"], by="client", seconds=_cost(group),
         repetitions=sum(f.client["syn_retransmissions"] for f in group),
     )  # fmt: skip
     if not certain:
         finding.doubt("without time stamps it cannot be told which of the two was lost")
+    finding.doubt("whether it was lost, or came and was dropped by the server, only a capture there can tell")
     return finding
 
 
@@ -145,27 +161,37 @@ def _ack_lost(server: str, cases: Cases) -> Finding:
 
 def _overflow(server: str, cases: Cases) -> Finding:
     group = _all(cases)
-    silent = cases.get("silent", [])
-    count, refused = sum(f.common["ignored"] for f in group), len(group) - len(silent)
+    silent, same = cases.get("silent", []), cases.get("same", [])
+    count, refused = sum(f.common["ignored"] for f in group), len(group) - len(silent) - len(same)
     said = []
     if refused:
         said.append(f"took no notice of {times(refused)} that clients had opened ({times(count, 'packet')} with data "
                     "ignored)")  # fmt: skip
     if silent:
         said.append(f"did not answer the SYNs of {times(len(silent))} at first, though they had arrived")
+    if same:
+        said.append(f"answered {times(len(same), 'other')} late")
     finding = about(
         group, "backlog_overflow", "error", "server",
         f"{server} " + " and ".join(said) + ": its accept queue was full",
         "the program accepts too slowly, or its backlog is too small: see ss -ltn (Recv-Q against Send-Q), "
         "nstat -az TcpExtListenOverflows, net.core.somaxconn",
         shown=["syn_ack_retransmission", "timeout_retransmission", "tail_loss_probe", "syn_retransmission"],
-        ignored=count, unanswered=len(silent),
+        ignored=count, unanswered=len(silent), late=len(same), earlier=_later(group),
     )  # fmt: skip
     if not refused:
         finding.doubt("a firewall on the server, or rate limiting, drops SYNs too")
+    if same:
+        finding.doubt("SYNs, or answers to them, may have been lost on the path as well")
     if "" in cases:
         finding.doubt("taken at the client or on the way, a capture cannot show that the packets arrived")
     return finding
+
+
+def _later(group: list[Facts]) -> int:
+    """Repetitions that have nothing to do with the queue: so many that they are worth a word."""
+    count = sum(max(again(f.client) + again(f.server) - f.common["ignored"], 0) for f in group)
+    return count if count >= FEW else 0
 
 
 _TOLD: dict[str, Callable[[str, Cases], Finding]] = {

@@ -93,3 +93,45 @@ def test_whether_the_data_or_their_ack_was_lost(options, flags, sure):
     told = talk.told()["timeouts"].text
     assert (", lost behind the capture" in told) is sure
     assert ("the data or its acknowledgment was lost behind the capture" in told) is not sure
+
+
+def unheard(sport, syns, again=0, loss=0):
+    """A connection of this many SYNs, whose first request is ignored so often, and a later one lost so often."""
+    steps = []
+
+    def add(ms, sender, *fields, length=0):
+        there = {"sport": sport} if sender == CLIENT else {"dport": sport}
+        steps.append(
+            segment(sport + len(steps), sender, *fields, length=length, time_ns=DAWN + ms * 1_000_000, **there)
+        )
+
+    for n in range(syns):
+        add(1000 * n, CLIENT, SYN, 100)
+    now = 1000 * syns
+    add(now, SERVER, SYN | ACK, 200, 101)
+    add(now + 1, CLIENT, ACK, 101, 201)
+    for n in range(again + 1):
+        if n == 3:  # a second after the first: the server has not taken the ACK
+            add(now + 1000, SERVER, SYN | ACK, 200, 101)
+        add(now + 300 * (n + 1), CLIENT, ACK, 101, 201, length=90)
+    add(now + 3000, SERVER, ACK, 201, 191, length=50)
+    add(now + 3001, CLIENT, ACK, 191, 251)
+    for n in range(loss + 1 if loss else 0):
+        add(now + 4000 + 300 * n, CLIENT, ACK, 191, 251, length=90)
+    add(now + 6000, SERVER, ACK, 251, 281 if loss else 191)
+    return steps
+
+
+def test_a_full_accept_queue_is_why_syns_of_the_same_server_are_dropped():
+    told = found([*unheard(40_000, 1, 5), *unheard(41_000, 3, 1)])
+    assert not {"syn_lost", "timeouts", "tail_loss"} & set(told)
+    queue = told["backlog_overflow"]
+    assert queue.count == 2 and queue.numbers["late"] == 1 and any("path" in why for why in queue.doubts)
+    alone = found(unheard(41_000, 3, 1))["syn_lost"]
+    assert alone.confidence == "likely" and "full listen queue" in alone.advice
+    assert any("dropped by the server" in why for why in alone.doubts)
+
+
+def test_a_full_accept_queue_is_not_why_later_data_is_lost():
+    told = found([*unheard(40_000, 1, 5), *unheard(41_000, 3, 1, loss=4)])
+    assert {"backlog_overflow", "timeouts"} <= set(told)
