@@ -332,9 +332,14 @@ def _after_close(server: str, side: str, group: list[Facts], more: int) -> list[
 
 
 def _asked_anew(f: Facts) -> bool:
-    """The server ended a silence by closing, and the client by asking anew, both at once."""
+    """The server closed when it had answered, and the client asked anew, both at once.
+
+    Where the client asks and is answered, its requests of a segment each, no pause need tell it from a sender that was
+    cut off.
+    """
     asked, answered = f.client["last_data_ns"], f.server["last_data_ns"]
-    return bool(f.reset_by == "server" and answered >= 0 and asked - answered >= KEPT_NS
+    anew = asked > answered and _asks(f) and f.client["max_segment"] < SEGMENT and f.common["reset_bits"] & UNREAD
+    return bool(f.reset_by == "server" and answered >= 0 and (asked - answered >= KEPT_NS or anew)
                 and 0 <= f.common["reset_ns"] - asked <= AT_ONCE_NS)  # fmt: skip
 
 

@@ -1,5 +1,7 @@
 """Findings that would say more than the packets show, or less."""
 
+import sys
+
 import pytest
 
 from tests.diagnose.test_alike import CLIENT, RTT, SERVER, Talk
@@ -135,3 +137,15 @@ def test_a_full_accept_queue_is_why_syns_of_the_same_server_are_dropped():
 def test_a_full_accept_queue_is_not_why_later_data_is_lost():
     told = found([*unheard(40_000, 1, 5), *unheard(41_000, 3, 1, loss=4)])
     assert {"backlog_overflow", "timeouts"} <= set(told)
+
+
+@pytest.mark.parametrize(("service", "length", "race"), [("http", 66, True), ("http", 1460, False), ("tls", 66, False)])
+def test_a_request_that_crosses_the_close_of_a_busy_connection(service, length, race, monkeypatch):
+    """A server that is told to end closes between two requests; an upload that it cuts off is longer."""
+    monkeypatch.setattr(sys.modules["tcpscope.diagnose.resets"], "told", lambda number, name: ("", service))
+    talk = Talk()
+    talk.exchange(0.001)
+    talk.say(0.1, CLIENT, length)
+    talk.raw(0.01, SERVER, FIN | ACK, talk.next[1], talk.next[0] - length)
+    talk.raw(RTT, SERVER, RST, talk.next[1] + 1)
+    assert ("a race" in talk.told()["reset_after_close"].advice) is race
