@@ -61,11 +61,11 @@ def other(role: str) -> str:
 
 
 def round_trip(f: Facts) -> int:
-    """The whole path's, ns; 0: not known."""
-    if f.common["initial_rtt_ns"] > 0:
-        return int(f.common["initial_rtt_ns"])
+    """The whole path's, ns: the shortest known, as a SYN or its answer may have been slow; 0: not known."""
     halves = f.client["rtt_min_ns"], f.server["rtt_min_ns"]
-    return int(max(halves[0], 0) + max(halves[1], 0))
+    shortest = int(max(halves[0], 0) + max(halves[1], 0))
+    first = int(f.common["initial_rtt_ns"])
+    return min(first, shortest) if first > 0 and min(halves) > 0 else first if first > 0 else shortest
 
 
 def scale_cut(f: Facts) -> bool:

@@ -149,3 +149,26 @@ def test_a_request_that_crosses_the_close_of_a_busy_connection(service, length, 
     talk.raw(0.01, SERVER, FIN | ACK, talk.next[1], talk.next[0] - length)
     talk.raw(RTT, SERVER, RST, talk.next[1] + 1)
     assert ("a race" in talk.told()["reset_after_close"].advice) is race
+
+
+def test_one_slow_syn_is_not_the_paths_round_trip():
+    """The SYN took 289 ms, and all that came later 120: a window each of these is what was sent."""
+    window, steps = 6_000, []
+
+    def add(ms, sender, *fields, **more):
+        steps.append(segment(len(steps) + 1, sender, *fields, time_ns=DAWN + round(ms * 1_000_000), **more))
+
+    add(0, CLIENT, SYN, 100, mss=1000, options=1, window=window)
+    add(289, SERVER, SYN | ACK, 200, 101, mss=1000, options=1)
+    add(289.1, CLIENT, ACK, 101, 201, window=window)
+    add(289.2, CLIENT, ACK, 101, 201, length=90, window=window)
+    seq, now = 201, 409.2
+    add(now, SERVER, ACK, seq, 191)
+    for _ in range(20):
+        for _ in range(6):
+            add(now, SERVER, ACK, seq, 191, length=1000)
+            seq += 1000
+        add(now + 0.1, CLIENT, ACK, 191, seq, window=window)
+        now += 120
+    told = found(steps)["small_window"]
+    assert told.numbers["milliseconds"] == pytest.approx(120.1, abs=1)
