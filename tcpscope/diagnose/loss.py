@@ -29,7 +29,7 @@ REPEATED = (*_COUNTS, "spurious_retransmissions")
 KNOWN = "though what they repeated had been acknowledged"  # of a chain of time-outs
 WHY = {
     "delay": "answers came later than the timer waits (a delay spike, or a delayed ACK)",
-    "order": "segments were overtaken and taken for lost",
+    "order": "segments were late or overtaken, and taken for lost",
     "acks": "the ACK had been sent and was lost or late",
 }
 
@@ -172,7 +172,7 @@ def _timeouts(server: str, late: list[Facts]) -> list[Finding]:
     barred = [f for f in late if said_unreachable(f)]
     if barred:
         where += f"; ICMP said unreachable of {len(barred):,} ({in_words(barred)})"
-    return [proved(about(
+    finding = proved(about(
         late, "timeouts", "warning", "path", text + where,
         "losses that duplicate ACKs could not tell: whole windows, last segments, or a dead path"
         if needless < count or _unfilled(late) else
@@ -180,7 +180,14 @@ def _timeouts(server: str, late: list[Facts]) -> list[Finding]:
         "machine)",
         shown=["timeout_retransmission"], timeouts=count, seconds=stopped / 1e9,
         chain=chain, needless=needless,
-    ), numbers=side)]  # fmt: skip
+    ), numbers=side)  # fmt: skip
+    too_long = max((it["stuck_segment"] for f in late for it in (f.client, f.server) if _full_alone(it)), default=0)
+    if too_long:
+        finding.doubt(
+            f"only segments of {too_long:,} bytes were repeated, and none as long had been acknowledged: a path that "
+            "carries only smaller packets looks the same"
+        )
+    return [finding]
 
 
 def _would_be_told(f: Facts) -> bool:
@@ -305,15 +312,17 @@ def _reordering(server: str, group: list[Facts]) -> list[Finding]:
 # ---------------------------------------------------------------- too long for the path
 
 
-def _stuck(f: Facts, role: str) -> bool:
-    """Time-outs repeat a full segment, longer than any that arrived, while the peer is alive.
+def _full_alone(side: Record) -> bool:
+    """Time-outs repeat a full segment, longer than any that arrived."""
+    return bool(side["stuck_times"] >= CHAIN and side["stuck_segment"] > 500)
 
-    Where the capture begins in the middle, it must have seen some arrive.
-    """
+
+def _stuck(f: Facts, role: str) -> bool:
+    """They do while the peer is alive.  Where the capture begins in the middle, it must have seen some arrive."""
     side = f.side(role)
-    return bool(side["stuck_segment"] and side["stuck_times"] >= CHAIN and (side["stuck_heard"] or _told(f))
-                and side["stuck_segment"] > 500
-                and (side["acked_segment"] or not f.begun_before))  # fmt: skip
+    return _full_alone(side) and bool(
+        (side["stuck_heard"] or _told(f)) and (side["acked_segment"] or not f.begun_before)
+    )
 
 
 def _told(f: Facts) -> bool:

@@ -429,3 +429,15 @@ def test_packets_that_the_network_copies_are_told_from_a_mirror_ports():
         steps.append(segment(11 + 2 * i, 0, ACK, 102 + 100 * i, 202, time_ns=at(105 + 20 * i), **packet))
     told = found(steps)
     assert told["network_duplicates"].numbers["packets"] == 6 and "retransmissions" not in told
+
+
+@pytest.mark.parametrize("length", [1448, 100])
+def test_time_outs_of_full_segments_alone_may_be_the_paths_size(length):
+    """Nobody is heard meanwhile, then a FIN: a path that was dead, or one that carries no such packets."""
+    steps = opened(40_000, DAWN)
+    for turn in range(5):
+        at = DAWN + SECOND + (2**turn - 1) * SECOND
+        steps.append(segment(len(steps) + 1, 1, ACK, 202, 102, length=length, time_ns=at))
+    steps.append(segment(len(steps) + 1, 0, FIN | ACK, 102, 202, time_ns=at + SECOND))
+    told = found(steps)["timeouts"]
+    assert any("smaller packets" in it for it in told.doubts) is (length > 1000)
