@@ -128,10 +128,21 @@ def _again(server: str, group: list[Facts]) -> list[Finding]:
         f"{times(len(hit))} with {server}",
         (f"the {other(who)}'s host had them and did not take them (its window closed, a wrong checksum or time stamp)"
          if refused else f"loss on the path from the {who}")
-        + f"{', repaired by ' if repairs else ''}{', '.join(repairs)}; "
+        + f"{', repaired by ' if repairs else ''}{', '.join(repairs)}{_without_sack(hit)}; "
         "`tcpscope packets --annotation retransmission` names each and its cause",
         shown=CAUSES, by=who, share=share, segments=repeated[who], others=rest,
     ), numbers=side)]  # fmt: skip
+
+
+def _without_sack(group: list[Facts]) -> str:
+    """Who did not agree to SACK, of connections that all do without: one loss a round trip is repaired (RFC 6582)."""
+    if any(side["syn_packets"] == 0 for f in group for side in (f.client, f.server)):
+        return ""
+    refused = {role for f in group for role in ROLES if not f.side(role)["syn_options"] & SACK_PERMITTED}
+    if not refused or any(f.client["syn_options"] & f.server["syn_options"] & SACK_PERMITTED for f in group):
+        return ""
+    who = "neither end offered it" if len(refused) == 2 else f"the {min(refused)}'s SYN had none of it"
+    return f", one a round trip, as there is no SACK: {who}"
 
 
 def _late(f: Facts) -> bool:
@@ -271,7 +282,9 @@ def _spurious(server: str, group: list[Facts], late: list[Facts]) -> list[Findin
             for why, count in _in_vain(f).items():
                 by_one[f.number][why] -= count
                 by_one[f.number]["all"] -= count
-    needless = [f for f in group if f.number in by_one and by_one[f.number]["all"] > 0]
+    needless = [
+        f for f in group if f.number in by_one and by_one[f.number]["all"] > 0 and f.close != "half_open"
+    ]  # its SYNs were needed: no answer arrived
     if not needless:
         return []
     counts = {why: sum(by_one[f.number][why] for f in needless) for why in (*WHY, "all")}

@@ -8,6 +8,7 @@ from tcpscope.diagnose.measure import other, proved, up_to
 from tcpscope.tables.nearer import ONCE, acknowledged_nearer
 
 SLOW_HANDSHAKE_NS = 300_000_000  # a round trip beyond this is felt by everyone
+LONG_POLL_NS = 10_000_000_000  # ns that a server may wait on purpose; proxies allow 30 to 60 s
 SLOW_PROGRAM_NS = 500_000_000  # a pause of a program that people notice
 REPEATED_NS = 3_500_000_000  # by then a server repeats its SYN-ACK; if it did not, the ACK is only missing here
 VERY_SLOW_NS = 1_000_000_000
@@ -64,6 +65,7 @@ def _why_slow(f: Facts, side: str, took: int) -> str:
 
 def _handshake(server: str, group: list[Facts]) -> list[Finding]:
     slow = [f for f in group if f.common["initial_rtt_ns"] >= SLOW_HANDSHAKE_NS and f.common["ack_ns"] > 0
+            and (f.states[1] != "CLOSED" or f.server["dwell_established_ns"] + f.server["dwell_close_wait_ns"] > 0)
             and not f.client["syn_retransmissions"]
             and not f.server["syn_retransmissions"] and _by_its_ack(f)]  # fmt: skip
     if not slow:
@@ -132,6 +134,8 @@ def _server(server: str, group: list[Facts]) -> list[Finding]:
     finding.frames = [f.server["reply_max_frame"] for f in sorted(slow, key=lambda f: -_late_reply(f))][:20]
     if certainty != "certain":
         finding.doubt("it may be no answer, but news that the server had to tell just then", certainty)
+    if certainty == "certain" and took >= LONG_POLL_NS:
+        finding.doubt("who asks for news that are yet to come waits as long (a long poll)")
     if any(f.common["time_timeout_ns"] > f.server["reply_max_ns"] // 2 for f in slow):
         finding.doubt("packets of the same connections were lost: the answer, or the request, may have been among them")
     return [finding, *lost]

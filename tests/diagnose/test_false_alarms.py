@@ -6,7 +6,7 @@ import pytest
 
 import tcpscope
 from tests.diagnose.test_families import DAWN, SECOND, found, opened
-from tests.replay.segments import ACK, FIN, RST, SYN, Replayed, segment
+from tests.replay.segments import ACK, FIN, PSH, RST, SYN, Replayed, segment
 
 SAMPLES = Path(__file__).parents[2] / "sample_pcaps"
 TRUTH = Path(__file__).parents[3] / "shared" / "truth"
@@ -441,3 +441,65 @@ def test_time_outs_of_full_segments_alone_may_be_the_paths_size(length):
     steps.append(segment(len(steps) + 1, 0, FIN | ACK, 102, 202, time_ns=at + SECOND))
     told = found(steps)["timeouts"]
     assert any("smaller packets" in it for it in told.doubts) is (length > 1000)
+
+
+def test_syns_whose_answers_were_all_lost_were_needed():
+    at = DAWN
+    steps = []
+    for turn in range(5):
+        steps.append(segment(len(steps) + 1, 0, SYN, 1, time_ns=at, ip_id=turn + 1))
+        steps.append(segment(len(steps) + 1, 1, SYN | ACK, 9, 2, time_ns=at + MS))
+        at += 2**turn * SECOND
+    assert set(found(steps)) == {"half_open"}
+
+
+@pytest.mark.parametrize("taken", [True, False])
+def test_a_handshake_that_the_server_did_not_finish_was_not_slow(taken):
+    steps = [
+        segment(1, 0, SYN, 1, time_ns=DAWN),
+        segment(2, 1, SYN | ACK, 9, 2, time_ns=DAWN + MS),
+        segment(3, 0, ACK, 2, 10, time_ns=DAWN + SECOND),
+        segment(4, 0, ACK, 2, 10, length=50, time_ns=DAWN + SECOND + MS),
+        segment(5, 1, ACK, 10, 52, time_ns=DAWN + SECOND + 2 * MS) if taken else
+        segment(5, 1, RST, 10, time_ns=DAWN + SECOND + 2 * MS),
+    ]  # fmt: skip
+    assert ("slow_handshake" in found(steps)) is taken
+
+
+@pytest.mark.parametrize("seconds", [25, 3])
+def test_an_answer_that_takes_very_long_may_be_a_long_poll(seconds):
+    steps = opened(40_000, DAWN)[:3]
+    at = DAWN + SECOND
+    steps += [
+        segment(4, 0, ACK | PSH, 101, 201, length=50, time_ns=at),
+        segment(5, 1, ACK, 201, 151, time_ns=at + MS),
+        segment(6, 1, ACK | PSH, 201, 151, length=60, time_ns=at + seconds * SECOND),
+        segment(7, 0, ACK, 151, 261, time_ns=at + seconds * SECOND + MS),
+    ]
+    told = found(steps)["slow_server"]
+    assert any("long poll" in it for it in told.doubts) is (seconds == 25)
+
+
+@pytest.mark.parametrize(("offered", "said"), [((4, 4), ""), ((4, 0), "the server's SYN"), ((0, 0), "neither end")])
+def test_repetitions_tell_where_there_is_no_sack(offered, said):
+    steps = [
+        segment(1, 0, SYN, 1, options=1 | offered[0], mss=1460, time_ns=DAWN),
+        segment(2, 1, SYN | ACK, 9, 2, options=1 | offered[1], mss=1460, time_ns=DAWN + 50 * MS),
+        segment(3, 0, ACK, 2, 10, time_ns=DAWN + 51 * MS),
+    ]
+    at, seq = DAWN + SECOND, 2
+    for _ in range(3):
+        for piece in range(6):
+            steps.append(
+                segment(len(steps) + 1, 0, ACK, seq + 1000 * piece, 10, length=1000, time_ns=at + piece * 1000)
+            )
+        for again in range(4):
+            steps.append(
+                segment(len(steps) + 1, 1, ACK, 10, seq, ip_id=len(steps), time_ns=at + 50 * MS + again * 1000)
+            )
+        steps.append(segment(len(steps) + 1, 0, ACK, seq, 10, length=1000, time_ns=at + 51 * MS))
+        seq += 6000
+        steps.append(segment(len(steps) + 1, 1, ACK, 10, seq, time_ns=at + 101 * MS))
+        at += SECOND
+    advice = found(steps)["retransmissions"].advice
+    assert said in advice and ("no SACK" in advice) is bool(said)
