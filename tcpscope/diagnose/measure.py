@@ -61,11 +61,12 @@ def other(role: str) -> str:
 
 
 def round_trip(f: Facts) -> int:
-    """The whole path's, ns: the shortest known, as a SYN or its answer may have been slow; 0: not known."""
-    halves = f.client["rtt_min_ns"], f.server["rtt_min_ns"]
-    shortest = int(max(halves[0], 0) + max(halves[1], 0))
+    """The whole path's, ns: the handshake's, or the usual one where a SYN or its answer was slow; 0: not known."""
     first = int(f.common["initial_rtt_ns"])
-    return min(first, shortest) if first > 0 and min(halves) > 0 else first if first > 0 else shortest
+    if first <= 0:
+        return int(max(f.client["rtt_min_ns"], 0) + max(f.server["rtt_min_ns"], 0))
+    usual = f.client["rtt_p50_ns"], f.server["rtt_p50_ns"]
+    return min(first, int(sum(usual))) if min(usual) > 0 else first
 
 
 def scale_cut(f: Facts) -> bool:
