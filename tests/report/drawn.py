@@ -31,16 +31,16 @@ def sample(name: str, number: int = 0, **focus: object) -> Ladder:
 
 
 @cache
-def scripted(name: str):
-    """What a script (`loss/tail_loss_probe`) gives."""
+def scripted(name: str, number: int = 0):
+    """What a connection of a script (`loss/tail_loss_probe`) gives."""
     with TemporaryDirectory() as folder:
         path = Path(folder) / "ladder.pcap"
         write(parse((ROOT / "scripts" / f"{name}.txt").read_text()), path)
-        return told(path)
+        return told(path, number)
 
 
-def script(name: str, **focus: object) -> Ladder:
-    return ladder(*scripted(name), Options(**focus))
+def script(name: str, number: int = 0, **focus: object) -> Ladder:
+    return ladder(*scripted(name, number), Options(**focus))
 
 
 def script_names() -> list[str]:

@@ -36,6 +36,10 @@ def test_a_needless_repetition_tells_no_loss():
     assert drawing.links
 
 
+def test_a_syn_that_meets_a_challenge_ack_had_arrived():
+    assert fates(script("open/half_open_discovered", number=1)) == {}
+
+
 def test_what_nobody_answers_is_not_called_lost():
     assert set(fates(script("loss/timeout_never_answered")).values()) == {"lost", "unanswered"}
     assert fates(sample("keep_alive_dead_peer.pcap")) == {6: "unanswered", 7: "unanswered", 8: "unanswered"}

@@ -25,6 +25,7 @@ COLUMNS = (
 )  # fmt: skip
 HELD = 4096  # ordinary segments in a row that may still turn out to be lost
 NOT_LOST = frozenset({"spurious_retransmission", "zero_window_probe", "keep_alive"})  # the first copy had arrived
+REFUSALS = frozenset({"reset_refused", "challenge_ack"})  # of a SYN: by RST, or by an old connection (RFC 5961, 4)
 ASKING = frozenset({"retransmission", "zero_window_probe", "keep_alive"})  # what is sent again where no answer comes
 COPIES = frozenset({"duplicate_capture", "network_duplicate"})
 Spell = tuple[str, str, Segment, Segment | None]  # what, whose line, from, to
@@ -61,7 +62,7 @@ class Story:
         self._duplicates = {CLIENT: (-1, 0), SERVER: (-1, 0)}  # the ACK that is repeated, and how often
         self._closed: dict[str, Segment] = {}  # since when a side's window is closed
         self._probed: set[str] = set()
-        self._refused = -1  # the latest RST that answered a SYN: what was sent before had arrived
+        self._refused = -1  # the latest RST or challenge ACK, which SYNs meet: what was sent before had arrived
 
     def tell(self, it: Segment) -> None:
         """The next segment."""
@@ -120,7 +121,7 @@ class Story:
             refused = "SYN" in original.flags and original.first < self._refused
             if "retransmission" in it.annotations and NOT_LOST.isdisjoint(it.annotations) and not refused:
                 original.fate = "lost"
-        if "reset_refused" in it.annotations:
+        if not REFUSALS.isdisjoint(it.annotations):
             self._refused = it.first
         if (it.length or "SYN" in it.flags or "FIN" in it.flags) and COPIES.isdisjoint(it.annotations):
             self._copies[it.frame] = it
