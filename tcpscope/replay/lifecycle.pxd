@@ -1,5 +1,5 @@
 """The states of both endpoints, told from a connection's marks."""
-from libc.stdint cimport int64_t, uint8_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from tcpscope.replay.marks cimport Marks
 
@@ -21,6 +21,8 @@ cdef struct Surroundings:        # what is known of the connection beside its ma
     uint64_t reused_order
     uint8_t point                # POINT_...
     uint8_t from_start           # the first SYN was captured
+    uint8_t ends_unseen[2]       # the last number that the peer acknowledged of this side was not captured ...
+    uint32_t unseen_end[2]       # ... and this is the one behind it
 
 cdef struct Step:
     int64_t time_ns

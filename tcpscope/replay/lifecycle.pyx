@@ -16,8 +16,9 @@ from tcpscope.replay.delivery cimport (
     acknowledged, arrival, arrives_whole, covers, end_of, find, goes_on, heard, is_connected, is_plain, is_syn,
     is_syn_ack, under_way,
 )
-from tcpscope.replay.marks cimport MARK_EXACT, MARK_REUSE, MARK_UNREACHABLE, Mark, Marks
+from tcpscope.replay.marks cimport MARK_EXACT, MARK_REUSE, MARK_UNREACHABLE, MARK_UNSEEN, MOST, Mark, Marks
 from tcpscope.replay.seq cimport before
+from tcpscope.replay.unseen cimport with_unseen_fin
 from tcpscope.wire.segment cimport ACK, FIN, RST, SYN
 
 cdef enum State:
@@ -33,6 +34,7 @@ cdef enum Event:
 cdef enum:
     STAY = 0xFF
     SOON_NS = 2_000_000_000      # a RST this soon answers the handshake, later it may answer anything
+    UNREPEATED_NS = 3_000_000_000    # without an acknowledgment a FIN is sent again before that (RFC 6298, 2)
 
 assert [s.name for s in states.State] == (
     "CLOSED LISTEN SYN_SENT SYN_RECEIVED ESTABLISHED FIN_WAIT_1 FIN_WAIT_2 CLOSE_WAIT CLOSING LAST_ACK "
@@ -58,12 +60,12 @@ cdef void happened(Life *e, int event, int64_t when, uint64_t order, uint64_t fr
     step = &e.steps[e.count]
     e.count += 1
     step.time_ns, step.order, step.frame = when, order, frame
-    step.old, step.new, step.event, step.inferred = e.state, goes_to, <uint8_t>event, inferred
+    step.old, step.new, step.event, step.inferred = e.state, goes_to, <uint8_t>event, inferred != 0
     e.state = goes_to
 
 
 cdef inline void by(Life *e, int event, const Mark *k) noexcept nogil:
-    happened(e, event, k.time_ns, k.order, k.frame, False)
+    happened(e, event, k.time_ns, k.order, k.frame, k.bits & MARK_UNSEEN)
 
 
 # ---------------------------------------------------------------- one endpoint
@@ -163,6 +165,21 @@ cdef bint gone_before(const Marks *m, const Surroundings *w, int e, const Plan *
         if k.sender == e and k.flags & (RST | ACK) == RST and before(k.seq, end_of(&m.items[p.fin])):
             return True
     return False
+
+
+cdef bint not_repeated(const Marks *m, const Surroundings *w, int e, const Plan *p) noexcept nogil:
+    """No acknowledgment of e's FIN was captured, and yet it was not sent again: one has come."""
+    cdef const Mark *k
+    cdef int i
+    if p.fin < 0 or not heard(m, 1 - e) or w.reused_ns >= 0:
+        return False
+    for i in range(p.fin, m.count):
+        k = &m.items[i]
+        if k.flags & RST or i > p.fin and k.sender == e and k.flags & FIN:
+            return False
+        if k.sender != e and covers(k, end_of(&m.items[p.fin])):
+            return False
+    return w.now_ns - m.items[p.fin].time_ns > UNREPEATED_NS
 
 
 cdef int fin_shown(const Marks *m, const Surroundings *w, int e, const Plan *p) noexcept nogil:
@@ -272,10 +289,14 @@ cdef void endpoint(const Marks *m, const Surroundings *w, int e, Life *life) noe
                 happened(life, SEEN_OPEN, k.time_ns, k.order, k.frame, True)
             # what was under way while the endpoint still spoke holds from the next packet on
             happened(life, GOT_FIN, max(m.items[p.got_fin].time_ns, last_time(life)),
-                     k.order + (p.got_fin_at != p.got_fin), m.items[p.got_fin].frame, False)
+                     k.order + (p.got_fin_at != p.got_fin), m.items[p.got_fin].frame,
+                     m.items[p.got_fin].bits & MARK_UNSEEN)
         if i == p.got_rst_at:
             happened(life, GOT_RST, max(m.items[p.got_rst].time_ns, last_time(life)),
                      k.order + (p.got_rst_at != p.got_rst), m.items[p.got_rst].frame, False)
+    if not_repeated(m, w, e, &p):
+        k = &m.items[p.fin]
+        happened(life, GOT_ACK_OF_FIN, max(k.time_ns + w.reach_ns[1 - e], last_time(life)), 0, 0, True)
     after_the_marks(m, w, e, life)
 
 
@@ -393,5 +414,10 @@ cdef void after_the_marks(const Marks *m, const Surroundings *w, int e, Life *li
 
 cdef void live(const Marks *m, const Surroundings *w, Life *lives) noexcept nogil:
     """Fill lives[0] (client) and lives[1] (server)."""
+    cdef Mark room[MOST + 1]
+    cdef Marks whole
+    whole.items = room
+    if with_unseen_fin(m, w, &whole):
+        m = &whole
     endpoint(m, w, 0, &lives[0])
     endpoint(m, w, 1, &lives[1])

@@ -10,7 +10,11 @@ cdef enum:                       # Mark.bits
     MARK_UNREACHABLE = 0x08      # an ICMP error, not a segment; sender is the side it was sent to report about
     MARK_PROVISIONAL = 0x10      # kept until the same side sends a newer one
     MARK_REUSE = 0x20            # the SYN of the next incarnation: its sender has nothing left of this one
+    MARK_UNSEEN = 0x40           # no segment of the capture: inferred (unseen.pyx)
     MARK_ASIDE = MARK_UNREACHABLE | MARK_REUSE
+
+cdef enum:
+    MOST = 160                   # marks of a connection
 
 cdef enum:                       # Marks.phase
     OPENING = 0
@@ -42,6 +46,6 @@ cdef struct Marks:
     uint8_t owes[2]              # this side has not yet acknowledged the peer's latest FIN
     uint32_t fin_end[2]          # number after this side's FIN
 
-cdef bint marks_want(const Marks *m, const Segment *s, int sender, bint ahead) noexcept nogil
+cdef bint marks_want(const Marks *m, const Segment *s, int sender, bint ahead, bint tells) noexcept nogil
 cdef int marks_keep(Marks *m, const Segment *s, int sender, uint64_t order, uint8_t bits) noexcept nogil
 cdef void marks_free(Marks *m) noexcept nogil

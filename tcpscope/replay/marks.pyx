@@ -14,16 +14,15 @@ from tcpscope.replay.seq cimport before
 from tcpscope.wire.segment cimport ACK, FIN, OPT_TIMESTAMPS, RST, SYN, Segment
 
 cdef enum:
-    MOST = 160
     MOST_PLAIN = 8               # segments without SYN kept while opening
     MOST_CLOSING = 64            # from here on only what acknowledges a FIN
 
 
-cdef bint marks_want(const Marks *m, const Segment *s, int sender, bint ahead) noexcept nogil:
-    """ahead: numbered from behind something that was not captured."""
+cdef bint marks_want(const Marks *m, const Segment *s, int sender, bint ahead, bint tells) noexcept nogil:
+    """ahead: numbered from behind something that was not captured; tells: it acknowledges such."""
     if s.flags & (SYN | FIN | RST) or m.phase == OPENING or not m.spoke[sender]:
         return True
-    return m.phase == CLOSING_DOWN or ahead and s.length == 0
+    return m.phase == CLOSING_DOWN or tells or ahead and s.length == 0
 
 
 cdef int marks_keep(Marks *m, const Segment *s, int sender, uint64_t order, uint8_t bits) noexcept nogil:

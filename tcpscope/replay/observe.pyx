@@ -10,7 +10,7 @@ from libc.string cimport memcmp, memcpy, memset
 from tcpscope.replay.announce cimport touch
 from tcpscope.replay.annotate cimport annotate, count_annotations, is_without_socket
 from tcpscope.replay.annotations cimport (
-    A_LOST_SEGMENT, A_OUT_OF_ORDER, A_RETRANSMISSION, bit, probes, twice,
+    A_ACK_LOST_SEGMENT, A_LOST_SEGMENT, A_OUT_OF_ORDER, A_RETRANSMISSION, bit, probes, twice,
 )
 from tcpscope.replay.calm cimport calm_end, calm_look
 from tcpscope.replay.chunks cimport chunk
@@ -291,7 +291,8 @@ cdef int observe_fully(Replay *r, Connection *c, const Segment *s, int d, uint64
     elif traffic_observe(&c.traffic[d], &c.traffic[1 - d], s) < 0:
         return -1
     zeek_observe(&c.zeek, s, d)
-    if marks_want(&c.marks, s, d, f.annotations >> A_LOST_SEGMENT & 1) and not copy and not stray:
+    if not copy and not stray and marks_want(&c.marks, s, d, f.annotations >> A_LOST_SEGMENT & 1,
+                                             f.annotations >> A_ACK_LOST_SEGMENT & 1):
         if marks_keep(&c.marks, s, d, order, bits) < 0 or r.live and touch(r, c.flow) < 0:
             return -1
     if c.older != NULL and not fresh and hand_down(r, c, s, d, order) < 0:

@@ -1,13 +1,15 @@
 # cython: wraparound=False, freethreading_compatible=True
 """What is said of a connection as a whole, when it has ended or the capture has."""
-from libc.stdint cimport int64_t, uint8_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t
 from libc.string cimport memcpy, memset, strncmp
 
+from tcpscope.replay.chunks cimport chunk
 from tcpscope.replay.connection cimport (
     N_AGAIN, N_CAPTURED_TWICE, N_CHALLENGES, N_DELAYED, N_FAST, N_FIN, N_FULL, N_HOLES, N_NETWORK_TWICE, N_PIGGYBACKED,
     N_PROBE, N_PROBE_ACKS, N_RECOVERY, N_SPURIOUS, N_SYN, N_TIMEOUT, N_UPDATES, Connection, Side,
 )
 from tcpscope.replay.course cimport FAST_OPEN_REFUSED, RESET_OPENING, RESET_REPLACED, RESET_SPOKE, REUSE_RISKY
+from tcpscope.replay.flight cimport Flight
 from tcpscope.replay.lifecycle cimport (
     POINT_CLIENT, POINT_MIDDLE, POINT_SERVER, POINT_UNKNOWN, Life, Step, Surroundings, live,
 )
@@ -105,6 +107,12 @@ cdef uint8_t capture_point(const Connection *c) noexcept nogil:
     return POINT_UNKNOWN
 
 
+cdef inline bint ends_unseen(const Flight *f) noexcept nogil:
+    """The capture holds all that this side sent but one number, the last that the peer has acknowledged."""
+    cdef uint32_t count = f.old + f.live
+    return not f.fin_sent and count and f.una == f.max and chunk(f, count - 1).end == f.max - 1
+
+
 cdef void tell(const Connection *c, int64_t now, int64_t msl, Told *out) noexcept nogil:
     """The states of both ends, with all that is known now."""
     cdef Surroundings w
@@ -116,6 +124,8 @@ cdef void tell(const Connection *c, int64_t now, int64_t msl, Told *out) noexcep
     for side in range(2):
         # what one side sent, the other acknowledged: the shortest time that took
         w.reach_ns[side] = c.flight[1 - side].rtt_min_ns
+        w.ends_unseen[side] = ends_unseen(&c.flight[side])
+        w.unseen_end[side] = c.flight[side].max
     live(&c.marks, &w, out.lives)
     for side in range(2):
         out.initial[side] = out.lives[side].steps[0].old if out.lives[side].count else out.lives[side].state
@@ -154,6 +164,11 @@ cdef inline bint spoke(const Traffic *t) noexcept nogil:
     return t.pure_acks > 0 or t.data_packets > 0
 
 
+cdef inline bint has_closed(const Connection *c, const Told *told, int side) noexcept nogil:
+    """It has sent a FIN, whether the capture holds that or not."""
+    return c.flight[side].fin_sent or step_of(&told.lives[side], SENT_FIN) != NULL
+
+
 cdef uint8_t kind_of_end(const Connection *c, const Told *told) noexcept nogil:
     if c.fins == 3:
         return CLOSE_FIN
@@ -172,8 +187,8 @@ cdef uint8_t kind_of_end(const Connection *c, const Told *told) noexcept nogil:
         return CLOSE_HALF_OPEN
     if c.side[0].unanswered >= IN_VAIN or c.side[1].unanswered >= IN_VAIN:
         return CLOSE_TIMEOUT
-    if c.flight[0].fin_sent and c.flight[1].fin_sent:
-        return CLOSE_FIN                        # the last acknowledgment was not seen
+    if has_closed(c, told, 0) and has_closed(c, told, 1):
+        return CLOSE_FIN                        # the last acknowledgment was not seen, or not a FIN itself
     if c.fin_seen:
         return CLOSE_HALF_CLOSED
     return CLOSE_OPEN
@@ -183,8 +198,10 @@ cdef int first_to_close(const Connection *c, const Told *told) noexcept nogil:
     """The side that had sent its FIN first, though the capture may show the other's before."""
     cdef const Step *client = step_of(&told.lives[0], SENT_FIN)
     cdef const Step *server = step_of(&told.lives[1], SENT_FIN)
-    if client == NULL or server == NULL or client.order == server.order:
+    if client == NULL or server == NULL:
         return c.first_fin
+    if client.order == server.order:        # one of them is inferred from the other, which acknowledged it
+        return server.inferred
     return client.order > server.order
 
 

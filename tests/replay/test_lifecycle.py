@@ -1,6 +1,6 @@
 """What became of each end, where one segment alone does not tell."""
 
-from tcpscope.replay.layout import STATES
+from tcpscope.replay.layout import CLOSE_KINDS, CLOSED_BY, STATES
 from tests.replay.segments import ACK, FIN, RST, SYN, Replayed, segment
 
 
@@ -54,3 +54,37 @@ def test_who_acknowledges_after_a_reset_has_kept_its_time_wait():
     again = [segment(500, 1, FIN | ACK, 5001, 9002), segment(501, 0, ACK, 9002, 5002)]
     ended, kept = (STATES[Replayed(it).connections[0]["client_state"]] for it in (steps, steps + again))
     assert (ended, kept) == ("CLOSED", "TIME_WAIT")
+
+
+CLOSED_BY_BOTH = [
+    segment(1, 0, SYN, 9000), segment(2, 1, SYN | ACK, 5000, 9001), segment(3, 0, ACK, 9001, 5001),
+    segment(4, 0, FIN | ACK, 9001, 5001), segment(5, 1, FIN | ACK, 5001, 9002),
+]  # fmt: skip
+
+
+def ends_at(seconds: int, *more: bytes) -> tuple[str, bool | None]:
+    """The server's state when the capture goes on for so long with another connection, and whether it is inferred."""
+    other = segment(9, 0, SYN, 1, sport=40001, time_ns=seconds * 1_000_000_000)
+    made = Replayed([*CLOSED_BY_BOTH, *more, other])
+    last = [it for it in made.events if it["connection"] == 0 and it["endpoint"] == 1][-1]
+    return STATES[made.connections[0]["server_state"]], bool(last["inferred"])
+
+
+def test_a_fin_that_is_not_sent_again_was_acknowledged():
+    """The capture has missed the acknowledgment, or ended before it."""
+    again = segment(6, 1, FIN | ACK, 5001, 9002, time_ns=1_000_000_000)
+    assert ends_at(2) == ("LAST_ACK", False)
+    assert ends_at(4) == ("CLOSED", True)
+    assert ends_at(4, again) == ("LAST_ACK", False)
+
+
+def test_a_fin_that_was_not_captured_is_inferred():
+    """Of both ends: what sent it, and what it did to the peer; not what the peer's own FIN does."""
+    made = Replayed([*CLOSED_BY_BOTH[:3], segment(5, 1, FIN | ACK, 5001, 9002), segment(6, 0, ACK, 9002, 5002)])
+    told = [(it["endpoint"], STATES[it["new"]], bool(it["inferred"])) for it in made.events if it["frame"] > 3]
+    assert told == [
+        (0, "FIN_WAIT_1", True), (0, "FIN_WAIT_2", False), (0, "TIME_WAIT", False),
+        (1, "CLOSE_WAIT", True), (1, "LAST_ACK", False), (1, "CLOSED", False),
+    ]  # fmt: skip
+    row = made.connections[0]
+    assert (CLOSE_KINDS[row["close_kind"]], CLOSED_BY[row["closed_by"]]) == ("fin", "client")
