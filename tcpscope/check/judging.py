@@ -396,10 +396,11 @@ class _Judging:
         services = ", ".join(sorted({self.named.service(row) for row in rows}))
         text = found.text + (f" ({found.confidence}: {'; '.join(found.doubts)})" if found.doubts else "")
         key = " | ".join((rule.id, found.id, found.side, self.named.stable(services)))
+        file, frames = next(iter(found.by_file()), ("", []))
         one = Violation(
             rule.id, rule.title, rule.severity, single, "", "", f"finding {found.id}", text, "none", key,
-            services or "the capture", found.connections, None, None, found.frames,
-            int(self._fields["file"][rows[0]]) if rows else 0, count=max(found.count, 1),
+            services or "the capture", found.connections, None, None, frames,
+            self.observed.result.names.index(file) if file else 0, count=max(found.count, 1),
         )  # fmt: skip
         if single is not None:
             one.client, one.server = self.named.end("client", single), self.named.end("server", single)

@@ -7,6 +7,7 @@ from tcpscope.check.measures import CLOSE, HANDSHAKE
 from tcpscope.check.observed import Observed
 from tcpscope.check.verdict import Violation
 from tcpscope.replay.layout import ANNOTATIONS, ROLES
+from tcpscope.wire.layout import file_at, frame_at, spot
 
 MANY = 20  # frames named
 NEVER_OPEN = ("refused", "unanswered", "unreachable", "half_open")
@@ -16,16 +17,16 @@ def proof(observed: Observed, test: Test, violation: Violation, row: int, value:
     """Set the violation's frames, file and part, from what the replay kept of the connection in this row."""
     of, it = test.measure, observed.fields
     violation.part = HANDSHAKE if of.name == "close" and value in NEVER_OPEN else of.part
-    violation.file = int(it["file"][row])
-    frames = marked(observed, int(it["connection"][row]), of.shown, of.side)
-    if not frames:
+    spots = marked(observed, int(it["connection"][row]), of.shown, of.side)
+    if not spots:
         first, last = int(it["first_frame"][row]), int(it["last_frame"][row])
-        frames = {HANDSHAKE: [first], CLOSE: [last]}.get(violation.part, [first, last] if last != first else [first])
-    violation.frames = frames
+        spots = {HANDSHAKE: [first], CLOSE: [last]}.get(violation.part, [first, last] if last != first else [first])
+    violation.file = file_at(spots[0])
+    violation.frames = [frame_at(it) for it in spots if file_at(it) == violation.file]
 
 
 def marked(observed: Observed, connection: int, annotations: tuple[str, ...], side: str | None) -> list[int]:
-    """Frames of the connection that bear one of these annotations, sent by this side where it is one."""
+    """Spots of the connection's frames that bear one of these annotations, sent by this side where it is one."""
     import numpy
 
     if not annotations:
@@ -37,4 +38,4 @@ def marked(observed: Observed, connection: int, annotations: tuple[str, ...], si
     fits = numpy.isin(mine["annotation"], wanted)
     if side is not None:
         fits &= mine["side"] == ROLES.index(side)
-    return list(dict.fromkeys(mine["frame"][fits].tolist()))[:MANY]
+    return list(dict.fromkeys(map(spot, mine["frame"][fits].tolist(), mine["file"][fits].tolist())))[:MANY]

@@ -18,6 +18,7 @@ from tcpscope.diagnose.staying import staying
 from tcpscope.diagnose.tls import tls
 from tcpscope.diagnose.transfer import transfer
 from tcpscope.diagnose.waiting import waiting
+from tcpscope.wire.layout import file_at, frame_at
 
 __all__ = ["Collected", "Finding", "diagnose", "findings"]
 
@@ -36,15 +37,11 @@ def findings(odd: Collected, files: list[dict[str, Any]], names: list[str], step
              *staying(rest), *resets(rest), *closing(rest), *recording(odd, files, names, steps, probes)]  # fmt: skip
     found = episodes(found)
     doubt(found, {f.number for f in odd.facts if f.begun_before}, {f.number for f in odd.facts if one_sided(f)})
-    if len(names) > 1:
-        _name_files(found, odd, names)
-    return worst_first(found)
-
-
-def _name_files(found: list[Finding], odd: Collected, names: list[str]) -> None:
-    of = {f.number: f.common["file"] for f in odd.facts}
     for it in found:
-        it.files = [names[at] for at in sorted({of[number] for number in it.connections if number in of})]
+        if len(names) > 1:
+            it.files = [names[file_at(spot)] for spot in it.frames]
+        it.frames = [frame_at(spot) for spot in it.frames]
+    return worst_first(found)
 
 
 def diagnose(

@@ -16,7 +16,7 @@ from tcpscope.replay.census import Census
 from tcpscope.replay.oddness import odd_ones
 from tcpscope.replay.record import Record
 from tcpscope.tables.address import address, with_port
-from tcpscope.wire.layout import SERVICES
+from tcpscope.wire.layout import SERVICES, spot
 
 MANY = 20  # connections and frames named in a finding; the rest is counted
 MOST = 5_000  # odd connections looked at one by one; of more only the ends are counted, by service
@@ -61,7 +61,7 @@ class Proof(NamedTuple):
 
     annotation: str
     side: str
-    frame: int
+    frame: int  # a spot (wire.layout), as all frames here: findings tell frame and file apart at last
     time_ns: int
 
 
@@ -232,10 +232,10 @@ class Collected:
 
 def _prove(fresh: list[Facts], evidence: bytes | bytearray) -> None:
     of = {f.number: f.proofs for f in fresh}
-    names = ("connection", "annotation", "side", "frame", "time_ns")
-    for number, annotation, side, frame, time_ns in layout.EVIDENCE.select(evidence, names):
+    names = ("connection", "annotation", "side", "frame", "file", "time_ns")
+    for number, annotation, side, frame, file, time_ns in layout.EVIDENCE.select(evidence, names):
         if number in of:
-            of[number].append(Proof(layout.ANNOTATIONS[annotation], layout.ROLES[side], frame, time_ns))
+            of[number].append(Proof(layout.ANNOTATIONS[annotation], layout.ROLES[side], spot(frame, file), time_ns))
 
 
 @cache

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 SEVERITIES = ("error", "warning", "note")
@@ -17,8 +19,7 @@ class Finding:
     side: which end to look at ("client", "server", "path", "capture").  numbers: the measure, by name.
     confidence: "certain": the packets leave no other reading; "likely": another is possible, and rarer;
     "possible": others are as good.  doubts: what makes it less than certain, a clause each.
-    files: where there are several captures, those in which its connections begin, so far as is known: frames are
-    counted anew in each.
+    files: where there are several captures, of each frame the one in which it stands: frames are counted anew in each.
     """
 
     id: str
@@ -37,6 +38,12 @@ class Finding:
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
+
+    def by_file(self, most: int | None = None) -> list[tuple[str, list[int]]]:
+        """Its first frames, in their order, by capture; `[("", [3, 5])]` where there is only one."""
+        files = self.files or [""] * len(self.frames)
+        pairs = zip(files[:most], self.frames[:most], strict=True)
+        return [(file, [frame for _, frame in group]) for file, group in groupby(pairs, itemgetter(0))]
 
     def doubt(self, why: str, confidence: str = "likely") -> None:
         """Less certain than it was, for this reason."""

@@ -17,6 +17,7 @@ from tcpscope.replay.rows cimport EventRow
 from tcpscope.replay.run cimport Replay
 from tcpscope.replay.store cimport more
 from tcpscope.replay.summary cimport Told
+from tcpscope.wire.segment cimport file_at, frame_at
 
 cdef enum:
     FIRST_ROOM = 4               # steps; most connections take nine or ten
@@ -110,7 +111,7 @@ cdef EventRow *event_row(Replay *r, const Connection *c, int side) noexcept nogi
     if e == NULL:
         return NULL
     memset(e, 0, sizeof(EventRow))
-    e.connection, e.port, e.file = c.flow.number, c.flow.port[side], c.file
+    e.connection, e.port, e.file = c.flow.number, c.flow.port[side], file_at(c.first_frame)
     memcpy(e.ip, c.flow.addr[side], 16)
     e.ip_version, e.endpoint = c.flow.ip_version, <uint8_t>side
     return e
@@ -121,7 +122,9 @@ cdef int write_step(Replay *r, const Connection *c, int side, const Step *step) 
     cdef EventRow *e = event_row(r, c, side)
     if e == NULL:
         return -1
-    e.time_ns, e.frame, e.order = step.time_ns, step.frame, step.order
+    e.time_ns, e.frame, e.order = step.time_ns, frame_at(step.frame), step.order
+    if step.frame:                               # else a timer
+        e.file = file_at(step.frame)
     e.old, e.new, e.event, e.inferred = step.old, step.new, step.event, step.inferred
     return 0
 
@@ -131,6 +134,6 @@ cdef int take_back(Replay *r, const Connection *c, int side, const Key *wrong, u
     cdef EventRow *e = event_row(r, c, side)
     if e == NULL:
         return -1
-    e.time_ns, e.frame, e.order = c.last_ns, wrong.frame, r.order
+    e.time_ns, e.frame, e.order = c.last_ns, frame_at(wrong.frame), r.order
     e.kind, e.old, e.new, e.event, e.inferred = CORRECTION, told, wrong.old, wrong.event, True
     return 0

@@ -2,7 +2,7 @@
 from libc.stdint cimport uint32_t, uint64_t
 
 from tcpscope.replay.flight cimport BARE_SYN, PROBE, Chunk, Finding, Flight
-from tcpscope.wire.segment cimport ACK, SYN, Segment
+from tcpscope.wire.segment cimport ACK, SYN, Segment, spot
 
 cdef enum:                       # of divide, instead of a place
     TOO_DEAR = -1
@@ -26,7 +26,7 @@ cdef inline Chunk *chunk(const Flight *f, uint32_t i) noexcept nogil:
 
 cdef inline void fill(Chunk *c, const Segment *s, uint32_t end, uint64_t order) noexcept nogil:
     c.first_ns = c.last_ns = s.time_ns
-    c.last_order, c.last_frame = order, s.frame
+    c.last_order, c.last_frame = order, spot(s)
     c.seq, c.end = s.seq, end
     c.first_ts = c.last_ts = s.ts_val
     c.ip_id, c.checksum = s.ip_id, s.checksum

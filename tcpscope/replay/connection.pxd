@@ -150,7 +150,7 @@ cdef struct Connection:
     Turns turns
     Spending spending
     int64_t start_ns
-    uint64_t first_frame
+    uint64_t first_frame         # frames that are remembered are spots (wire/segment.pxd)
     int64_t last_syn_ns
     int64_t syn_rtt_ns           # 0: not known
     int64_t ack_rtt_ns
@@ -163,4 +163,3 @@ cdef struct Connection:
     Connection *before_me        # in that list
     Connection *after_me
     int64_t joined_ns            # last_ns when it was put there
-    uint16_t file

@@ -20,6 +20,7 @@ from tcpscope.replay.services cimport said_free
 from tcpscope.replay.settle cimport Past
 from tcpscope.replay.store cimport Store, more
 from tcpscope.replay.summary cimport Told, summarize, tell
+from tcpscope.wire.segment cimport file_at, frame_at
 
 
 cdef int end(Replay *r, Connection *c, int64_t now) noexcept nogil:
@@ -98,7 +99,8 @@ cdef int write_evidence(Store *evidence, const Connection *c, const Proof *proof
     cdef EvidenceRow *e = <EvidenceRow *>more(evidence, sizeof(EvidenceRow))
     if e == NULL:
         return -1
-    e.frame, e.time_ns, e.connection, e.file = proof.frame, proof.time_ns, c.flow.number, c.file
+    e.frame, e.file, e.time_ns = frame_at(proof.frame), file_at(proof.frame), proof.time_ns
+    e.connection = c.flow.number
     e.annotation, e.side = proof.annotation, proof.side
     return 0
 

@@ -45,7 +45,7 @@ from tcpscope.replay.store cimport Store, drop, more
 from tcpscope.replay.summary cimport Told, tell
 from tcpscope.replay.wireshark cimport wireshark_new_stream
 from tcpscope.wire.batch cimport MOST_SHARES, STEP_BACK_NS, SegmentBatch
-from tcpscope.wire.segment cimport ACK, ICMP_QUOTE, SYN, Segment
+from tcpscope.wire.segment cimport ACK, ICMP_QUOTE, SYN, Segment, spot
 
 assert layout.PACKET.size == sizeof(PacketRow), (layout.PACKET.size, sizeof(PacketRow))
 assert layout.EVENT.size == sizeof(EventRow), (layout.EVENT.size, sizeof(EventRow))
@@ -127,7 +127,7 @@ cdef int take(Replay *r, const Segment *s, uint64_t order) noexcept nogil:
         if c == NULL:
             return -1
         if wireshark_new_stream(&c.wireshark, s, d):
-            c.reused_ns, c.reused_frame, c.reused_order = s.time_ns, s.frame, order
+            c.reused_ns, c.reused_frame, c.reused_order = s.time_ns, spot(s), order
             reused, gap = reuse_of(c, s, d), s.time_ns - c.last_ns
             if marks_keep(&c.marks, s, d, order, MARK_REUSE) < 0 or r.live and touch(r, f) < 0:
                 return -1

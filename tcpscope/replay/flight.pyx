@@ -24,9 +24,7 @@ from tcpscope.replay.copies cimport COPY_WITHIN_NS, ELSEWHERE_NS, SAME_CAPTURE_N
 from tcpscope.replay.sacks cimport sample, take_sacks, told_spurious
 from tcpscope.replay.sending cimport sent_next, watch_order
 from tcpscope.replay.seq cimport after, before
-from tcpscope.wire.segment cimport (
-    ACK, FIN, OPT_SACK, OPT_SACK_PERMITTED, OPT_TIMESTAMPS, RST, SYN, Segment,
-)
+from tcpscope.wire.segment cimport ACK, FIN, OPT_SACK, OPT_SACK_PERMITTED, OPT_TIMESTAMPS, RST, SYN, Segment, spot
 
 cdef enum:
     MS = 1_000_000
@@ -369,7 +367,7 @@ cdef int flight_sent(Flight *f, const Segment *s, uint64_t order, int64_t reach,
                 if part != TOO_DEAR:
                     i = <uint32_t>part - 1
                     c = chunk(f, i)
-            c.last_ns, c.last_order, c.last_frame = s.time_ns, order, s.frame
+            c.last_ns, c.last_order, c.last_frame = s.time_ns, order, spot(s)
             c.last_ts, c.ip_id, c.checksum = s.ts_val, s.ip_id, s.checksum
             c.times = <uint8_t>min(c.times + 1, 255)
             c.bits &= ~(SPURIOUS | BY_TIMER)

@@ -11,7 +11,7 @@ connection, only the latest of each side is kept (provisional), until something 
 from libc.stdlib cimport free, realloc
 
 from tcpscope.replay.seq cimport before
-from tcpscope.wire.segment cimport ACK, FIN, OPT_TIMESTAMPS, RST, SYN, Segment
+from tcpscope.wire.segment cimport ACK, FIN, OPT_TIMESTAMPS, RST, SYN, Segment, spot
 
 cdef enum:
     MOST_PLAIN = 8               # segments without SYN kept while opening
@@ -45,7 +45,7 @@ cdef int marks_keep(Marks *m, const Segment *s, int sender, uint64_t order, uint
         m.count -= 1
     k = &m.items[m.count]
     m.count += 1
-    k.time_ns, k.order, k.frame = s.time_ns, order, s.frame
+    k.time_ns, k.order, k.frame = s.time_ns, order, spot(s)
     k.seq, k.ack, k.length = s.seq, s.ack, s.length
     k.ts_val, k.ts_ecr = s.ts_val, s.ts_ecr
     k.flags, k.sender, k.ttl = <uint8_t>s.flags, <uint8_t>sender, s.ttl

@@ -45,7 +45,7 @@ from tcpscope.replay.turns cimport NOBODY_YET
 from tcpscope.replay.wireshark cimport WS_REUSED_PORTS, Marks as Shown, wireshark_observe, wireshark_start
 from tcpscope.replay.zeek cimport zeek_observe, zeek_start
 from tcpscope.wire.segment cimport (
-    ACK, FIN, OPT_FAST_OPEN, OPT_TIMESTAMPS, RST, SUM_BAD, SUM_GOOD, SYN, Segment,
+    ACK, FIN, OPT_FAST_OPEN, OPT_TIMESTAMPS, RST, SUM_BAD, SUM_GOOD, SYN, Segment, frame_at, spot,
 )
 
 cdef enum:
@@ -60,7 +60,7 @@ cdef uint64_t LATE = bit(A_RETRANSMISSION) | bit(A_OUT_OF_ORDER)
 cdef void begin(Connection *c, const Segment *s) noexcept nogil:
     """Begin zeroed memory with its first segment, which `observe` has yet to see; c.flow is set."""
     cdef int client = role_of_first(s)                 # 0: its sender
-    c.start_ns, c.first_frame, c.file = s.time_ns, s.frame, s.file
+    c.start_ns, c.first_frame = s.time_ns, spot(s)
     c.role_evidence = <uint8_t>((1 if s.flags & ACK else 0) if s.flags & SYN else (2 if ports_differ(s) else 3))
     c.from_start = s.flags & (SYN | ACK) == SYN
     c.icmp_type = 255
@@ -165,7 +165,7 @@ cdef void note_reset(Connection *c, const Segment *s, int d) noexcept nogil:
         if step < -NEAR_ID or step > NEAR_ID:
             bits |= RESET_STRANGE_ID
     c.reset, c.reset_ns, c.reset_by = True, s.time_ns, <uint8_t>d
-    c.course.reset_bits, c.course.reset_frame, c.course.reset_ttl = bits, s.frame, s.ttl
+    c.course.reset_bits, c.course.reset_frame, c.course.reset_ttl = bits, spot(s), s.ttl
 
 
 cdef inline bint own_reset(const Connection *c, const Segment *s, int d) noexcept nogil:
@@ -309,11 +309,11 @@ cdef int observe_fully(Replay *r, Connection *c, const Segment *s, int d, uint64
     if s.flags & RST and not c.reset and not copy and not (c.older != NULL and c.older.reset_ns == s.time_ns):
         note_reset(c, s, d)              # else it answered, and ended, the incarnation before
     spending_observe(&c.spending, c.flight, c.traffic, s, d, s.time_ns - c.last_ns, own, &f)
-    c.last_ns, c.last_frame = s.time_ns, s.frame
+    c.last_ns, c.last_frame = s.time_ns, spot(s)
     c.side[d].last_ns = s.time_ns
     closing(r, c, s, d)
     fresh_bits = own & NOTEWORTHY & ~c.evidence.full[d]
-    if fresh_bits and evidence_keep(&c.evidence, d, fresh_bits, s.frame, s.time_ns) < 0:
+    if fresh_bits and evidence_keep(&c.evidence, d, fresh_bits, spot(s), s.time_ns) < 0:
         return -1
     if f.late_bits:
         fresh_bits = f.late_bits & ~c.evidence.full[1 - d]
@@ -364,7 +364,8 @@ cdef int write_packet(Replay *r, const Connection *c, const Segment *s, int d, u
         return -1
     memset(p, 0, sizeof(PacketRow))
     p.frame, p.order, p.time_ns, p.payload_at = s.frame, order, s.time_ns, s.payload_at
-    p.annotations, p.retransmission_of, p.acked_frame = own, f.retransmission_of, f.acked_frame
+    p.annotations = own
+    p.retransmission_of, p.acked_frame = frame_at(f.retransmission_of), frame_at(f.acked_frame)
     p.rtt_ns = f.rtt_ns
     p.ack_rtt_ns = shown.ack_rtt if shown.ack_rtt else -1
     p.initial_rtt_ns = shown.irtt if shown.irtt else -1

@@ -6,12 +6,11 @@ from tcpscope.replay.store cimport Store
 from tcpscope.wire.segment cimport Segment
 
 cdef struct Span:                 # a connection: the segments of its flow from its first to its last
-    uint64_t first_frame
+    uint64_t first_frame          # both are spots (wire/segment.pxd)
     uint64_t last_frame
     int64_t end_ns
     uint32_t number
     uint32_t later                # the flow's next connection among those asked for; 0: none
-    uint16_t file                 # of the first frame
     uint8_t over
     uint8_t used                  # a segment of it was chosen
 

@@ -14,7 +14,7 @@ from tcpscope.replay.rows cimport ConnectionRow
 from tcpscope.replay.store cimport drop, more
 from tcpscope.wire.batch cimport SegmentBatch
 from tcpscope.wire.flow cimport set_flow
-from tcpscope.wire.segment cimport ICMP_QUOTE, Segment
+from tcpscope.wire.segment cimport ICMP_QUOTE, Segment, spot
 
 cdef enum:
     FIRST_SLOTS = 256
@@ -68,7 +68,7 @@ cdef class Owners:
             memset(span, 0, sizeof(Span))
             self.n_spans += 1
             span.first_frame, span.last_frame, span.end_ns = row.first_frame, row.last_frame, row.end_ns
-            span.number, span.file = row.connection, row.file
+            span.number = row.connection
             spans = <Span *>self.spans.data
             link = &f.first
             if f.first and spans[f.last].number < span.number:
@@ -132,7 +132,7 @@ cdef class Owners:
             return &spans[f.now] if f.now else NULL
         if f.now and not spans[f.now].over:
             span = &spans[f.now]
-        elif f.first and spans[f.first].first_frame == s.frame and spans[f.first].file == s.file:
+        elif f.first and spans[f.first].first_frame == spot(s):
             f.now = f.first
             span = &spans[f.now]
             f.first = span.later
@@ -178,7 +178,7 @@ cdef inline bint is_between(const Owned *f, const Segment *s, int d) noexcept no
 
 
 cdef inline bint is_last(const Span *span, const Segment *s) noexcept nogil:
-    return span.last_frame == s.frame and span.end_ns == s.time_ns
+    return span.last_frame == spot(s) and span.end_ns == s.time_ns
 
 
 cdef inline uint32_t hash_of(Owners self, const Segment *s) noexcept nogil:

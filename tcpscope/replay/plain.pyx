@@ -23,7 +23,7 @@ from tcpscope.replay.spending cimport spending_plain
 from tcpscope.replay.traffic cimport Traffic, offloaded, traffic_plain
 from tcpscope.replay.wireshark cimport COMPLETE_ACK, COMPLETE_DATA, QUEUE_MOST, SHIFT_UNKNOWN
 from tcpscope.replay.zeek cimport zeek_met, zeek_plain
-from tcpscope.wire.segment cimport ACK, OPT_TIMESTAMPS, PSH, SUM_GOOD, TCP_SEGMENT, Segment, congested
+from tcpscope.wire.segment cimport ACK, OPT_TIMESTAMPS, PSH, SUM_GOOD, TCP_SEGMENT, Segment, congested, spot
 
 cdef enum:
     LARGEST = 1 << 30            # window (RFC 7323, 2.3): within it numbers compare as they should
@@ -130,7 +130,7 @@ cdef inline int look(Connection *c, const Segment *s, int d, uint64_t order, Pla
             out.annotations |= bit(A_OFFLOADED)
         spoke(c, s, d, True)
     spending_plain(&c.spending, c.flight, c.traffic, s, d, dt, out.rtt_ns, out.since_ns)
-    c.last_ns, c.last_frame = s.time_ns, s.frame
+    c.last_ns, c.last_frame = s.time_ns, spot(s)
     c.side[d].last_ns = s.time_ns
     return 1
 

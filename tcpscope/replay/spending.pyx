@@ -19,7 +19,7 @@ from tcpscope.replay.copies cimport ids_skipped
 from tcpscope.replay.flight cimport STEADY, Finding, Flight
 from tcpscope.replay.seq cimport after, before, distance
 from tcpscope.replay.traffic cimport SCALE_KNOWN, Traffic
-from tcpscope.wire.segment cimport ACK, FIN, OPT_TIMESTAMPS, PSH, RST, SYN, Segment
+from tcpscope.wire.segment cimport ACK, FIN, OPT_TIMESTAMPS, PSH, RST, SYN, Segment, spot
 
 cdef enum:
     NOBODY = 2
@@ -272,7 +272,7 @@ cdef inline void count_rounds(Pace *p, const Flight *f, const Traffic *traffic, 
         p.round_bytes = 0
         p.round_end_ns = s.time_ns + round_ns
         if since > max(PAUSE_NS, f.srtt_ns + 4 * f.rttvar_ns) and f.live <= 1:
-            p.burst, p.burst_frame = 1, s.frame
+            p.burst, p.burst_frame = 1, spot(s)
             p.round_last, p.round_before = max(p.round_before, p.round_last), 0
     p.round_bytes += s.length
 
@@ -294,9 +294,9 @@ cdef inline void sent_new(Spending *l, const Flight *flight, const Traffic *traf
         elif flight[d].live > 1 or since < lag // 2:
             p.small += 1
             if p.small_frame == 0:
-                p.small_frame = s.frame
+                p.small_frame = spot(s)
     if at_edge and p.edge_frame == 0:
-        p.edge_frame = s.frame
+        p.edge_frame = spot(s)
     p.why = <uint8_t>(BY_RECEIVER if at_edge else BY_APPLICATION if brief else BY_CONGESTION)
 
 
@@ -354,7 +354,7 @@ cdef inline void heard(Spending *l, const Flight *flight, const Traffic *traffic
     cdef Pace *q = &l.side[1 - d]
     cdef int64_t lag = lag_of(l, flight, 1 - d)
     if rtt_ns > q.slowest_ns:
-        q.slowest_ns, q.slowest_frame = rtt_ns, s.frame
+        q.slowest_ns, q.slowest_frame = rtt_ns, spot(s)
     if lag >= NEAR_NS:
         remember_edge(q, s, flight[1 - d].peer_window, lag)
     acknowledged(q, &flight[1 - d], traffic, s, 1 - d)

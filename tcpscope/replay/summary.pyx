@@ -21,7 +21,7 @@ from tcpscope.replay.traffic_row cimport traffic_row
 from tcpscope.replay.wireshark cimport COMPLETE_DATA, COMPLETE_RST, COMPLETE_SYN_ACK, Wireshark
 from tcpscope.replay.zeek cimport zeek_conn_state, zeek_history
 from tcpscope.wire.hints cimport S_DNS, S_HTTP
-from tcpscope.wire.segment cimport OPT_CUT, OPT_SACK_PERMITTED, OPT_TIMESTAMPS, OPT_WSCALE
+from tcpscope.wire.segment cimport OPT_CUT, OPT_SACK_PERMITTED, OPT_TIMESTAMPS, OPT_WSCALE, file_at
 
 cdef enum:
     ANSWERS = OPT_WSCALE | OPT_SACK_PERMITTED | OPT_TIMESTAMPS     # options of a SYN-ACK that answer the SYN's
@@ -413,7 +413,7 @@ cdef void summarize(Connection *c, const Told *told, int64_t now, int64_t msl, C
         fill_side(c, told, d, now, &row.side[d])
     memcpy(row.client_addr, c.flow.addr[0], 16)
     memcpy(row.server_addr, c.flow.addr[1], 16)
-    row.connection, row.outer, row.file = c.flow.number, c.flow.outer, c.file
+    row.connection, row.outer, row.file = c.flow.number, c.flow.outer, file_at(c.first_frame)
     row.client_port, row.server_port = c.flow.port[0], c.flow.port[1]
     row.ip_version, row.role_evidence = c.flow.ip_version, c.role_evidence
     row.client_state, row.server_state = told.lives[0].state, told.lives[1].state

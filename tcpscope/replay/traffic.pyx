@@ -9,7 +9,7 @@ from tcpscope.replay.rtt cimport (
 from tcpscope.replay.seq cimport before, place
 from tcpscope.wire.segment cimport (
     ACK, CWR, ECE, FIN, NOTE_CUT_HEADER, OPT_CUT, OPT_MSS, OPT_SACK, OPT_WSCALE, PSH, RST, SUM_BAD, SUM_GOOD,
-    SUM_PARTIAL, SYN, URG, Segment, congested
+    SUM_PARTIAL, SYN, URG, Segment, congested, spot,
 )
 
 cdef uint32_t K_MAX_SCALE = 14          # RFC 7323, 2.3
@@ -62,7 +62,7 @@ cdef inline void read_data(Traffic *me, const Traffic *peer, const Segment *s) n
     """Sizes and flags of a segment with payload."""
     if not me.marks & DATA_SEEN:
         me.marks |= DATA_SEEN
-        me.first_data_ns, me.first_data_frame = s.time_ns, s.frame
+        me.first_data_ns, me.first_data_frame = s.time_ns, spot(s)
         me.min_segment = s.length
     me.last_data_ns = s.time_ns
     me.data_packets += 1

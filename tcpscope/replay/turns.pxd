@@ -4,7 +4,7 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from tcpscope.replay.copies cimport ids_skipped
 from tcpscope.replay.flight cimport Flight
 from tcpscope.replay.seq cimport after
-from tcpscope.wire.segment cimport ACK, SYN, Segment
+from tcpscope.wire.segment cimport ACK, SYN, Segment, spot
 
 cdef enum:
     NOBODY_YET = 2
@@ -44,7 +44,7 @@ cdef inline void turns_observe(Turns *t, int d, const Segment *s, bint new_data,
         mine.count += 1
         mine.sum_ns += took
         if took > mine.longest_ns or mine.count == 1:
-            mine.longest_ns, mine.longest_frame, mine.longest_skipped = took, s.frame, ids_skipped(flight)
+            mine.longest_ns, mine.longest_frame, mine.longest_skipped = took, spot(s), ids_skipped(flight)
     if t.talker != d:
         mine.begin = s.seq + ((s.flags & SYN) >> 1)
     t.talker = <uint8_t>d

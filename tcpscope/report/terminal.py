@@ -20,6 +20,7 @@ HEADS = ("#", "client", "server", "client state", "server state", "time", "sent 
 RIGHT = ("#", "time", "sent →", "← sent", "RTT", "again")
 SERVICE = 8  # columns that a server's name needs at least
 LONGEST = 40
+SOME = 5  # connections and frames that a finding names here
 COLOURS = {"error": "bold red", "warning": "yellow", "note": "cyan"}
 STATE_COLOURS = {"ESTABLISHED": "green", "CLOSED": "dim", "TIME_WAIT": "blue", "UNKNOWN": "dim", "CLOSE_WAIT": "yellow",
                  "SYN_SENT": "magenta", "SYN_RECEIVED": "magenta"}  # fmt: skip
@@ -153,13 +154,14 @@ def _print_narrow(out: Printer, lines: list[Line]) -> None:
 
 def some(numbers: list[int], count: int) -> str:
     """The first few, and a sign that there are more."""
-    return ", ".join(map(str, numbers[:5])) + (" …" if count > 5 else "")
+    return ", ".join(map(str, numbers[:SOME])) + (" …" if count > SOME else "")
 
 
-def files_of(finding: Finding) -> str:
-    """` of a.pcap`, ` of a.pcap, b.pcap …`; empty with one capture."""
-    names = [safe(named(it)) for it in finding.files]
-    return f" of {', '.join(names[:3])}{' …' if len(names) > 3 else ''}" if names else ""
+def frames_of(finding: Finding) -> str:
+    """`frame 7`, `frames 7, 9 …`, `frames 7, 9 of a.pcap, 1 of b.pcap …`."""
+    groups = [some(them, 0) + (f" of {safe(named(file))}" if file else "") for file, them in finding.by_file(SOME)]
+    noun = "frame" if len(finding.frames) == 1 else "frames"
+    return f"{noun} {', '.join(groups)}" + (" …" if len(finding.frames) > SOME else "")
 
 
 def print_findings(out: Printer, findings: list[Finding], most: int = 20) -> None:
@@ -173,9 +175,8 @@ def print_findings(out: Printer, findings: list[Finding], most: int = 20) -> Non
         rows.append((words(f.severity, COLOURS[f.severity]), safe(f.text)))
         where = f.id
         if f.connections:
-            frames = "frame" if len(f.frames) == 1 else "frames"
             noun = "connection" if f.count == 1 else "connections"
-            where += f", {noun} {some(f.connections, f.count)}, {frames} {some(f.frames, len(f.frames))}{files_of(f)}"
+            where += f", {noun} {some(f.connections, f.count)}, {frames_of(f)}"
         if f.confidence != "certain":
             where += f" ({f.confidence}: {safe('; '.join(f.doubts))})"
         rows.append(("", words(f"{where}: {safe(f.advice)}", "dim")))

@@ -19,6 +19,7 @@ from libc.string cimport memcmp, memcpy, strcspn, strlen
 from tcpscope.tables.put cimport (
     PIECE, Piece, load, put, put_csv_text, put_json_text, put_number, put_seconds, put_signed,
 )
+from tcpscope.wire.segment cimport frame_at
 
 cdef extern from "<arpa/inet.h>" nogil:
     enum:
@@ -39,12 +40,12 @@ cdef enum:
     SEEN = 1024               # IPv6 addresses remembered, a power of two
 
 cdef enum:
-    NUMBER, SIGNED, KNOWN, NONZERO, TIME, SECONDS, SPAN, WORD
+    NUMBER, SIGNED, KNOWN, NONZERO, FRAME, TIME, SECONDS, SPAN, WORD
     TRUTH, OPTION, IP, BITS, TEXT, NAME, SLASHED, PAIRS, DOUBLE
 
-KINDS = {"number": NUMBER, "known": KNOWN, "nonzero": NONZERO, "time": TIME, "seconds": SECONDS, "span": SPAN,
-         "word": WORD, "truth": TRUTH, "option": OPTION, "ip": IP, "bits": BITS, "text": TEXT, "name": NAME,
-         "slashed": SLASHED, "pairs": PAIRS}
+KINDS = {"number": NUMBER, "known": KNOWN, "nonzero": NONZERO, "frame": FRAME, "time": TIME, "seconds": SECONDS,
+         "span": SPAN, "word": WORD, "truth": TRUTH, "option": OPTION, "ip": IP, "bits": BITS, "text": TEXT,
+         "name": NAME, "slashed": SLASHED, "pairs": PAIRS}
 DIVISORS = {"known": 1.0, "seconds": 1e9}     # of fields that are doubles
 # before the first line, between lines, after each
 LINES = {"csv": (b"", b"", b"\n"), "json": (b"\n", b",\n", b"}"), "jsonl": (b"", b"", b"}\n")}
@@ -249,6 +250,8 @@ cdef class Formatter:
                 to = put_number(put(to, &step.before), n) if <int64_t>n >= 0 else put(to, &step.nothing)
             elif step.kind == NONZERO:
                 to = put_number(put(to, &step.before), n) if n else put(to, &step.nothing)
+            elif step.kind == FRAME:
+                to = put_number(put(to, &step.before), frame_at(n)) if <int64_t>n > 0 else put(to, &step.nothing)
             elif step.kind == OPTION:
                 if load(record, step.other, step.other_width) & step.mask:
                     to = put_number(put(to, &step.before), n)

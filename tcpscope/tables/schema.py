@@ -12,6 +12,7 @@ from tcpscope.replay import layout
 from tcpscope.replay.states import Event
 from tcpscope.tables.values import (
     Bits,
+    Frame,
     IfOption,
     Ip,
     Joined,
@@ -283,7 +284,8 @@ def _side(role: str) -> list[Column]:
         elif code == "d":
             columns.append(Column(f"{role}_{name}", "float", unit, meaning, Known(field)))
         else:
-            columns.append(Column(f"{role}_{name}", "int", unit, meaning, Known(field)))
+            value = Frame(field) if name.endswith("_frame") else Known(field)
+            columns.append(Column(f"{role}_{name}", "int", unit, meaning, value))
     return columns
 
 
@@ -321,8 +323,8 @@ CONNECTIONS = (
            Word("role_evidence", layout.ROLE_EVIDENCE)),
     Column("capture_point", "str", "", "where the capture was taken: client, server, middle, unknown",
            Word("capture_point", layout.CAPTURE_POINTS)),
-    Column("first_frame", "int", "", "frame of the first packet", Same("first_frame")),
-    Column("last_frame", "int", "", "frame of the last packet, in its file", Same("last_frame")),
+    Column("first_frame", "int", "", "frame of the first packet", Frame("first_frame")),
+    Column("last_frame", "int", "", "frame of the last packet, in its file", Frame("last_frame")),
     Column("file", "int", "", "file of the first packet, from 0", Same("file")),
     Column("syn_rtt", "float", "s", "SYN to SYN-ACK: capture point to server and back", Seconds("syn_rtt_ns")),
     Column("ack_rtt", "float", "s", "SYN-ACK to ACK: capture point to client and back", Seconds("ack_rtt_ns")),
@@ -333,7 +335,7 @@ CONNECTIONS = (
     Column("idle_end", "float", "s", "silence when the capture ended, of a connection that had not", Seconds("idle_end_ns")),
     Column("reset", "float", "s", "first RST, since the epoch", Seconds("reset_ns")),
     Column("reset_by", "str", "", "who sent it", Word("reset_by", SIDES)),
-    Column("reset_frame", "int", "", "its frame", Nonzero("reset_frame")),
+    Column("reset_frame", "int", "", "its frame", Frame("reset_frame")),
     *(Column(f"time_{name}", "float", "s", meaning, Seconds(f"time_{name}_ns")) for name, meaning in _TIMES.items()),
     Column("half_close", "float", "s", "one side closed, the other still open", Seconds("half_close_ns")),
     Column("half_close_bytes", "int", "bytes", "payload sent in that time", Known("half_close_bytes")),

@@ -14,6 +14,7 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from tcpscope.tables.address import address
+from tcpscope.wire.layout import frame_at
 
 Fields = Mapping[str, Sequence[Any]]
 Columns = Mapping[str, Any]  # numpy arrays, contiguous; bytes as void
@@ -122,6 +123,19 @@ class Nonzero(OfField):
     def array(self, records: Columns) -> Array:
         found = records[self.field]
         return Array(found, found == 0)
+
+
+class Frame(OfField):
+    """Of a spot (`wire.layout`) the frame's number; not known at zero and below (NONE)."""
+
+    kind = "frame"
+
+    def values(self, fields: Fields) -> Sequence[Any]:
+        return [frame_at(it) if 0 < it < 1 << 63 else None for it in fields[self.field]]
+
+    def array(self, records: Columns) -> Array:
+        found = records[self.field].astype("int64")
+        return Array(frame_at(found), found <= 0)
 
 
 class Time(OfField):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from typing import Any
 
 SEGMENT_FIELDS: tuple[tuple[str, str], ...] = (
     ("time_ns", "q"), ("frame", "Q"), ("payload_at", "Q"), ("flow", "I"), ("outer", "I"), ("src", "16s"),
@@ -14,7 +15,24 @@ SEGMENT_FIELDS: tuple[tuple[str, str], ...] = (
     ("header_length", "B"), ("cookie_length", "B"), ("hint", "H"),
 )  # fmt: skip
 
+FRAME_BITS = 47  # of a spot: its frame; above them its file (segment.pxd has the same)
+
 SEGMENT = struct.Struct("@" + "".join(code for _, code in SEGMENT_FIELDS) + "0q")
+
+
+def spot(frame: Any, file: Any) -> Any:
+    """A frame of a file in one number, as the replay remembers it; of the first file that is the frame's own."""
+    return frame | file << FRAME_BITS
+
+
+def frame_at(spot: Any) -> Any:
+    """Of a spot, or of an array of them: the frame's number in its file."""
+    return spot & ((1 << FRAME_BITS) - 1)
+
+
+def file_at(spot: Any) -> Any:
+    """... and the number of its file."""
+    return spot >> FRAME_BITS
 
 
 def as_dicts(raw: bytes) -> list[dict[str, object]]:

@@ -47,6 +47,9 @@ cdef enum:                    # Segment.notes
     NOTE_FCS = 0x10                # a link-layer check sequence was cut off
     NOTE_CUT_HEADER = 0x20         # fewer than 20 bytes of TCP header: only the ports (and what follows them) are known
 
+cdef enum:
+    FRAME_BITS = 47           # of a spot: its frame; above them its file (wire/layout.py has the same)
+
 cdef struct Segment:
     int64_t time_ns           # since the epoch
     uint64_t frame            # 1-based in its file, as Wireshark counts
@@ -86,6 +89,19 @@ cdef struct Segment:
     uint8_t header_length     # of the TCP header, bytes
     uint8_t cookie_length     # of a Fast Open option: bytes of its cookie
     uint16_t hint             # which of its batch's hints came with it, from 1; 0: none
+
+
+cdef inline uint64_t spot(const Segment *s) noexcept nogil:
+    """Which frame of which file, in one number; of the first file that is the frame's own."""
+    return s.frame | <uint64_t>s.file << FRAME_BITS
+
+
+cdef inline uint64_t frame_at(uint64_t spot) noexcept nogil:
+    return spot & ((<uint64_t>1 << FRAME_BITS) - 1)
+
+
+cdef inline uint16_t file_at(uint64_t spot) noexcept nogil:
+    return <uint16_t>(spot >> FRAME_BITS)
 
 
 cdef inline bint congested(const Segment *s) noexcept nogil:

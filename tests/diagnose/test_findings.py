@@ -3,11 +3,13 @@
 from pathlib import Path
 from types import SimpleNamespace
 
+import dpkt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tcpscope
+from tcpscope.check import judge
 from tcpscope.diagnose import Collected, diagnose, findings
 from tcpscope.diagnose.facts import called
 from tcpscope.replay.engine import Engine
@@ -288,6 +290,31 @@ def test_which_are_looked_at_does_not_depend_on_the_order(chance):
 def test_of_several_captures_the_frames_are_of_one_that_is_named():
     names = ["refused.pcap", "normal.pcap", "zero_window.pcap"]
     capture = tcpscope.read([SAMPLES / name for name in names])
-    told = {f.id: [Path(name).name for name in f.files] for f in capture.findings}
-    assert told == {"refused": ["refused.pcap"], "zero_window": ["zero_window.pcap"]}
+    told = {f.id: {Path(name).name for name in f.files} for f in capture.findings}
+    assert told == {"refused": {"refused.pcap"}, "zero_window": {"zero_window.pcap"}}
+    assert all(len(f.files) == len(f.frames) for f in capture.findings)
     assert all(f.files == [] for f in tcpscope.read(SAMPLES / "refused.pcap").findings)
+
+
+def test_of_a_capture_in_pieces_each_frame_is_of_the_piece_that_holds_it(tmp_path):
+    """As tcpdump -C writes them: a connection's frames are spread over files, and counted anew in each."""
+    with (SAMPLES / "fast_retransmission.pcap").open("rb") as stream:
+        packets = list(dpkt.pcap.Reader(stream))
+    pieces = []
+    for at in range(0, len(packets), 20):
+        pieces.append(tmp_path / f"piece{at // 20}.pcap")
+        with pieces[-1].open("wb") as stream:
+            writer = dpkt.pcap.Writer(stream)
+            for time, data in packets[at : at + 20]:
+                writer.writepkt(data, time)
+    whole, parts = tcpscope.read(SAMPLES / "fast_retransmission.pcap"), tcpscope.read(pieces)
+    for one, other in zip(whole.findings, parts.findings, strict=True):
+        there = [20 * pieces.index(Path(file)) + frame for file, frame in zip(other.files, other.frames, strict=True)]
+        assert (one.id, one.frames) == (other.id, there)
+    changes = parts.events.dropna(subset="frame")
+    assert list(20 * changes["file"] + changes["frame"]) == list(whole.events["frame"].dropna())
+    (first,), (last,) = parts.connections["first_frame"], parts.connections["last_frame"]
+    assert (first, last) == (1, (len(packets) - 1) % 20 + 1)
+    rule = {"id": "r", "max": {"retransmissions": 0}}
+    (violation,) = judge(parts, {"version": 1, "rules": [rule]}).violations
+    assert 20 * violation.file + violation.frames[0] == whole.findings[0].frames[0]

@@ -20,9 +20,10 @@ from tcpscope.report.page.inline import Plots
 from tcpscope.report.page.packets import MOST_PACKETS, Packets
 from tcpscope.report.plots import CONNECTION_KINDS, trace
 from tcpscope.report.spent import spent
-from tcpscope.report.text import clock, size, span
+from tcpscope.report.text import clock, named, safe, size, span
 from tcpscope.tables.one import packet_rows
 from tcpscope.tables.rows import Row, by_time, rows
+from tcpscope.wire.layout import file_at, frame_at
 
 LADDER_ROWS = 80  # the most telling ones
 PIECE = 520  # pixels of a ladder that stay together on paper
@@ -108,7 +109,7 @@ class Detail:
     facts: list[tuple[str, str]]
     sides: list[tuple[str, str, str]]
     changes: list[tuple[str, str, str, str, str, str]]
-    proofs: list[tuple[str, str, list[int]]]  # annotation, side, frames
+    proofs: list[tuple[str, str, list[str]]]  # annotation, side, frames
     drawings: list[Drawn] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -200,11 +201,13 @@ def _change(it: Row, start: float) -> tuple[str, str, str, str, str, str]:
     return f"{it['time'] - start:.6f}", it["endpoint"], it["old"], it["new"], why, frame
 
 
-def _proofs(gathered: Gathered, number: int) -> list[tuple[str, str, list[int]]]:
+def _proofs(gathered: Gathered, number: int) -> list[tuple[str, str, list[str]]]:
     """Frames that show what was odd, by annotation and sender."""
-    found: dict[tuple[str, str], list[int]] = {}
+    found: dict[tuple[str, str], list[str]] = {}
+    names = gathered.result.names
     for it in gathered.facts[number].proofs if number in gathered.facts else ():
-        found.setdefault((it.annotation.replace("_", " "), it.side), []).append(it.frame)
+        frame = str(frame_at(it.frame)) + (f" of {safe(named(names[file_at(it.frame)]))}" if len(names) > 1 else "")
+        found.setdefault((it.annotation.replace("_", " "), it.side), []).append(frame)
     return [(annotation, side, frames) for (annotation, side), frames in found.items()]
 
 

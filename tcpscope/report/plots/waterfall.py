@@ -10,6 +10,7 @@ from tcpscope.replay.layout import CLOSE_KINDS, EVENT, SENT_AGAIN, STATES
 from tcpscope.report.plots.model import Axis, Figure, layer, panel
 from tcpscope.report.plots.trace import endpoint
 from tcpscope.report.plots.whole import Whole
+from tcpscope.wire.layout import frame_at
 
 MOST = 200  # bars that can be told apart
 NAMED = 40  # bars that have room for the addresses
@@ -86,7 +87,7 @@ def waterfall(w: Whole) -> Figure:
                 row[there] - THICK / 2,
                 x2=w.seconds(finish[there]),
                 y2=row[there] + THICK / 2,
-                frames=records["first_frame"][there],
+                frames=frame_at(records["first_frame"][there]),
                 said=row[there].astype(int),
                 words=_words(records),
             )
@@ -102,7 +103,7 @@ def waterfall(w: Whole) -> Figure:
                 legend,
                 w.seconds(end[mask]),
                 row[mask],
-                frames=records["last_frame"][mask],
+                frames=frame_at(records["last_frame"][mask]),
                 said=row[mask].astype(int),
                 words=_words(records),
             )
