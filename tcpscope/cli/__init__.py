@@ -11,6 +11,7 @@ import sys
 import click
 
 from tcpscope import __version__
+from tcpscope.cli.encoding import plainly
 from tcpscope.errors import TcpscopeError
 from tcpscope.report.text import safe
 
@@ -102,6 +103,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the command line; every failure is one line on stderr."""
     if sys.stderr is None:  # closed by whoever started us
         sys.stderr = open(os.devnull, "w")  # noqa: SIM115 (until exit)
+    plainly()
     try:
         given = sys.argv[1:] if arguments is None else arguments
         code = group.main(given or ["--help"], prog_name="tcpscope", standalone_mode=False)
