@@ -4,7 +4,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 
 cdef enum:
     STOPPED = -1          # damage: `Container.damage_code` and `Container.position` tell
-    NEED_MORE = 0         # fewer bytes than `Container.need` in the buffer
+    NEED_MORE = 0         # too few bytes in the buffer
     RECORD = 1
 
 cdef enum:
@@ -61,10 +61,9 @@ cdef class Container:
     cdef int64_t last_time_ns
     cdef readonly uint64_t position       # file offset of the next unread byte
     cdef readonly uint64_t frames         # numbers given away
-    cdef readonly Py_ssize_t need
     cdef uint64_t to_skip                 # rest of a block nobody reads
     cdef int damage_code
-    cdef readonly uint64_t sections, comments, name_blocks, skipped_blocks
+    cdef readonly uint64_t sections, comments
     cdef uint32_t major, minor
 
     cdef int next(self, const uint8_t *data, Py_ssize_t size, Py_ssize_t *used, Record *r) noexcept nogil
@@ -77,7 +76,6 @@ cdef class Container:
     cdef void interface_statistics(self, const uint8_t *body, Py_ssize_t size) noexcept nogil
     cdef void count_comments(self, const uint8_t *options, Py_ssize_t size) noexcept nogil
     cdef int add_interface(self) noexcept nogil
-    cdef int more(self, Py_ssize_t need) noexcept nogil
     cdef int damaged(self, int code) noexcept nogil
     cdef uint64_t u64(self, const uint8_t *p) noexcept nogil
     cdef uint32_t u32(self, const uint8_t *p) noexcept nogil

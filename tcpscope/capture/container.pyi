@@ -5,12 +5,9 @@ DAMAGE_TEXT: dict[int, str]
 class Container:
     position: int
     frames: int
-    need: int
     big_endian: bool
     sections: int
     comments: int
-    name_blocks: int
-    skipped_blocks: int
     @property
     def format(self) -> str: ...
     @property

@@ -23,7 +23,6 @@ cdef enum:
     INTERFACE_BLOCK = 1
     OLD_PACKET_BLOCK = 2
     SIMPLE_PACKET_BLOCK = 3
-    NAME_BLOCK = 4
     STATISTICS_BLOCK = 5
     ENHANCED_PACKET_BLOCK = 6
     JOURNAL_BLOCK = 9
@@ -53,7 +52,6 @@ cdef class Container:
     def __cinit__(self):
         self.interfaces = NULL
         self.damage_code = NO_DAMAGE
-        self.need = 4
 
     def __dealloc__(self):
         free(self.interfaces)
@@ -104,10 +102,6 @@ cdef class Container:
         """Packets so far; frame numbers may be further on."""
         return sum(self.interfaces[i].packets for i in range(self.n_interfaces))
 
-    cdef int more(self, Py_ssize_t need) noexcept nogil:
-        self.need = need
-        return NEED_MORE
-
     cdef int damaged(self, int code) noexcept nogil:
         self.damage_code = code
         self.in_pcap = False
@@ -140,7 +134,7 @@ cdef class Container:
                 self.position += step
                 self.to_skip -= step
                 if self.to_skip:
-                    return self.more(1)
+                    return NEED_MORE
             status = self.next_block(data, size, used, r)
             if status != RECORD or r.data != NULL:
                 return status
@@ -151,13 +145,13 @@ cdef class Container:
         data += used[0]
         size -= used[0]
         if size < 4:
-            return self.more(4)
+            return NEED_MORE
         if be32(data) == SECTION_BLOCK:
             self.is_pcapng = True
             self.opened = True
             return RECORD
         if size < 24:
-            return self.more(24)
+            return NEED_MORE
         magic = le32(data)
         self.big_endian = magic != PCAP and magic != PCAP_NS and magic != PCAP_KUZNETZOV
         magic = self.u32(data)
@@ -189,7 +183,7 @@ cdef class Container:
         cdef const uint8_t *p = data + used[0]
         cdef Interface *one = self.interfaces
         if left < self.record_header:
-            return self.more(self.record_header)
+            return NEED_MORE
         if self.big_endian:
             seconds, fraction, caplen, wirelen = be32(p), be32(p + 4), be32(p + 8), be32(p + 12)
         else:
@@ -199,7 +193,7 @@ cdef class Container:
         if caplen > MAX_PACKET:
             return self.damaged(PACKET_TOO_LARGE)
         if left < self.record_header + <Py_ssize_t>caplen:
-            return self.more(self.record_header + caplen)
+            return NEED_MORE
         r.time_ns = <int64_t>seconds * 1000000000 + <int64_t>fraction * (1 if self.nanoseconds else 1000)
         r.data = p + self.record_header
         r.caplen = caplen
@@ -223,7 +217,7 @@ cdef class Container:
         cdef int status = RECORD
         r.data = NULL
         if left < 12:
-            return self.more(12)
+            return NEED_MORE
         if be32(p) == SECTION_BLOCK:              # a palindrome; its third word tells the byte order
             if be32(p + 8) == BYTE_ORDER:
                 self.big_endian = True
@@ -238,16 +232,12 @@ cdef class Container:
         total = (total + 3) & ~<uint32_t>3        # some writers forget the padding in the length
         if not (kind == SECTION_BLOCK or INTERFACE_BLOCK <= kind <= SIMPLE_PACKET_BLOCK
                 or kind == STATISTICS_BLOCK or kind == ENHANCED_PACKET_BLOCK):
-            if kind == NAME_BLOCK:
-                self.name_blocks += 1
-            else:
-                self.skipped_blocks += 1
             if is_numbered(kind):
                 self.frames += 1
             self.to_skip = total
             return RECORD
         if left < <Py_ssize_t>total:
-            return self.more(total)
+            return NEED_MORE
         if self.u32(p + total - 4) != self.u32(p + 4):
             return self.damaged(BAD_BLOCK_LENGTH)
         if kind == SECTION_BLOCK:

@@ -1,8 +1,9 @@
 # cython: wraparound=False
-"""Reading captured bytes: the only file that dereferences them.
+"""Reading captured bytes.
 
-A read past the end gives 0 and marks the frame short, so that a capture with a
-small snaplen is data and not an error.  Decoders look at `short` once a header.
+`u8` and the like read past the end as 0 and mark the frame short, so that a capture with a small snaplen is data and
+not an error: decoders look at `short` once a header.  Whoever reads bytes himself (`be16`, `p[3]`) has asked `has()`
+for the whole header before.
 """
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 

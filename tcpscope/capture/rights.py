@@ -38,7 +38,7 @@ def may_capture(program: str) -> bool:
 def choose(several: bool, wanted: str | None = None) -> str:
     """The program to capture with; CaptureError, with the command that helps, where none may.
 
-    tcpdump tells its drops while it runs and costs a tenth of what dumpcap does; only dumpcap reads several
+    tcpdump tells its drops while it runs and costs less than dumpcap; only dumpcap reads several
     interfaces at once, and it is the one that Wireshark's packages give rights to.  tcpdump, started by root, wants
     to become another user, and ends where there is none.
     """

@@ -151,7 +151,6 @@ cdef struct Connection:
     Spending spending
     int64_t start_ns
     uint64_t first_frame         # frames that are remembered are spots (wire/segment.pxd)
-    int64_t last_syn_ns
     int64_t syn_rtt_ns           # 0: not known
     int64_t ack_rtt_ns
     int64_t reset_ns

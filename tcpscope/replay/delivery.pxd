@@ -15,7 +15,7 @@ cdef int arrival(const Marks *m, const Surroundings *w, int first, int answer, i
 cdef bint undelivered(const Marks *m, const Surroundings *w, int answer, int e, int mask, int want) noexcept nogil
 cdef int acknowledged(const Marks *m, const Surroundings *w, int start, int e, uint32_t end, int mask,
                       int want) noexcept nogil
-cdef bint goes_on(const Marks *m, const Surroundings *w, int rst, int side, int64_t patience) noexcept nogil
+cdef bint goes_on(const Marks *m, int rst, int side, int64_t patience) noexcept nogil
 
 
 cdef inline bint is_syn(const Mark *k) noexcept nogil:

@@ -119,7 +119,7 @@ cdef int acknowledged(const Marks *m, const Surroundings *w, int start, int e, u
     return -1
 
 
-cdef bint goes_on(const Marks *m, const Surroundings *w, int rst, int side, int64_t patience) noexcept nogil:
+cdef bint goes_on(const Marks *m, int rst, int side, int64_t patience) noexcept nogil:
     """`side` still talks as a connection does after the RST, or ICMP error, at this index."""
     cdef const Mark *r = &m.items[rst]
     cdef const Mark *k

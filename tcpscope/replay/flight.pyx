@@ -28,6 +28,7 @@ from tcpscope.wire.segment cimport ACK, FIN, OPT_SACK, OPT_SACK_PERMITTED, OPT_T
 
 cdef enum:
     MS = 1_000_000
+    CROSSED_NS = 3 * MS              # between the queues or taps of two directions
     PIECES = 64                  # of a super-frame, at most
 
 
@@ -226,6 +227,17 @@ cdef inline bint captured_elsewhere(const Flight *f, const Chunk *c, const Segme
     return s.length and not after(end, f.max) and s.time_ns - c.last_ns < ELSEWHERE_NS and sent_before(f, s) == 1
 
 
+cdef inline bint acknowledged_before(const Flight *f, const Segment *s, uint32_t end, int64_t reach) noexcept nogil:
+    """It lies behind all that was captured of its side, and was acknowledged just now: the capture had missed it.
+
+    Where each direction has a queue or a tap of its own, an acknowledgment may be captured before what it
+    acknowledges; a repetition would come later.
+    """
+    cdef int64_t soon = min(reach // 2, CROSSED_NS) if reach > 0 else MS
+    return (f.una_told and not f.live and not after(end, f.una) and s.time_ns - f.una_ns <= soon
+            and f.old and not before(s.seq, chunk(f, f.old - 1).end))
+
+
 cdef int flight_sent(Flight *f, const Segment *s, uint64_t order, int64_t reach, Finding *out) noexcept nogil:
     """f's side sent s.  reach: from the capture point to that side and back."""
     cdef uint32_t end = s.seq + s.length + ((s.flags & SYN) >> 1) + (s.flags & FIN)
@@ -325,6 +337,13 @@ cdef int flight_sent(Flight *f, const Segment *s, uint64_t order, int64_t reach,
     if order_told == 1 and c == NULL and f.una_told and not after(end, f.una) and not f.holes and not s.flags & SYN:
         out.annotations |= bit(A_NETWORK_DUPLICATE)     # late, and acknowledged long ago: the other copy was
         return 0
+    if order_told != 1 and c == NULL and acknowledged_before(f, s, end, reach):
+        result = append(f, s, end, order)               # the original, though its acknowledgment was captured before it
+        f.old += f.live
+        f.live = 0
+        f.sent_ns = s.time_ns
+        watch_order(f, s)
+        return result
     if order_told == 1 and not s.flags & SYN:
         out.annotations |= bit(A_OUT_OF_ORDER)
         overtaken(f, s, i)

@@ -6,6 +6,9 @@ from tcpscope.replay.marks cimport Marks
 cdef enum:
     MOST_STEPS = 16              # no machine takes more steps than this within one connection
 
+cdef enum:
+    UNREPEATED_NS = 3_000_000_000    # without an acknowledgment a FIN is sent again before that (RFC 6298, 2)
+
 cdef enum:                       # the capture point, as in layout.CAPTURE_POINTS
     POINT_UNKNOWN = 0
     POINT_CLIENT = 1
@@ -21,8 +24,8 @@ cdef struct Surroundings:        # what is known of the connection beside its ma
     uint64_t reused_order
     uint8_t point                # POINT_...
     uint8_t from_start           # the first SYN was captured
-    uint8_t ends_unseen[2]       # the last number that the peer acknowledged of this side was not captured ...
-    uint32_t unseen_end[2]       # ... and this is the one behind it
+    uint32_t unseen[2]           # the last numbers that the peer acknowledged of this side, not captured: so many ...
+    uint32_t unseen_end[2]       # ... and this is the one behind them
 
 cdef struct Step:
     int64_t time_ns

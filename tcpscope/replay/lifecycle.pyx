@@ -34,7 +34,6 @@ cdef enum Event:
 cdef enum:
     STAY = 0xFF
     SOON_NS = 2_000_000_000      # a RST this soon answers the handshake, later it may answer anything
-    UNREPEATED_NS = 3_000_000_000    # without an acknowledgment a FIN is sent again before that (RFC 6298, 2)
 
 assert [s.name for s in states.State] == (
     "CLOSED LISTEN SYN_SENT SYN_RECEIVED ESTABLISHED FIN_WAIT_1 FIN_WAIT_2 CLOSE_WAIT CLOSING LAST_ACK "
@@ -186,6 +185,7 @@ cdef int fin_shown(const Marks *m, const Surroundings *w, int e, const Plan *p) 
     """The first mark by which e had sent its FIN: where that was lost on its way to the capture, what it sent next.
 
     That has the number after the FIN.  Does it acknowledge the peer's FIN at once, e's own was on its way before.
+    Or the peer acknowledges it before it comes, where each direction has a clock or a queue of its own.
     """
     cdef const Mark *k
     cdef uint32_t end = end_of(&m.items[p.fin])
@@ -196,6 +196,8 @@ cdef int fin_shown(const Marks *m, const Surroundings *w, int e, const Plan *p) 
             if 0 <= p.got_fin == p.got_fin_at < i and covers(k, end_of(&m.items[p.got_fin])) and (
                     k.time_ns - m.items[p.got_fin].time_ns <= under_way(w, e)):
                 return p.got_fin
+            return i
+        if k.sender != e and k.flags & (ACK | RST) == ACK and k.ack == end and is_plain(k):
             return i
     return p.fin
 
@@ -232,12 +234,13 @@ cdef void plan_fin(const Marks *m, const Surroundings *w, int e, Plan *p) noexce
                 p.got_fin = p.got_fin_at = peer_fin
     if p.fin >= 0:
         p.fin_at = fin_shown(m, w, e, p)
-        p.fin_acked = acknowledged(m, w, p.fin_at + 1, e, end_of(&m.items[p.fin]), FIN | RST, FIN)
+        p.fin_acked = acknowledged(m, w, p.fin_at + (m.items[p.fin_at].sender == e), e, end_of(&m.items[p.fin]),
+                                   FIN | RST, FIN)
         if p.fin_acked >= 0 and gone_before(m, w, e, p):
             p.fin_acked = -1
 
 
-cdef uint8_t beginning(const Marks *m, const Surroundings *w, int e, const Plan *p) noexcept nogil:
+cdef uint8_t beginning(const Marks *m, int e, const Plan *p) noexcept nogil:
     """The state before the first mark."""
     cdef int peer_syn = find(m, 0, 1 - e, SYN | ACK | RST, SYN)
     cdef int spoke
@@ -259,13 +262,13 @@ cdef void endpoint(const Marks *m, const Surroundings *w, int e, Life *life) noe
     plan_fin(m, w, e, &p)
     p.got_rst = p.got_rst_at = -1
     life.count = 0
-    life.state = beginning(m, w, e, &p)
+    life.state = beginning(m, e, &p)
     if p.syn >= 0 and is_syn_ack(&m.items[p.syn]) and p.syn_acked >= 0 and took_no_notice(m, e, p.syn_acked):
         p.syn_acked = -1
     for i in range(m.count):
         k = &m.items[i]
         if k.bits & MARK_UNREACHABLE:
-            if k.sender != e and not goes_on(m, w, i, e, under_way(w, e)):
+            if k.sender != e and not goes_on(m, i, e, under_way(w, e)):
                 by(life, UNREACHABLE, k)    # else it took it for a soft error (RFC 1122, 4.2.3.9)
             continue
         if k.bits & MARK_REUSE:
@@ -277,13 +280,13 @@ cdef void endpoint(const Marks *m, const Surroundings *w, int e, Life *life) noe
         else:
             got(m, w, e, i, &p, life)
         if i == p.got_syn_at:
-            take_syn(m, e, &p, life)
+            take_syn(m, &p, life)
         if i == p.syn_acked and life.state == SYN_RECEIVED and not closed_before(m, w, e, i, &p):
             happened(life, GOT_ACK_OF_SYN, k.time_ns, k.order + p.syn_late, k.frame, False)
+        if i == p.fin_at != p.fin:
+            happened(life, SENT_FIN, k.time_ns, k.order, k.frame, True)       # the FIN itself came later, or never
         if i == p.fin_acked:
             by(life, GOT_ACK_OF_FIN, k)
-        if i == p.fin_at != p.fin:
-            happened(life, SENT_FIN, k.time_ns, k.order, k.frame, True)       # the FIN itself was not captured
         if i == p.got_fin_at:
             if life.state == UNKNOWN:
                 happened(life, SEEN_OPEN, k.time_ns, k.order, k.frame, True)
@@ -308,7 +311,7 @@ cdef void own(const Marks *m, const Surroundings *w, int e, int i, const Plan *p
     """The endpoint sent the mark at i."""
     cdef const Mark *k = &m.items[i]
     if k.flags & RST:
-        if not goes_on(m, w, i, e, 0):
+        if not goes_on(m, i, e, 0):
             by(life, SENT_RST, k)
         return
     if i == p.syn:
@@ -358,7 +361,7 @@ cdef void got(const Marks *m, const Surroundings *w, int e, int i, Plan *p, Life
         happened(life, GOT_SYN_ACK, k.time_ns, k.order, k.frame, True)
 
 
-cdef void take_syn(const Marks *m, int e, const Plan *p, Life *life) noexcept nogil:
+cdef void take_syn(const Marks *m, const Plan *p, Life *life) noexcept nogil:
     cdef const Mark *k = &m.items[p.got_syn]
     cdef const Mark *at = &m.items[p.got_syn_at]
     cdef int64_t when = max(k.time_ns, last_time(life))
@@ -378,7 +381,7 @@ cdef bint reset_counts(const Marks *m, const Surroundings *w, int e, int i, cons
     if life.state == SYN_SENT:
         if not k.flags & ACK or p.syn < 0 or not covers(k, m.items[p.syn].seq + 1):
             return False
-    return not goes_on(m, w, i, e, under_way(w, e)) and not challenged(m, e, i)
+    return not goes_on(m, i, e, under_way(w, e)) and not challenged(m, e, i)
 
 
 cdef bint challenged(const Marks *m, int e, int rst) noexcept nogil:

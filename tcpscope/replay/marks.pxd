@@ -22,7 +22,7 @@ cdef enum:                       # Marks.phase
     CLOSING_DOWN = 2
 
 cdef struct Mark:
-    int64_t time_ns
+    int64_t time_ns              # not before that of the mark before it
     uint64_t order
     uint64_t frame
     uint32_t seq
@@ -33,11 +33,9 @@ cdef struct Mark:
     uint8_t flags
     uint8_t sender
     uint8_t bits
-    uint8_t ttl
 
 cdef struct Marks:
     Mark *items
-    uint32_t skipped             # not kept: the list was full
     uint16_t count
     uint16_t room
     uint8_t phase

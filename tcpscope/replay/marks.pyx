@@ -41,14 +41,15 @@ cdef int marks_keep(Marks *m, const Segment *s, int sender, uint64_t order, uint
             return -1
         m.items, m.room = items, room
     if m.count == m.room:
-        m.skipped += 1               # the last place is written again: the end is worth more than the middle
-        m.count -= 1
+        m.count -= 1                 # the last place is written again: the end is worth more than the middle
     k = &m.items[m.count]
     m.count += 1
     k.time_ns, k.order, k.frame = s.time_ns, order, spot(s)
+    if m.count > 1:
+        k.time_ns = max(k.time_ns, (k - 1).time_ns)      # a clock that is set back does not undo what has happened
     k.seq, k.ack, k.length = s.seq, s.ack, s.length
     k.ts_val, k.ts_ecr = s.ts_val, s.ts_ecr
-    k.flags, k.sender, k.ttl = <uint8_t>s.flags, <uint8_t>sender, s.ttl
+    k.flags, k.sender = <uint8_t>s.flags, <uint8_t>sender
     k.bits = bits | (MARK_TIMESTAMPS if s.options & OPT_TIMESTAMPS else 0)
     return 0
 

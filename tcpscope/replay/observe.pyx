@@ -27,7 +27,7 @@ from tcpscope.replay.course cimport (
 from tcpscope.replay.ending cimport end, linger
 from tcpscope.replay.evidence cimport NOTEWORTHY, evidence_keep
 from tcpscope.replay.flight cimport (
-    SAID_KEEP_ALIVE, SAID_UNACCEPTABLE, Finding, Flight, flight_acked, flight_sent, flight_stray,
+    SAID_KEEP_ALIVE, SAID_UNACCEPTABLE, Chunk, Finding, Flight, flight_acked, flight_sent, flight_stray,
 )
 from tcpscope.replay.marks cimport MARK_BAD_SUM, MARK_EXACT, MARK_UNREACHABLE, marks_keep, marks_want
 from tcpscope.replay.plain cimport Plain, observe_plain, plain_bits
@@ -70,7 +70,7 @@ cdef void begin(Connection *c, const Segment *s) noexcept nogil:
     c.side[0].at_fin = c.side[1].at_fin = -1
     c.side[0].last_ns = c.side[1].last_ns = c.turns.side[0].data_ns = c.turns.side[1].data_ns = -1
     spending_start(&c.spending)
-    c.syn_ns[0] = c.syn_ns[1] = c.ack_ns = c.reused_ns = c.reset_ns = c.last_syn_ns = -1
+    c.syn_ns[0] = c.syn_ns[1] = c.ack_ns = c.reused_ns = c.reset_ns = -1
     wireshark_start(&c.wireshark, s, client)
     zeek_start(&c.zeek, s)
 
@@ -83,13 +83,21 @@ cdef inline bint is_opening(const Connection *c, const Segment *s, int d) noexce
             and not (s.flags & ACK and theirs.started and after(s.ack, theirs.max)))
 
 
+cdef inline bint answers_latest(const Flight *f, const Segment *s) noexcept nogil:
+    """What answers f's SYN echoes no earlier copy of it (RFC 7323, 3): the answer to the latest is yet to come."""
+    cdef const Chunk *syn
+    if not f.live or not s.options & OPT_TIMESTAMPS:
+        return True
+    syn = chunk(f, f.old)
+    return syn.times < 2 or not before(s.ts_ecr, syn.last_ts)
+
+
 cdef inline void handshake(Connection *c, const Segment *s, int d) noexcept nogil:
     """Times and kind of the opening."""
     if s.flags & SYN:
-        c.last_syn_ns = s.time_ns
         offer(c, s, d)
         if s.flags & ACK:
-            if c.syn_ns[1] < 0 and c.syn_ns[0] >= 0:
+            if c.syn_ns[1] < 0 and c.syn_ns[0] >= 0 and answers_latest(&c.flight[0], s):
                 c.syn_rtt_ns = s.time_ns - c.syn_ns[0]
             c.syn_ns[1] = s.time_ns
         else:
@@ -100,7 +108,9 @@ cdef inline void handshake(Connection *c, const Segment *s, int d) noexcept nogi
             c.fast_open = True
     elif d == 0 and c.syn_ns[1] >= 0 and c.ack_ns < 0 and s.flags & ACK and not s.flags & RST:
         c.ack_ns = s.time_ns
-        c.ack_rtt_ns = s.time_ns - c.syn_ns[1] if is_opening(c, s, d) else -1
+        c.ack_rtt_ns = -1
+        if is_opening(c, s, d):
+            c.ack_rtt_ns = s.time_ns - c.syn_ns[1] if answers_latest(&c.flight[1], s) else 0
 
 
 cdef bint closed(const Connection *c) noexcept nogil:

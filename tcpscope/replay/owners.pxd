@@ -1,6 +1,6 @@
 # cython: wraparound=False
 """Which connection a segment belongs to, once the capture has been replayed."""
-from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
 from tcpscope.replay.store cimport Store
 from tcpscope.wire.segment cimport Segment
@@ -8,7 +8,6 @@ from tcpscope.wire.segment cimport Segment
 cdef struct Span:                 # a connection: the segments of its flow from its first to its last
     uint64_t first_frame          # both are spots (wire/segment.pxd)
     uint64_t last_frame
-    int64_t end_ns
     uint32_t number
     uint32_t later                # the flow's next connection among those asked for; 0: none
     uint8_t over

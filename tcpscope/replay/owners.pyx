@@ -67,7 +67,7 @@ cdef class Owners:
                 raise MemoryError()
             memset(span, 0, sizeof(Span))
             self.n_spans += 1
-            span.first_frame, span.last_frame, span.end_ns = row.first_frame, row.last_frame, row.end_ns
+            span.first_frame, span.last_frame = row.first_frame, row.last_frame
             span.number = row.connection
             spans = <Span *>self.spans.data
             link = &f.first
@@ -136,11 +136,9 @@ cdef class Owners:
             f.now = f.first
             span = &spans[f.now]
             f.first = span.later
-        elif f.now and is_last(&spans[f.now], s):  # the same file twice
-            return &spans[f.now]
         else:
             return NULL
-        span.over = is_last(span, s)
+        span.over = span.last_frame == spot(s)
         return span
 
     def choose(self, SegmentBatch batch not None, FrameSet frames not None, since=None, until=None):
@@ -175,10 +173,6 @@ cdef inline bint is_between(const Owned *f, const Segment *s, int d) noexcept no
     """s goes from end d of the flow to the other."""
     return (f.port[d] == s.sport and f.port[1 - d] == s.dport and memcmp(f.addr[d], s.src, 16) == 0
             and memcmp(f.addr[1 - d], s.dst, 16) == 0)
-
-
-cdef inline bint is_last(const Span *span, const Segment *s) noexcept nogil:
-    return span.last_frame == spot(s) and span.end_ns == s.time_ns
 
 
 cdef inline uint32_t hash_of(Owners self, const Segment *s) noexcept nogil:

@@ -1,4 +1,7 @@
-"""Sequence numbers live modulo 2**32 (RFC 9293, 3.4).  Only this file compares or subtracts them."""
+"""Sequence numbers live modulo 2**32 (RFC 9293, 3.4): which comes first is decided here.
+
+How far one lies behind another is their difference as uint32_t, here and elsewhere.
+"""
 from libc.stdint cimport int32_t, int64_t, uint32_t
 
 
@@ -22,12 +25,3 @@ cdef inline bint after(uint32_t a, uint32_t b) noexcept nogil:
 
 cdef inline bint within(uint32_t x, uint32_t start, uint32_t size) noexcept nogil:
     return x - start < size
-
-
-cdef inline bint acceptable(uint32_t seq, uint32_t length, uint32_t rcv_nxt, uint32_t rcv_wnd) noexcept nogil:
-    """RFC 9293, 3.10.7.4, table 6: length in sequence space."""
-    if rcv_wnd == 0:
-        return length == 0 and seq == rcv_nxt
-    if length == 0:
-        return within(seq, rcv_nxt, rcv_wnd)
-    return within(seq, rcv_nxt, rcv_wnd) or within(seq + length - 1, rcv_nxt, rcv_wnd)

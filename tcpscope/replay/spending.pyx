@@ -170,7 +170,7 @@ cdef inline void settle(Spending *l, const Flight *flight, const Segment *s, int
     l.pending_ns = 0
 
 
-cdef inline void travelled(Spending *l, const Flight *flight, const Segment *s, int d, int64_t rtt) noexcept nogil:
+cdef inline void travelled(Spending *l, int d, int64_t rtt) noexcept nogil:
     """Side d acknowledges, and sends nothing yet: so much of the silence the data needed to get there."""
     cdef int64_t part = min(l.pending_ns, rtt)
     l.spent[T_NETWORK] += part
@@ -396,7 +396,7 @@ cdef void spending_observe(Spending *l, const Flight *flight, const Traffic *tra
         p.why = q.why = BY_CLOSING
         return
     if found.rtt_ns > 0 and l.pending_ns > 0 and not s.length:
-        travelled(l, flight, s, d, found.rtt_ns if not own & bit(A_DELAYED_ACK) else flight[1 - d].rtt_min_ns)
+        travelled(l, d, found.rtt_ns if not own & bit(A_DELAYED_ACK) else flight[1 - d].rtt_min_ns)
     if s.options & OPT_TIMESTAMPS:
         sample_lag(l, s, d)
     if s.length or own & bit(A_RETRANSMISSION):
@@ -433,7 +433,7 @@ cdef inline void plain(Spending *l, const Flight *flight, const Traffic *traffic
     if s.length:
         settle(l, flight, s, d)
     elif rtt_ns > 0 and l.pending_ns > 0:
-        travelled(l, flight, s, d, rtt_ns)
+        travelled(l, d, rtt_ns)
     if s.options & OPT_TIMESTAMPS:
         sample_lag(l, s, d)
     if s.length:

@@ -13,10 +13,11 @@ from tcpscope.replay.flight cimport Flight
 from tcpscope.replay.lifecycle cimport (
     POINT_CLIENT, POINT_MIDDLE, POINT_SERVER, POINT_UNKNOWN, Life, Step, Surroundings, live,
 )
+from tcpscope.replay.marks cimport MARK_ASIDE
 from tcpscope.replay.rows cimport HISTORY_ROOM, NONE, ConnectionRow, SideRow
 from tcpscope.replay.services cimport said_row
 from tcpscope.replay.spending_row cimport spending_row
-from tcpscope.replay.traffic cimport BARE_SYN, Traffic, traffic_end
+from tcpscope.replay.traffic cimport BARE_SYN, DATA_SEEN, Traffic, traffic_end
 from tcpscope.replay.traffic_row cimport traffic_row
 from tcpscope.replay.wireshark cimport COMPLETE_DATA, COMPLETE_RST, COMPLETE_SYN_ACK, Wireshark
 from tcpscope.replay.zeek cimport zeek_conn_state, zeek_history
@@ -107,10 +108,10 @@ cdef uint8_t capture_point(const Connection *c) noexcept nogil:
     return POINT_UNKNOWN
 
 
-cdef inline bint ends_unseen(const Flight *f) noexcept nogil:
-    """The capture holds all that this side sent but one number, the last that the peer has acknowledged."""
+cdef inline uint32_t unseen_at_end(const Flight *f) noexcept nogil:
+    """How many numbers the peer has acknowledged behind all that the capture holds of this side."""
     cdef uint32_t count = f.old + f.live
-    return not f.fin_sent and count and f.una == f.max and chunk(f, count - 1).end == f.max - 1
+    return f.max - chunk(f, count - 1).end if not f.fin_sent and count and f.una == f.max else 0
 
 
 cdef void tell(const Connection *c, int64_t now, int64_t msl, Told *out) noexcept nogil:
@@ -124,7 +125,7 @@ cdef void tell(const Connection *c, int64_t now, int64_t msl, Told *out) noexcep
     for side in range(2):
         # what one side sent, the other acknowledged: the shortest time that took
         w.reach_ns[side] = c.flight[1 - side].rtt_min_ns
-        w.ends_unseen[side] = ends_unseen(&c.flight[side])
+        w.unseen[side] = unseen_at_end(&c.flight[side])
         w.unseen_end[side] = c.flight[side].max
     live(&c.marks, &w, out.lives)
     for side in range(2):
@@ -396,6 +397,21 @@ cdef void course(const Connection *c, int64_t now, ConnectionRow *row) noexcept 
     row.idle_end_ns = NONE if c.reset or c.fins == 3 or c.reused_ns >= 0 else now - c.last_ns
 
 
+cdef int64_t latest(const Connection *c) noexcept nogil:
+    """Time of its last packet; where the clock was set back behind its first, of the latest that is remembered."""
+    cdef int64_t found = c.last_ns
+    cdef int d, i
+    if c.last_ns >= c.start_ns:
+        return found
+    for i in range(c.marks.count):
+        if not c.marks.items[i].bits & MARK_ASIDE:
+            found = max(found, c.marks.items[i].time_ns)
+    for d in range(2):
+        if c.traffic[d].marks & DATA_SEEN:
+            found = max(found, c.traffic[d].last_data_ns)
+    return max(found, c.start_ns)
+
+
 cdef inline bint was_refused(const Wireshark *w) noexcept nogil:
     """Nothing but RST answered: to Wireshark that, too, ends a handshake."""
     return w.completeness & (COMPLETE_SYN_ACK | COMPLETE_DATA | COMPLETE_RST) == COMPLETE_RST
@@ -405,7 +421,7 @@ cdef void summarize(Connection *c, const Told *told, int64_t now, int64_t msl, C
     cdef int d
     memset(row, 0, sizeof(ConnectionRow))
     traffic_end(&c.traffic[0], &c.traffic[1], now)
-    row.start_ns, row.end_ns = c.start_ns, c.last_ns
+    row.start_ns, row.end_ns = c.start_ns, latest(c)
     row.first_frame, row.last_frame = c.first_frame, c.last_frame
     row.syn_rtt_ns, row.ack_rtt_ns = known(c.syn_rtt_ns), known(c.ack_rtt_ns)
     row.initial_rtt_ns = NONE if was_refused(&c.wireshark) else known(c.wireshark.irtt)

@@ -3,13 +3,14 @@
 
 The peer acknowledges one number more than the capture has seen of a side, nothing ever follows it, and the
 peer closes as well: a FIN takes one number (RFC 9293, 3.4).  It could be a byte of data, the last of its side,
-whose FIN then never came; so what it does to the states is marked as inferred.
+whose FIN then never came; so what it does to the states is marked as inferred.  Where more than one number is missing,
+the FIN may have come with the last data; that is believed when nothing else has come for a while.
 """
 from libc.stdint cimport uint32_t
 from libc.string cimport memcpy, memset
 
 from tcpscope.replay.delivery cimport covers, end_of, find, is_plain
-from tcpscope.replay.lifecycle cimport Surroundings
+from tcpscope.replay.lifecycle cimport UNREPEATED_NS, Surroundings
 from tcpscope.replay.marks cimport MARK_UNSEEN, Mark, Marks
 from tcpscope.wire.segment cimport ACK, FIN, RST
 
@@ -20,11 +21,14 @@ cdef int shown_by(const Marks *m, int e, uint32_t end) noexcept nogil:
     cdef int i
     for i in range(m.count):
         k = &m.items[i]
-        if k.flags & RST:
-            continue
-        if k.sender != e and covers(k, end) or k.sender == e and is_plain(k) and k.seq == end:
+        if is_plain(k) and (k.seq if k.sender == e else k.ack) == end:
             return i
     return -1
+
+
+cdef inline bint silent_since(const Marks *m, const Surroundings *w) noexcept nogil:
+    """The capture has gone on for a while after the last that could have moved a state."""
+    return w.now_ns - m.items[m.count - 1].time_ns > UNREPEATED_NS
 
 
 cdef uint32_t acknowledging(const Marks *m, int e, int at, uint32_t peer_end) noexcept nogil:
@@ -51,7 +55,7 @@ cdef bint with_unseen_fin(const Marks *m, const Surroundings *w, Marks *whole) n
     cdef int e, at, peer_fin
     for e in range(2):
         peer_fin = find(m, 0, 1 - e, FIN | RST, FIN)
-        if not w.ends_unseen[e] or peer_fin < 0:
+        if peer_fin < 0 or w.unseen[e] == 0 or w.unseen[e] > 1 and not silent_since(m, w):
             continue
         at = shown_by(m, e, w.unseen_end[e])
         if at < 0:

@@ -45,7 +45,11 @@ NO_DROPS = Drops(None, None)
 
 
 class Counters(NamedTuple):
-    """Since the start.  None: not known (yet).  lag: seconds the analyser is behind; held: bytes that wait for it."""
+    """Since the start.  None: not known (yet).
+
+    bytes: of the packets on the wire, however much of them was kept.  lag: seconds the analyser is behind; held: bytes
+    that wait for it.
+    """
 
     packets: int
     tcp_packets: int
@@ -237,7 +241,7 @@ class Session:
             held = self._held() if self._held is not None else 0
             last = found["last_ns"]
             return Counters(
-                found["packets"], found["tcp"], found["bytes"], engine["connections"], engine["open"],
+                found["packets"], found["tcp"], found["wire_bytes"], engine["connections"], engine["open"],
                 {kind: engine[f"retired_{kind}"] for kind in KINDS}, dropped.by_kernel, dropped.by_interface,
                 max(0.0, time.time() - last / 1e9) if held and last is not None else 0.0, held, found["first_ns"], last,
             )  # fmt: skip

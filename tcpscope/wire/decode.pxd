@@ -29,4 +29,4 @@ cdef class Decoder:
     cdef bint joined(self, Datagram *d, Segment *s) noexcept nogil
     cdef bint segment_of(self, Walk *w, bint whole) noexcept nogil
     cdef int inside_ip(self, Walk *w) noexcept nogil
-    cdef void count(self, Record *r, Walk *w, Segment *s, bint found) noexcept nogil
+    cdef void count(self, Walk *w, Segment *s, bint found) noexcept nogil

@@ -14,7 +14,10 @@ from tcpscope.wire.flow cimport set_flow
 from tcpscope.wire.fragments cimport Datagram, HEAD_BYTES, add, extent, head_size, unfinished
 from tcpscope.capture.frame cimport be16
 from tcpscope.wire.icmp cimport icmp
-from tcpscope.wire.ip cimport extension, ip, ipv4, ipv6
+from tcpscope.wire.ip cimport (
+    P_AUTHENTICATION, P_DESTINATION_OPTIONS, P_ENCRYPTED, P_ETHER_IN_IP, P_ETHERNET, P_FRAGMENT, P_GRE, P_HOP_BY_HOP,
+    P_ICMP, P_ICMP_V6, P_IPV4, P_IPV6, P_MPLS, P_ROUTING, P_SHIM6, P_TCP, P_UDP, extension, ip, ipv4, ipv6,
+)
 from tcpscope.wire.link cimport ethernet, ethertype_layer, frame_relay, link_layer, llc, mpls, ppp, pppoe
 from tcpscope.wire.segment cimport (
     ICMP_QUOTE, NOTE_FCS, NOTE_FRAGMENT, NOTE_LENGTH_FROM_WIRE, NOTE_TUNNEL, Segment,
@@ -122,11 +125,11 @@ cdef class Decoder:
                 found = tcp(&w, w.end, self.verify_checksums)
                 if found:
                     set_flow(s)
-                self.count(r, &w, s, found)
+                self.count(&w, s, found)
                 return found
         w.proto = r.linktype
         found = self.walk(&w, L_LINK, True)
-        self.count(r, &w, s, found)
+        self.count(&w, s, found)
         return found
 
     cdef bint walk(self, Walk *w, int layer, bint whole) noexcept nogil:
@@ -147,7 +150,7 @@ cdef class Decoder:
                 w.notes &= ~<uint8_t>NOTE_LENGTH_FROM_WIRE
                 layer = ipv4(w) if layer == L_IPV4 else ipv6(w)
             elif layer == L_PAYLOAD:
-                if w.proto == 6:
+                if w.proto == P_TCP:
                     return self.segment_of(w, whole)
                 layer = self.inside_ip(w)
             elif layer == L_FRAGMENT:
@@ -196,23 +199,24 @@ cdef class Decoder:
     cdef int inside_ip(self, Walk *w) noexcept nogil:
         """What an IP protocol number leads to; TCP is handled before."""
         cdef int proto = w.proto
-        if proto == 17:
+        if proto == P_UDP:
             return udp(w)
-        if proto == 1 or proto == 58:
+        if proto == P_ICMP or proto == P_ICMP_V6:
             return icmp(w)
-        if proto == 0 or proto == 43 or proto == 44 or proto == 50 or proto == 51 or proto == 60 or proto == 140:
+        if (proto == P_HOP_BY_HOP or proto == P_ROUTING or proto == P_FRAGMENT or proto == P_ENCRYPTED
+                or proto == P_AUTHENTICATION or proto == P_DESTINATION_OPTIONS or proto == P_SHIM6):
             return extension(w)
-        if proto == 4:
+        if proto == P_IPV4:
             return L_IPV4
-        if proto == 41:
+        if proto == P_IPV6:
             return L_IPV6
-        if proto == 47:
+        if proto == P_GRE:
             return gre(w)
-        if proto == 97:
+        if proto == P_ETHER_IN_IP:
             return ether_in_ip(w)
-        if proto == 137:
+        if proto == P_MPLS:
             return L_MPLS
-        if proto == 143:
+        if proto == P_ETHERNET:
             return L_ETHERNET
         return stop(w, K_IP_OTHER)
 
@@ -247,7 +251,7 @@ cdef class Decoder:
         """Datagrams whose rest never came."""
         return unfinished(&self.fragments)
 
-    cdef void count(self, Record *r, Walk *w, Segment *s, bint found) noexcept nogil:
+    cdef void count(self, Walk *w, Segment *s, bint found) noexcept nogil:
         """Every frame is counted once, under what it turned out to be."""
         cdef int i, why = w.why
         if found:

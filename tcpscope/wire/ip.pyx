@@ -15,13 +15,6 @@ from tcpscope.wire.walk cimport (
 )
 
 cdef enum:
-    HOP_BY_HOP = 0
-    ROUTING = 43
-    FRAGMENT = 44
-    ENCRYPTED = 50
-    AUTHENTICATION = 51
-    DESTINATION_OPTIONS = 60
-    SHIM6 = 140
     JUMBO_OPTION = 0xC2
     NO_IP_ID = 0x10000
 
@@ -104,7 +97,7 @@ cdef void jumbo(Walk *w, Py_ssize_t at) noexcept nogil:
     """RFC 2675: the true length in a hop-by-hop option, if that is there."""
     cdef Py_ssize_t option = at + 2, end
     cdef const uint8_t *data = w.frame.data
-    if w.proto != HOP_BY_HOP or not has(&w.frame, at, 8):
+    if w.proto != P_HOP_BY_HOP or not has(&w.frame, at, 8):
         return
     end = at + (data[at + 1] + 1) * 8
     if end > w.frame.size:
@@ -117,15 +110,15 @@ cdef void jumbo(Walk *w, Py_ssize_t at) noexcept nogil:
 
 
 cdef int extension(Walk *w) noexcept nogil:
-    """One extension header, if the next header is one; else L_PAYLOAD with nothing moved and proto kept."""
+    """One extension header, the number of which is in w.proto."""
     cdef Py_ssize_t at = w.at, length
     cdef const uint8_t *p
-    if w.proto == ENCRYPTED:
+    if w.proto == P_ENCRYPTED:
         return stop(w, K_ENCRYPTED)
     if not has(&w.frame, at, 8):
         return stop(w, K_CUT)
     p = w.frame.data + at
-    if w.proto == FRAGMENT:
+    if w.proto == P_FRAGMENT:
         w.proto = p[0]
         w.segment.ip_id = NO_IP_ID
         if be16(p + 2) & 0xFFF9:
@@ -134,11 +127,11 @@ cdef int extension(Walk *w) noexcept nogil:
             w.fragment_more = p[3] & 1
             return layer(w, at + 8, L_FRAGMENT)
         return layer(w, at + 8, L_PAYLOAD)
-    if w.proto == AUTHENTICATION:
+    if w.proto == P_AUTHENTICATION:
         length = (p[1] + 2) * 4
     else:
         length = (p[1] + 1) * 8
-    if w.proto == ROUTING and p[3]:                       # the checksum covers the final destination, not this one
+    if w.proto == P_ROUTING and p[3]:                       # the checksum covers the final destination, not this one
         w.no_checksum = True
     if length > w.end - at:
         return stop(w, K_MALFORMED_IP)

@@ -33,7 +33,8 @@ cdef class SegmentReader:
     cdef Firsts firsts
     cdef bint at_end, finished, seen_time, prompt
     cdef str stream_damage
-    cdef uint64_t total_bytes
+    cdef uint64_t total_bytes             # of the stream
+    cdef uint64_t wire_bytes              # of its packets, as they were on the wire
     cdef int64_t first_ns, last_ns
     cdef readonly int file_index
 
@@ -144,6 +145,7 @@ cdef class SegmentReader:
             if not self.seen_time or record.time_ns > self.last_ns:
                 self.last_ns = record.time_ns
             self.seen_time = True
+            self.wire_bytes += max(record.wirelen, record.caplen)
             if self.decoder.frame(&record, &items[size]):
                 if self.firsts.entries != NULL and firsts_want(&self.firsts, &items[size]):
                     self.first(batch, &items[size], &record)
@@ -183,6 +185,7 @@ cdef class SegmentReader:
             "interfaces": interfaces,
             "packets": self.container.packets,
             "bytes": self.container.position,
+            "wire_bytes": self.wire_bytes,
             "tcp": self.decoder.kinds().get("tcp", 0),
             "first_ns": self.first_ns if self.seen_time else None,
             "last_ns": self.last_ns if self.seen_time else None,

@@ -28,9 +28,9 @@ cdef enum:                    # Segment.options: which options the header carrie
     OPT_MD5 = 0x0080
     OPT_AO = 0x0100
     OPT_UTO = 0x0200
-    OPT_ACCECN = 0x0400       # 172, 174
+    OPT_ACCECN = 0x0400       # 172, 174, or the experimental form (253, 254 with magic 0xACCE, 0xACC0, 0xACC1)
     OPT_OTHER = 0x0800
-    OPT_MALFORMED = 0x4000    # a length of 0 or 1, or one that runs past the header
+    OPT_MALFORMED = 0x4000    # a length of 0 or 1, one that runs past the header, or not the one its RFC gives it
     OPT_CUT = 0x8000          # the capture ends inside the options
 
 cdef enum:                    # Segment.checksum_state

@@ -26,7 +26,7 @@ cdef bint tcp(Walk *w, Py_ssize_t end, bint whole) noexcept nogil:
     cdef const uint8_t *p
     if not has(&w.frame, at, 20):
         if w.quoted and has(&w.frame, at, 8):
-            quoted_start(s, w.frame.data + at, size)
+            quoted_start(s, w.frame.data + at)
             s.notes = w.notes | NOTE_CUT_HEADER
             return True
         w.why = K_MALFORMED_TCP if size < 20 else K_CUT if w.frame.size <= at else K_SHORT_TCP
@@ -63,8 +63,8 @@ cdef bint tcp(Walk *w, Py_ssize_t end, bint whole) noexcept nogil:
     return True
 
 
-cdef void quoted_start(Segment *s, const uint8_t *p, Py_ssize_t size) noexcept nogil:
-    """RFC 792 quotes 8 bytes: ports and sequence number.  The length then includes the unknown header."""
+cdef void quoted_start(Segment *s, const uint8_t *p) noexcept nogil:
+    """RFC 792 quotes 8 bytes: ports and sequence number."""
     s.sport = be16(p)
     s.dport = be16(p + 2)
     s.seq = be32(p + 4)

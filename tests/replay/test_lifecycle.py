@@ -88,3 +88,31 @@ def test_a_fin_that_was_not_captured_is_inferred():
     ]  # fmt: skip
     row = made.connections[0]
     assert (CLOSE_KINDS[row["close_kind"]], CLOSED_BY[row["closed_by"]]) == ("fin", "client")
+
+
+def test_a_clock_that_is_set_back_changes_no_state():
+    """The close comes two seconds before the handshake, by the time stamps of the capture."""
+    steps = [
+        segment(1, 0, SYN, 9000), segment(2, 1, SYN | ACK, 5000, 9001), segment(3, 0, ACK, 9001, 5001),
+        segment(4, 1, ACK, 5001, 9001, 100), segment(5, 0, FIN | ACK, 9001, 5101),
+        segment(6, 1, FIN | ACK, 5101, 9002), segment(7, 0, ACK, 9002, 5102),
+    ]  # fmt: skip
+    back = [segment(*it, time_ns=(it[0] - 2000) * 1_000_000) for it in (
+        (5, 0, FIN | ACK, 9001, 5101), (6, 1, FIN | ACK, 5101, 9002), (7, 0, ACK, 9002, 5102))]  # fmt: skip
+    right, made = Replayed(steps), Replayed([*steps[:4], *back])
+    ways = [[(it["endpoint"], it["frame"], it["old"], it["new"]) for it in one.events] for one in (right, made)]
+    assert ways[0] == ways[1]
+    times = [it["time_ns"] for it in made.events if it["endpoint"] == 0]
+    assert times == sorted(times)
+    assert made.connections[0]["end_ns"] - made.connections[0]["start_ns"] == 3_000_000
+
+
+def test_a_fin_that_came_with_unseen_data_is_inferred_when_nothing_else_comes():
+    """The server's last hundred bytes, and the FIN with them, were not captured."""
+    steps = [
+        *CLOSED_BY_BOTH[:3], segment(4, 0, ACK, 9001, 5102), segment(5, 0, FIN | ACK, 9001, 5102),
+        segment(6, 1, ACK, 5102, 9002),
+    ]  # fmt: skip
+    for seconds, state in ((2, "CLOSE_WAIT"), (4, "TIME_WAIT")):
+        made = Replayed([*steps, segment(9, 0, SYN, 1, sport=40001, time_ns=seconds * 1_000_000_000)])
+        assert STATES[made.connections[0]["server_state"]] == state

@@ -200,3 +200,10 @@ def test_the_file_s_index_and_its_limit() -> None:
     assert read(PCAP, file_index=9)[0][0]["file"] == 9
     with pytest.raises(ValueError, match="16 bits"):
         SegmentReader(io.BytesIO(PCAP), 70_000)
+
+
+def test_bytes_on_the_wire_are_counted_whatever_was_kept() -> None:
+    whole = sum(map(len, FRAMES))
+    assert read(PCAP)[1]["wire_bytes"] == read(PCAPNG)[1]["wire_bytes"] == whole
+    cut = pcap([it[:54] for it in FRAMES], wire=1500)
+    assert read(cut)[1]["wire_bytes"] == 1500 * len(FRAMES)

@@ -51,7 +51,7 @@ class Whole:
     @cached_property
     def end(self) -> float:
         """The last packet of any connection, seconds."""
-        return float(self.seconds(self.records["end_ns"]).max()) if len(self.records) else 0.0
+        return max(float(self.seconds(self.records["end_ns"]).max()), 0.0) if len(self.records) else 0.0
 
     def seconds(self, time_ns: Any) -> NDArray[Any]:
         """Seconds since the first packet."""
