@@ -93,7 +93,6 @@ class LiveStream:
         self.wish = wish
         self.damage: str | None = None
         self.held = self.most_held = self.received_bytes = 0
-        self.last_heard = time.time()  # when bytes last came
         self._tee, self._room = tee, held
         self._chunks: deque[memoryview] = deque()
         self._change = threading.Condition()
@@ -206,7 +205,6 @@ class LiveStream:
     def _hand_on(self, data: bytes) -> bool:
         """False: the reader has given up."""
         self.received_bytes += len(data)
-        self.last_heard = time.time()
         if self._tee is not None:
             self._tee(data)
         with self._change:

@@ -16,7 +16,7 @@ from tcpscope.errors import CaptureError, UsageError
 PROGRAMS = ("tcpdump", "dumpcap")
 PLACES = ("/usr/sbin", "/sbin", "/usr/local/sbin", "/usr/local/bin", "/Applications/Wireshark.app/Contents/MacOS")
 CAP_NET_RAW = 13
-EFFECTIVE, PERMITTED_AT = 0x000001, 4  # of the file attribute (linux/capability.h)
+EFFECTIVE = 0x000001  # of the file attribute (linux/capability.h)
 PACKAGES = {"tcpdump": "tcpdump", "dumpcap": "wireshark-common"}
 
 

@@ -53,7 +53,6 @@ TOLERANCES = {
     "bytes": Tolerance(0, 0), "packets": Tolerance(0.2, 2), "events": Tolerance(0, 0), "windows": Tolerance(0.5, 0),
     "time": Tolerance(0.5, 0.02), "": Tolerance(0, 0),
 }  # fmt: skip
-TOLERANCE_TEXT = "packets 20% and 2, windows 50%, time 50% and 20 ms"
 
 
 @dataclass

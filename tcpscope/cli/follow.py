@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import click
 
 from tcpscope.cli.common import common, files, progress, refuse_overwriting, warn
+from tcpscope.cli.forms import format_option
 from tcpscope.errors import UsageError
 from tcpscope.tables.analysis import locate
 
@@ -26,9 +27,7 @@ SIDES = ("client", "server")
 )
 @click.option("--client", is_flag=True, help="What the client sent.")
 @click.option("--server", is_flag=True, help="What the server sent.")
-@click.option(
-    "--format", "form", type=click.Choice(["text", "hex", "raw", "json", "jsonl"]), default="text", show_default=True
-)
+@format_option("text", "hex", "raw", "json", "jsonl")
 @click.option(
     "--gaps",
     type=click.Choice(["skip", "zero", "fail"]),

@@ -122,8 +122,9 @@ def _count(files: tuple[str, ...], wanted: Wanted, options: dict[str, Any]) -> N
     from tcpscope.tables.socket_counts import KEYS, counts
 
     result = read(locate(files), options)
+    begin, _ = bounds(result)
     rows = counts(result, options["every"], wanted)
-    _write(rows, KEYS, lambda: count_lines(rows, bounds(result)[0], options["utc"]), options)
+    _write(rows, KEYS, lambda: count_lines(rows, begin, options["utc"]), options)
 
 
 def _write(rows: Any, keys: tuple[str, ...], lines: Any, options: dict[str, Any]) -> None:

@@ -147,12 +147,12 @@ class Own:
     """The packets of one connection: those that are held now, and those that come.
 
     connection: its row of the connections table (addresses, ports, first_frame).  msl in seconds.
-    seen: its packets found so far; unwritten: of them no longer held for `write`; undrawn: no longer in `packets`.
+    seen: its packets found so far; undrawn: no longer in `packets`.
     """
 
     def __init__(self, recent: Recent, connection: Mapping[str, Any], *, msl: float = DEFAULT_MSL) -> None:
         self.number = int(connection["connection"])
-        self.seen = self.unwritten = self.undrawn = 0
+        self.seen = self.undrawn = 0
         self.first = 0  # frame of the first packet found
         self._recent, self._connection = recent, connection
         self._next = int(connection["first_frame"])
@@ -263,7 +263,6 @@ class Own:
                 self._size += len(packet.data)
         while self._size > HELD_BYTES:
             self._size -= len(self._kept.popleft()[1].data)
-            self.unwritten += 1
 
 
 def _segments(raw: bytes) -> Any:

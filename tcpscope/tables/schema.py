@@ -301,7 +301,6 @@ _TIMES = {
     "idle": "silence until it was closed or the capture ended",
     "closing": "from the last FIN or the RST on, and waiting for the second FIN",
 }
-COMPLETENESS = ("SYN", "SYN-ACK", "ACK", "DATA", "FIN", "RST")
 
 CONNECTIONS = (
     Column("connection", "int", "", "number, from 0, by first packet", Same("connection")),

@@ -7,7 +7,6 @@ import shutil
 from hashlib import sha256
 from pathlib import Path
 
-WHEN = ("failed", "all", "none")
 LONGEST = 100  # bytes of a name; file systems take 255
 PLAIN = re.compile(r"[A-Za-z0-9_\[\]=,+@%][A-Za-z0-9_.\[\]=,+@%-]*")
 

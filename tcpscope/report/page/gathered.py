@@ -189,16 +189,19 @@ def repeated(gathered: Gathered) -> int:
     return int(sum(gathered.all[name].sum() for name in SENT_AGAIN))
 
 
+ENDED = ("fin", "reset", "refused", "unreachable")  # the kinds of close that a capture shows to the end
+
+
 def unseen(gathered: Gathered) -> list[tuple[str, int]]:
     """What the capture does not show of the connections: in words, and of how many (or how much)."""
     it = gathered.all
     begun = (it["client_syn_packets"] == 0) & (it["server_syn_packets"] == 0)
-    left = it["close_kind"] == CLOSE_KINDS.index("open")
+    ended = numpy.isin(it["close_kind"], [CLOSE_KINDS.index(name) for name in ENDED])
     missed = numpy.maximum(it["client_missed_bytes"], 0) + numpy.maximum(it["server_missed_bytes"], 0)
     return [
         ("connections of which only one direction was captured", int((it["one_direction"] != 0).sum())),
         ("connections that had begun before the capture", int(begun.sum())),
-        ("connections still open at the end of the capture", int(left.sum())),
+        ("connections of which the end was not captured", int((~ended).sum())),
         ("connections with bytes that were transferred but not captured", int((missed > 0).sum())),
         ("bytes that were transferred but not captured", int(missed.sum())),
     ]

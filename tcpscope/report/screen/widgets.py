@@ -154,14 +154,6 @@ class Table(Listed):
         if self.found:
             self._chosen = self.found[self.cursor].number
 
-    def move_to(self, number: int) -> bool:
-        """Whether there is such a row."""
-        at = next((at for at, it in enumerate(self.found) if it.number == number), None)
-        if at is not None:
-            self.place(at)
-            self._chosen = number
-        return at is not None
-
     @property
     def chosen(self) -> Seen | None:
         return self.found[self.cursor] if 0 <= self.cursor < len(self.found) else None
