@@ -157,11 +157,14 @@ def some(numbers: list[int], count: int) -> str:
     return ", ".join(map(str, numbers[:SOME])) + (" …" if count > SOME else "")
 
 
-def frames_of(finding: Finding) -> str:
-    """`frame 7`, `frames 7, 9 …`, `frames 7, 9 of a.pcap, 1 of b.pcap …`."""
+def place_of(finding: Finding) -> str:
+    """`, connection 3, frame 7`; `, connections 3, 4, frames 7, 9 of a.pcap, 1 of b.pcap …`; "" without connections."""
+    if not finding.connections:
+        return ""
     groups = [some(them, 0) + (f" of {safe(named(file))}" if file else "") for file, them in finding.by_file(SOME)]
-    noun = "frame" if len(finding.frames) == 1 else "frames"
-    return f"{noun} {', '.join(groups)}" + (" …" if len(finding.frames) > SOME else "")
+    of, noun = "s" if finding.count != 1 else "", "frame" if len(finding.frames) == 1 else "frames"
+    frames = f"{noun} {', '.join(groups)}" + (" …" if len(finding.frames) > SOME else "")
+    return f", connection{of} {some(finding.connections, finding.count)}, {frames}"
 
 
 def print_findings(out: Printer, findings: list[Finding], most: int = 20) -> None:
@@ -174,9 +177,7 @@ def print_findings(out: Printer, findings: list[Finding], most: int = 20) -> Non
     for f in findings[:most]:
         rows.append((words(f.severity, COLOURS[f.severity]), safe(f.text)))
         where = f.id
-        if f.connections:
-            noun = "connection" if f.count == 1 else "connections"
-            where += f", {noun} {some(f.connections, f.count)}, {frames_of(f)}"
+        where += place_of(f)
         if f.confidence != "certain":
             where += f" ({f.confidence}: {safe('; '.join(f.doubts))})"
         rows.append(("", words(f"{where}: {safe(f.advice)}", "dim")))

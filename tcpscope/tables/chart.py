@@ -7,6 +7,21 @@ from tcpscope.replay.states import TRANSITIONS, Event
 ANYWHERE = {Event.SENT_RST, Event.GOT_RST, Event.SOCKET_GONE}  # arrows from nearly every state: told in words
 
 
+MISSED = (
+    "## What the capture has missed",
+    "",
+    "An event is marked `inferred` where no packet shows it happening:",
+    "",
+    "* A SYN, a SYN-ACK or the beginning: what the endpoint says next it says only when connected.",
+    "* A FIN: its number is acknowledged, or gone past by its sender, and both ends close. Where more than the FIN's number",
+    "  is missing, it may have come with the last data: so it is told when nothing has moved for three seconds.",
+    "* The acknowledgment of a FIN: the FIN was not sent again within three seconds.",
+    "* A socket that is gone: its host answers for it by RST, or asks for a new connection on the same ports.",
+    "",
+    "Where the capture's clock was set back, an event has the time of the one before it.",
+)
+
+
 def chart() -> str:
     """The page, in Markdown with a Mermaid diagram."""
     out = [
@@ -27,7 +42,7 @@ def chart() -> str:
         f"| {state.name} | {event.name} | {goes_to.name} | {section} |"
         for state, event, goes_to, section in TRANSITIONS
     ]
-    return "\n".join([*out, ""])
+    return "\n".join([*out, "", *MISSED, ""])
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from textual.widgets import Input, Static
 from tcpscope.report.screen import head
 from tcpscope.report.screen.model import Look
 from tcpscope.report.screen.widgets import Line, Lines
-from tcpscope.report.terminal import COLOURS, some
+from tcpscope.report.terminal import COLOURS, place_of, some
 from tcpscope.report.text import clock, safe
 
 if TYPE_CHECKING:
@@ -130,8 +130,7 @@ class Findings(Page):
                 head_ = Text(f"{it.severity if number == 0 else '':<9}", style=COLOURS[it.severity], end="")
                 lines.append(head_.append(line, style="not bold default"))
             where = f"{it.id}, since {_time(told.since, self.live.utc)}"
-            if it.connections:
-                where += f", connection {some(it.connections, it.count)}, frame {some(it.frames, len(it.frames))}"
+            where += place_of(it)
             if it.confidence != "certain":
                 where += f" ({it.confidence}: {safe('; '.join(it.doubts))})"
             lines += [Text(" " * 9 + line, style="dim", end="") for part in (where, safe(it.advice))
