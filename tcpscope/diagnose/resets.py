@@ -169,7 +169,8 @@ def kind_of(f: Facts) -> str:
         return "reset_at_close"
     if bits & ACK and bits & EXACT:
         spoke_since = bits & IN_FLIGHT and bits & UNREAD  # and may not have been heard
-        if f.side(other(by))["data_packets"] and (undelivered or ignored or spoke_since or _data_met_it(f)):
+        full = f.side(by)["zero_window_open_ns"] > 0  # of what it had not read
+        if f.side(other(by))["data_packets"] and (undelivered or ignored or spoke_since or full or _data_met_it(f)):
             return "reset_unread"
         return "reset_abort"
     return "reset"

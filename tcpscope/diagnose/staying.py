@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tcpscope.diagnose.facts import Collected, Facts, about, by_server, endpoint, times, without
+from tcpscope.diagnose.facts import MANY, Collected, Facts, about, by_server, endpoint, times, without
 from tcpscope.diagnose.finding import Finding
 from tcpscope.diagnose.loss import FEW, again
 from tcpscope.diagnose.measure import other, proved
@@ -14,6 +14,7 @@ from tcpscope.tables.address import address
 VAIN_NS = 3_000_000_000  # repetitions without an answer for as long mean that nobody listens
 SHORT = 20  # connections of one client to one service that could have been one
 COSTLY = 0.5  # share of their packets that only opened and closed
+KEPT = 4  # connections that the census remembers of a pair (replay/census.pyx)
 IDLE_ONES = 50  # connections to one service, open and silent for a minute at the capture's end
 
 _ENDLESS = ("timeout", "open", "half_closed", "reset")  # a RST may be how the other side gave up
@@ -190,10 +191,14 @@ def _service(pair: Pair) -> str:
     return endpoint(pair["server"], pair["version"], pair["port"])  # type: ignore[arg-type]
 
 
-def _first(pair: Pair) -> tuple[list[int], list[int]]:
-    """Numbers and first frames of the first connections of a pair."""
-    count = min(int(pair["connections"]), 4)
-    return [int(pair[f"number_{at}"]) for at in range(count)], [int(pair[f"frame_{at}"]) for at in range(count)]
+def _first(pairs: list[Pair]) -> tuple[list[int], list[int]]:
+    """Numbers and first frames of the first connections of each pair, as many as a finding names."""
+    found = [
+        (int(pair[f"number_{at}"]), int(pair[f"frame_{at}"]))
+        for pair in pairs
+        for at in range(min(int(pair["connections"]), KEPT))
+    ][:MANY]
+    return [number for number, _ in found], [frame for _, frame in found]
 
 
 def _short(pairs: list[Pair]) -> list[Finding]:
@@ -205,7 +210,7 @@ def _short(pairs: list[Pair]) -> list[Finding]:
             continue
         if not pair["bytes"]:
             continue
-        numbers, frames = _first(pair)
+        numbers, frames = _first([pair])
         each = int(pair["bytes"]) / opened
         client = address(bytes(pair["client"]), int(pair["version"]))
         findings.append(Finding(
@@ -230,7 +235,7 @@ def _idle(pairs: list[Pair]) -> list[Finding]:
         if idle < IDLE_ONES:
             continue
         longest = max(int(pair["idle_longest_ns"]) for pair in group) / 1e9
-        numbers, frames = _first(max(group, key=lambda pair: int(pair["idle"])))
+        numbers, frames = _first(sorted(group, key=lambda pair: -int(pair["idle"])))
         findings.append(Finding(
             "idle_connections", "note",
             f"{idle:,} connections with {server} were open at the capture's end and had been silent for a minute or "

@@ -14,7 +14,7 @@ cdef enum:                       # Course.reset_bits: the first RST, and what th
     RESET_UNDELIVERED = 0x200    # data of the other side was not acknowledged
     RESET_IN_FLIGHT = 0x400      # data of its sender was not acknowledged
     RESET_SPOKE = 0x800          # whoever was said to have sent it went on talking
-    RESET_REPLACED = 0x2000      # a new SYN took the four-tuple
+    RESET_REPLACED = 0x2000      # a new SYN had taken the four-tuple
     RESET_STRANGE_ID = 0x1000    # its IP ID does not continue its sender's
     RESET_FIN_ALONE = 0x4000     # with RESET_UNDELIVERED: but for the other side's FIN all was acknowledged
 

@@ -387,7 +387,7 @@ cdef void course(const Connection *c, int64_t now, ConnectionRow *row) noexcept 
     row.pause_ns, row.pause_end_ns = known(c.course.pause_ns), known(c.course.pause_end_ns)
     row.pause_by = c.course.pause_by
     row.reset_ns, row.reset_frame, row.reset_bits = known(c.reset_ns), c.course.reset_frame, c.course.reset_bits
-    if c.reset and c.reused_ns >= 0:
+    if c.reset and 0 <= c.reused_ns <= c.reset_ns:
         row.reset_bits |= RESET_REPLACED
     row.reset_by = c.reset_by if c.reset else NOBODY
     row.reset_ttl, row.echoed, row.ignored = c.course.reset_ttl, c.course.echoed, c.course.ignored

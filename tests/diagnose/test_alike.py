@@ -223,6 +223,30 @@ def test_a_silence_outlived_before_swallowed_nothing(polls, id):
     assert {"idle_timeout", "vanished"} & set(told) == {id}
 
 
+def test_a_reset_behind_a_closed_window_left_data_unread():
+    """All that was sent had been acknowledged; the window was closed, so the program had not read it."""
+    talk = Talk()
+    talk.say(0.001, CLIENT, 50)
+    for _ in range(3):
+        talk.say(RTT, SERVER, 1000)
+    talk.say(0.0001, CLIENT, window=0)
+    talk.raw(0.3, CLIENT, RST | ACK, talk.next[0], talk.next[1], window=0)
+    told = talk.told()
+    assert "reset_abort" not in told and "its window was closed" in told["reset_unread"].text
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_ports_used_again_after_a_reset_tell_nothing_of_it(again):
+    """Only a SYN that came before the RST, and met a challenge ACK, tells that its sender had forgotten."""
+    talk = Talk()
+    talk.exchange(0.001)
+    talk.say(1, CLIENT, 50)
+    talk.raw(RTT, SERVER, RST, talk.next[1])
+    if again:
+        talk.raw(0.4, CLIENT, SYN, 70_000)
+    assert "opened the same ports" not in talk.told()["reset_half_open"].text
+
+
 def test_a_reset_in_the_middle_of_a_download():
     talk = Talk()
     talk.say(0.001, CLIENT, 50)

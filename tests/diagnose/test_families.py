@@ -102,6 +102,19 @@ def test_many_idle_connections(count, seconds, idle):
     assert ("idle_connections" in found(steps)) is idle
 
 
+def test_idle_connections_of_many_clients_are_named():
+    """One each: the finding names twenty of them, not one."""
+    steps = []
+    for number in range(60):
+        client = bytes([10, 0, 1, number])
+        for side, flags, seq, ack in ((0, SYN, 100, 0), (1, SYN | ACK, 200, 101), (0, ACK, 101, 201)):
+            ends = {("src", "dst")[side]: client, "time_ns": DAWN + len(steps)}
+            steps.append(segment(len(steps) + 1, side, flags, seq, ack, **ends))
+    steps += opened(60_000, DAWN + 100 * SECOND, len(steps) + 1)
+    told = found(steps)["idle_connections"]
+    assert (told.count, len(told.connections), len(told.frames)) == (60, 20, 20)
+
+
 def test_a_server_without_mss_gets_small_segments():
     steps = opened(40_000, DAWN)
     for number in range(25):
