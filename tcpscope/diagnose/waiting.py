@@ -34,6 +34,7 @@ def waiting(found: list[Facts]) -> list[Finding]:
         findings += _greeting(server, having(group, "server_first_data_ns"))
         findings += _client(server, having(group, "client_first_data_ns"))
         findings += _no_answer(server, group)
+        findings += _answer_lost(server, group)
     return findings
 
 
@@ -232,12 +233,17 @@ def _empty(f: Facts) -> bool:
 
 def _unanswered(f: Facts) -> bool:
     waited = _waited_in_vain(f)
-    if not waited or any(it.time_ns >= f.client["last_data_ns"] for it in f.seen("lost_segment", "server")):
-        return False  # its numbers show that it had answered, though nothing of that came here
+    if not waited or _went_on(f):
+        return False
     answering = told(f.common["service"], b"")[1] in ANSWERING
     if f.server["unique_bytes"] == 0:
         return waited >= (VERY_SLOW_NS if answering else WAITED_NS) or (waited > 0 and _empty(f))
     return answering and waited >= WAITED_NS and f.closed_by != "server"
+
+
+def _went_on(f: Facts) -> bool:
+    """The server's numbers show that it had answered, though nothing of that came here."""
+    return any(it.time_ns >= f.client["last_data_ns"] for it in f.seen("lost_segment", "server"))
 
 
 def _surely(f: Facts) -> str:
@@ -277,3 +283,24 @@ def _no_answer(server: str, group: list[Facts]) -> list[Finding]:
         finding.doubt("not all that a client says asks for an answer" if certainty == "possible" else
                       "a stream, or a WebSocket, may have followed that needs no answer", certainty)  # fmt: skip
     return [finding]
+
+
+def _answer_lost(server: str, group: list[Facts]) -> list[Finding]:
+    """Only what the client has not acknowledged is lost; the rest the capture has missed."""
+    lost = [
+        f
+        for f in group
+        if _waited_in_vain(f) >= VERY_SLOW_NS and _went_on(f) and not f.seen("ack_lost_segment", "client")
+    ]
+    if not lost:
+        return []
+    waited = max(map(_waited_in_vain, lost))
+    return [about(
+        lost, "answer_lost", "warning", "path",
+        f"{server} answered {times(len(lost))}, as its numbers show, and nothing of the answer came: the client waited "
+        f"{up_to(lost)}{span(waited)} in vain",
+        "its short segments came through, those with data did not: a link on the path from the server may carry only "
+        "smaller packets (clamp the MSS at the tunnel, let ICMP `fragmentation needed` through), or filters them; a "
+        "capture at the server shows them go",
+        shown=["lost_segment"], by="server", milliseconds=waited / 1e6,
+    )]  # fmt: skip

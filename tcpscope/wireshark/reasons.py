@@ -94,6 +94,10 @@ REASONS = tuple(Reason(*row) for row in (
      "acknowledged before", evidence.already_acked),
     (NONE, "retransmission", "its bytes were sent before, by number", evidence.repeats),
     ("retransmission", NONE, "its bytes were not sent before, as far as intact segments show", evidence.repeats),
+    ("spurious_retransmission", NONE, "its bytes come right behind their acknowledgment and were not captured before: it "
+     "was captured late, not sent again", evidence.already_acked),
+    ("out_of_order", NONE, "its bytes come right behind their acknowledgment and were not captured before: it was "
+     "captured late", evidence.already_acked),
     ("lost_segment", NONE, "a gap is told once, by the first segment that shows it and has a place in the stream",
      evidence.gap),
     (NONE, "lost_segment", "a gap is told by the first segment behind it that has a place in the stream; Wireshark "

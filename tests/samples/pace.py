@@ -177,6 +177,23 @@ def no_answer(lab: Lab) -> None:
     server.close()
 
 
+@kernel(snaplen=SHORT)
+def answer_lost(lab: Lab) -> None:
+    """A link carries no more than 1,400 bytes: the request passes, nothing of the answer does, the client gives up."""
+    lab.rule = lambda packet: () if len(packet.frame) > 1414 else (0.0,)
+    client, server = lab.pair()
+    client.sendall(REQUEST)
+    receive(server, len(REQUEST))
+    sender = send_in_thread(server, 8 * MSS)
+    time.sleep(2.0)
+    client.close()
+    time.sleep(0.3)
+    lab.rule = lambda packet: ()
+    server.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    server.close()
+    sender.join()
+
+
 @kernel()
 def slow_client(lab: Lab) -> None:
     """The client connects, and asks only 1.2 s later."""
