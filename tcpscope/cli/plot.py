@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tcpscope.capture.sources import Sources
     from tcpscope.report.plots.model import Figure
 
-LEAST, MOST = 200, 8000  # pixels
+LEAST, MOST = (400, 250), 8000  # pixels: below that the titles lie over each other
 
 
 class Size(click.ParamType):  # type: ignore[type-arg, unused-ignore]  # generic since click 8.3
@@ -32,8 +32,12 @@ class Size(click.ParamType):  # type: ignore[type-arg, unused-ignore]  # generic
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
         found = re.fullmatch(r"(\d{1,5})x(\d{1,5})", str(value).lower())
-        if found is None or not all(LEAST <= int(it) <= MOST for it in found.groups()):
-            self.fail(f"{value!r} is no size: write WIDTHxHEIGHT in pixels, {LEAST} to {MOST} each", param, ctx)
+        if found is None or not all(least <= int(it) <= MOST for least, it in zip(LEAST, found.groups(), strict=True)):
+            self.fail(
+                f"{value!r} is no size: write WIDTHxHEIGHT in pixels, {LEAST[0]}x{LEAST[1]} to {MOST}x{MOST}",
+                param,
+                ctx,
+            )
         return int(found[1]), int(found[2])
 
 

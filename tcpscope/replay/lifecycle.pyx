@@ -9,7 +9,7 @@ An acknowledgment that covers less than a FIN proves that the FIN had not been t
 was sent.  So FINs that cross are seen as such (CLOSING), and a FIN behind a hole counts when the
 hole is filled.
 """
-from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport INT64_MIN, int64_t, uint8_t, uint32_t, uint64_t
 
 from tcpscope.replay import states
 from tcpscope.replay.delivery cimport (
@@ -304,7 +304,7 @@ cdef void endpoint(const Marks *m, const Surroundings *w, int e, Life *life) noe
 
 
 cdef inline int64_t last_time(const Life *life) noexcept nogil:
-    return life.steps[life.count - 1].time_ns if life.count else 0
+    return life.steps[life.count - 1].time_ns if life.count else INT64_MIN
 
 
 cdef void own(const Marks *m, const Surroundings *w, int e, int i, const Plan *p, Life *life) noexcept nogil:

@@ -40,7 +40,7 @@ class Printer:
     def __init__(self, stream: IO[str] | None = None, width: int | None = None) -> None:
         self.stream = stream or sys.stdout
         self.terminal = self.stream.isatty()
-        self.coloured = self.terminal and not os.environ.get("NO_COLOR")
+        self.coloured = self.terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
         self.width = width or _width(self.terminal)
 
     def line(self, told: Words | str = "", style: str = "", indent: int = 0) -> None:

@@ -56,6 +56,8 @@ def test_on_a_terminal_a_file_is_written(tmp_path):
     ("arguments", "says"),
     [
         ([BULK, "sequense"], "did you mean sequence"),
+        ([BULK, "rtt", "--size", "300x200"], "400x250 to 8000x8000"),
+        ([SAMPLES / "refused.pcap", "window"], "the client sent no data in this capture"),
         ([BULK], "which plot?"),
         (["sequence"], "which capture?"),
         ([BULK, "sequence", "-c", 5], "no connection 5"),

@@ -116,3 +116,10 @@ def test_a_fin_that_came_with_unseen_data_is_inferred_when_nothing_else_comes():
     for seconds, state in ((2, "CLOSE_WAIT"), (4, "TIME_WAIT")):
         made = Replayed([*steps, segment(9, 0, SYN, 1, sport=40001, time_ns=seconds * 1_000_000_000)])
         assert STATES[made.connections[0]["server_state"]] == state
+
+
+def test_events_before_1970_have_their_own_time():
+    begin = -20 * 365 * 86_400 * 10**9
+    steps = ((1, 0, SYN, 9000), (2, 1, SYN | ACK, 5000, 9001), (3, 0, ACK, 9001, 5001))
+    made = Replayed([segment(*it, time_ns=begin + it[0]) for it in steps])  # type: ignore[arg-type]
+    assert [it["time_ns"] for it in made.events] == [begin + 1, begin + 2, begin + 1, begin + 3]

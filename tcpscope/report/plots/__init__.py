@@ -28,9 +28,12 @@ CONNECTION_KINDS = {  # kind: module
 CAPTURE_KINDS = ("states", "waterfall", "retransmissions")
 KINDS = (*CONNECTION_KINDS, *CAPTURE_KINDS)
 PACKETS = ("retransmissions", *CONNECTION_KINDS)  # what asks for packet records
+SENDING = ("window", "inflight")  # about what a side sends, though the peer's windows alone could be drawn
 EMPTY = {
     "rtt": "no segment of the {role} was acknowledged without having been sent again",
     "throughput": "the {role} sent no data in this capture",
+    "window": "the {role} sent no data in this capture",
+    "inflight": "the {role} sent no data in this capture",
     "buffer": "the {peer} advertised no window in this capture",
     "retransmissions": "nothing was sent again",
     "states": "no endpoint's state is known",
@@ -112,7 +115,8 @@ def of_capture(
 
 def _filled(figure: Figure, trace: Any = None) -> Figure:
     """The figure; UsageError if nothing is in it."""
-    if any(len(it) for panel in figure.panels for it in panel.layers):
+    silent = figure.kind in SENDING and not trace.own("unique_bytes")
+    if not silent and any(len(it) for panel in figure.panels for it in panel.layers):
         return figure
     role, peer = (trace.role, trace.peer) if trace is not None else ("", "")
     why = EMPTY.get(figure.kind, "the {role} sent nothing in this capture").format(role=role, peer=peer)
