@@ -22,7 +22,7 @@ cdef inline uint32_t glimpse_key(const Segment *s) noexcept nogil:
     """
     cdef uint64_t key = s.seq * <uint64_t>0x9E3779B97F4A7C15 + s.ack * <uint64_t>0xBF58476D1CE4E5B9
     key += s.ts_val * <uint64_t>0x94D049BB133111EB
-    key += ((0 if identified(s) else <uint32_t>s.checksum << 16) | s.window) * <uint64_t>0xD6E8FEB86659FD93
+    key += ((s.ip_id if identified(s) else <uint32_t>s.checksum) << 16 | s.window) * <uint64_t>0xD6E8FEB86659FD93
     key += (s.length ^ <uint32_t>s.flags << 20) * <uint64_t>0xA0761D6478BD642F
     return <uint32_t>(key >> 32)
 
@@ -47,4 +47,5 @@ cdef inline void copy_remember(Flight *f, const Segment *s) noexcept nogil:
 cdef bint copy_seen(Flight *f, const Segment *s, bint expected, Finding *out) noexcept nogil
 cdef uint16_t ids_skipped(const Flight *f) noexcept nogil
 cdef void copies_come_late(Flight *f, bint surely) noexcept nogil
+cdef void expect_copies(Flight *f) noexcept nogil
 cdef void copies_free(Flight *f) noexcept nogil

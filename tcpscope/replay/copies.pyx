@@ -26,10 +26,10 @@ cdef bint is_same(const Glimpse *g, const Segment *s, bint expected) noexcept no
     if g.is_good and s.checksum_state == SUM_GOOD and g.checksum != s.checksum:
         return False                     # other options, or another payload
     other = elsewhere(g, s)
-    if identified(s):
-        within = ELSEWHERE_NS if other else COPY_WITHIN_NS
+    if identified(s) or other:
+        within = ELSEWHERE_NS if other and (identified(s) or s.ts_val) else COPY_WITHIN_NS
     else:
-        within = COPY_WITHIN_NS if other else MS
+        within = MS
     if s.time_ns - g.time_ns > within:
         return False
     return identified(s) or expected or s.length > 0 or s.flags & (SYN | FIN) != 0
@@ -40,25 +40,47 @@ cdef inline bint elsewhere(const Glimpse *g, const Segment *s) noexcept nogil:
     return s.ttl != g.id_and_ttl & 0xFF or <uint8_t>s.file != g.file
 
 
+cdef inline Glimpse *either(const Flight *f, uint32_t key, int which) noexcept nogil:
+    """One of the two places in `many` where a packet of this key may be."""
+    return &f.many[(key & f.many_mask) ^ <uint32_t>which]
+
+
+cdef bint put(Flight *f, const Glimpse *g) noexcept nogil:
+    """Into a place that is free, or holds a packet whose copy can no longer come; False where there is none."""
+    cdef Glimpse *there
+    cdef int which
+    for which in range(2):
+        there = either(f, g.key, which)
+        if there.id_and_ttl == 0 or g.time_ns - there.time_ns >= ELSEWHERE_NS:
+            there[0] = g[0]
+            return True
+    return False
+
+
 cdef void widen(Flight *f, uint32_t room) noexcept nogil:
     """Room for so many packets, those known among them; as far as there is memory."""
     cdef Glimpse *wide = <Glimpse *>calloc(room, sizeof(Glimpse))
-    cdef uint32_t i
+    cdef Glimpse *narrow = f.many
+    cdef uint32_t i, count = f.many_mask + 1 if f.many != NULL else 0
     if wide == NULL:
         return
-    for i in range(f.many_mask + 1 if f.many != NULL else 0):
-        if f.many[i].id_and_ttl:
-            wide[f.many[i].key & (room - 1)] = f.many[i]
-    free(f.many)
     f.many, f.many_mask = wide, room - 1
+    for i in range(count):
+        if narrow[i].id_and_ttl:
+            put(f, &narrow[i])
+    free(narrow)
 
 
 cdef void remember_long(Flight *f, const Glimpse *g) noexcept nogil:
     """In `many`, which grows where a packet would have to go whose copy may still come."""
-    cdef const Glimpse *there = &f.many[g.key & f.many_mask]
-    if there.id_and_ttl and g.time_ns - there.time_ns < ELSEWHERE_NS and f.many_mask + 1 < MANY_MOST:
-        widen(f, 2 * (f.many_mask + 1))
-    f.many[g.key & f.many_mask] = g[0]
+    cdef uint32_t before
+    while not put(f, g):
+        before = f.many_mask
+        if before + 1 < MANY_MOST:
+            widen(f, 2 * (before + 1))
+        if f.many_mask == before:
+            either(f, g.key, 0)[0] = g[0]
+            return
 
 
 cdef void copies_come_late(Flight *f, bint surely) noexcept nogil:
@@ -66,6 +88,12 @@ cdef void copies_come_late(Flight *f, bint surely) noexcept nogil:
     if not surely and f.late_copies < EXPECTED:
         f.late_copies += 1
     elif f.many == NULL:
+        widen(f, MANY_LEAST)
+
+
+cdef void expect_copies(Flight *f) noexcept nogil:
+    """Another capture runs at this time: what is sent now may be in that one, too, and come later by its clock."""
+    if f.many == NULL:
         widen(f, MANY_LEAST)
 
 
@@ -89,9 +117,10 @@ cdef bint copy_seen(Flight *f, const Segment *s, bint expected, Finding *out) no
         if f.seen[i].key == key and is_same(&f.seen[i], s, expected):
             tell(f, &f.seen[i], s, out)
             return True
-    if f.many != NULL and f.many[key & f.many_mask].key == key and is_same(&f.many[key & f.many_mask], s, expected):
-        tell(f, &f.many[key & f.many_mask], s, out)
-        return True
+    for i in range(2 if f.many != NULL else 0):
+        if either(f, key, i).key == key and is_same(either(f, key, i), s, expected):
+            tell(f, either(f, key, i), s, out)
+            return True
     glimpse(f, s, key)
     return False
 

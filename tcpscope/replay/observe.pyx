@@ -15,7 +15,7 @@ from tcpscope.replay.annotations cimport (
 from tcpscope.replay.calm cimport calm_end, calm_look
 from tcpscope.replay.chunks cimport chunk
 from tcpscope.replay.connection cimport N_SPURIOUS, Connection
-from tcpscope.replay.copies cimport copy_seen
+from tcpscope.replay.copies cimport ELSEWHERE_NS, copies_free, copy_seen, expect_copies
 from tcpscope.replay.course cimport (
     Course, ECHOED_FIRST, ECHOED_LATER, FAST_OPEN_ACCEPTED, FAST_OPEN_ASKED, FAST_OPEN_GIVEN,
     FAST_OPEN_REFUSED, FAST_OPEN_USED, PAUSE_NS, RESET_ACK, RESET_EXACT,
@@ -45,7 +45,7 @@ from tcpscope.replay.turns cimport NOBODY_YET
 from tcpscope.replay.wireshark cimport WS_REUSED_PORTS, Marks as Shown, wireshark_observe, wireshark_start
 from tcpscope.replay.zeek cimport zeek_observe, zeek_start
 from tcpscope.wire.segment cimport (
-    ACK, FIN, OPT_FAST_OPEN, OPT_TIMESTAMPS, RST, SUM_BAD, SUM_GOOD, SYN, Segment, frame_at, spot,
+    ACK, FIN, NOTE_ELSEWHERE, OPT_FAST_OPEN, OPT_TIMESTAMPS, RST, SUM_BAD, SUM_GOOD, SYN, Segment, frame_at, spot,
 )
 
 cdef enum:
@@ -70,6 +70,9 @@ cdef void begin(Connection *c, const Segment *s) noexcept nogil:
     c.side[0].at_fin = c.side[1].at_fin = -1
     c.side[0].last_ns = c.side[1].last_ns = c.turns.side[0].data_ns = c.turns.side[1].data_ns = -1
     spending_start(&c.spending)
+    if s.notes & NOTE_ELSEWHERE:
+        expect_copies(&c.flight[0])
+        expect_copies(&c.flight[1])
     c.syn_ns[0] = c.syn_ns[1] = c.ack_ns = c.reused_ns = c.reset_ns = -1
     wireshark_start(&c.wireshark, s, client)
     zeek_start(&c.zeek, s)
@@ -184,11 +187,11 @@ cdef inline bint own_reset(const Connection *c, const Segment *s, int d) noexcep
             and s.ttl == c.side[d].ttl and s.ttl != c.course.reset_ttl)
 
 
-cdef inline void closing(Replay *r, Connection *c, const Segment *s, int d) noexcept nogil:
+cdef inline void closing(Replay *r, Connection *c, const Segment *s, int d, bint copy) noexcept nogil:
     """Notice when both ends are done, so that the connection can be let go in time."""
     cdef Flight *mine = &c.flight[d]
     cdef Flight *theirs = &c.flight[1 - d]
-    if c.reset and d == c.reset_by and (not s.flags & (SYN | RST) or own_reset(c, s, d)):
+    if c.reset and d == c.reset_by and not copy and (not s.flags & (SYN | RST) or own_reset(c, s, d)):
         c.course.reset_bits |= RESET_SPOKE
     if s.flags & FIN and not c.fin_seen:
         c.first_fin = <uint8_t>d
@@ -321,7 +324,7 @@ cdef int observe_fully(Replay *r, Connection *c, const Segment *s, int d, uint64
     spending_observe(&c.spending, c.flight, c.traffic, s, d, s.time_ns - c.last_ns, own, &f)
     c.last_ns, c.last_frame = s.time_ns, spot(s)
     c.side[d].last_ns = s.time_ns
-    closing(r, c, s, d)
+    closing(r, c, s, d, own & twice() != 0)
     fresh_bits = own & NOTEWORTHY & ~c.evidence.full[d]
     if fresh_bits and evidence_keep(&c.evidence, d, fresh_bits, spot(s), s.time_ns) < 0:
         return -1
@@ -335,6 +338,9 @@ cdef int observe_fully(Replay *r, Connection *c, const Segment *s, int d, uint64
             if patch == NULL:
                 return -1
             patch.order, patch.bits = f.late_order, f.late_bits
+    if c.flight[0].many != NULL and c.copies == 0 and s.time_ns - c.start_ns > ELSEWHERE_NS:
+        copies_free(&c.flight[0])            # the other capture is of another path
+        copies_free(&c.flight[1])
     if not r.careful:
         calm_look(c)
     if write:

@@ -23,7 +23,9 @@ from tcpscope.replay.spending cimport spending_plain
 from tcpscope.replay.traffic cimport Traffic, offloaded, traffic_plain
 from tcpscope.replay.wireshark cimport COMPLETE_ACK, COMPLETE_DATA, QUEUE_MOST, SHIFT_UNKNOWN
 from tcpscope.replay.zeek cimport zeek_met, zeek_plain
-from tcpscope.wire.segment cimport ACK, OPT_TIMESTAMPS, PSH, SUM_GOOD, TCP_SEGMENT, Segment, congested, spot
+from tcpscope.wire.segment cimport (
+    ACK, NOTE_ELSEWHERE, OPT_TIMESTAMPS, PSH, SUM_GOOD, TCP_SEGMENT, Segment, congested, spot,
+)
 
 cdef enum:
     LARGEST = 1 << 30            # window (RFC 7323, 2.3): within it numbers compare as they should
@@ -37,7 +39,7 @@ cdef inline bint is_plain(const Connection *c, const Segment *s, int d) noexcept
     cdef uint32_t news = s.ack - theirs.una
     if (s.flags & ~PSH != ACK or s.options & ~OPT_TIMESTAMPS or s.seq != c.flight[d].max
             or news > theirs.max - theirs.una or s.window == 0 or s.ack == 0 or s.checksum_state > SUM_GOOD
-            or congested(s) or s.notes or s.hint or s.kind != TCP_SEGMENT
+            or congested(s) or s.notes & ~NOTE_ELSEWHERE or s.hint or s.kind != TCP_SEGMENT
             or not 0 <= s.time_ns - c.last_ns < PAUSE_NS):
         return False
     if c.calm & (HOLE_OF_CLIENT << (1 - d)) and after(s.ack, c.wireshark.side[1 - d].front):

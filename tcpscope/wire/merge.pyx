@@ -16,13 +16,15 @@ from tcpscope.errors import CaptureError
 from tcpscope.wire.batch cimport SegmentBatch
 from tcpscope.wire.hints cimport Hint
 from tcpscope.wire.reader import SegmentReader
-from tcpscope.wire.segment cimport Segment
+from tcpscope.wire.segment cimport NOTE_ELSEWHERE, Segment
 
 cdef enum:
     FEW = 8                   # files; with more, each gets a smaller share of memory
     LARGE_BUFFER = 1 << 20
     SMALL_BUFFER = 1 << 16
     LARGE_BATCH = 1024
+    FEW_PLACES = 4            # files that may be captures of one path; more are a folder
+    ABOUT_NOW_NS = 2_000_000_000    # clocks of such may be so far apart
     SMALL_BATCH = 128
 
 
@@ -178,10 +180,21 @@ cdef class MergedReader:
         while n < room and (n == 0 or items[n].time_ns <= limit):
             n += 1
         memcpy(&batch.items[batch.size], items, n * sizeof(Segment))
+        if len(self.sources) <= FEW_PLACES:
+            self.note_others(&batch.items[batch.size], n)
         if best.batch.n_hints:
             copy_hints(best.batch, batch, n)
         batch.size += n
         best.at += n
+        return 0
+
+    cdef int note_others(self, Segment *items, Py_ssize_t count) except -1:
+        """Mark those at whose time another capture runs, or is about to."""
+        cdef Py_ssize_t i
+        cdef int64_t begins = INT64_MAX if not self.waiting else self.next_start() - ABOUT_NOW_NS
+        for i in range(count):
+            if len(self.lanes) > 1 or items[i].time_ns >= begins:
+                items[i].notes |= NOTE_ELSEWHERE
         return 0
 
     cdef int close_lane(self, Lane lane) except -1:

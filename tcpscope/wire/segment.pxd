@@ -45,6 +45,7 @@ cdef enum:                    # Segment.notes
     NOTE_BOGUS_OFFSET = 0x04       # data offset below 5: length is segment size minus 4 x offset
     NOTE_TUNNEL = 0x08             # behind a second IP header or another encapsulation
     NOTE_FCS = 0x10                # a link-layer check sequence was cut off
+    NOTE_ELSEWHERE = 0x40          # another of a few captures runs at this time: of another place, perhaps
     NOTE_CUT_HEADER = 0x20         # fewer than 20 bytes of TCP header: only the ports (and what follows them) are known
 
 cdef enum:

@@ -98,3 +98,18 @@ def test_copies_of_the_network_are_its_own(tmp_path):
     (row,) = tcpscope.read(written(tmp_path / "twice.pcap", frames + twice)).connections.to_dict("records")
     assert row["client_network_duplicates"] + row["server_network_duplicates"] >= 0.95 * len(twice)
     assert row["server_retransmissions"] == BULK["server_retransmissions"]
+
+
+@pytest.mark.parametrize("seconds", [-1.5, -0.3, 0.5, 1.9])
+@pytest.mark.parametrize("name", ["fast_retransmission.pcap", "conversation.pcap", "reset_linger.pcap"])
+def test_clocks_apart_invent_nothing(name, seconds, tmp_path):
+    """The same packets in a second file, by a clock of its own: both tell what one does, and that it is there twice."""
+    near = list(read(name))
+    far = [(us + int(seconds * 1_000_000), wire, frame) for us, wire, frame in near]
+    one, other = written(tmp_path / "one.pcap", near), written(tmp_path / "other.pcap", far)
+    alone, both = tcpscope.read(one), tcpscope.read([one, other])
+    ids = [(f.id, f.count) for f in alone.findings]
+    assert [(f.id, f.count) for f in both.findings if f.id != "duplicates"] == ids
+    assert both.connections["client_duplicate_captures"][0] == both.connections["client_packets"][0] / 2
+    for column in ("client_state", "server_state", "close", "closed_by", "server_retransmissions", "server_sent_again"):
+        assert list(both.connections[column].astype(str)) == list(alone.connections[column].astype(str)), column
