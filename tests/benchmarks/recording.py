@@ -59,8 +59,8 @@ def record(path: Path, packets: int) -> None:
     known = {
         "packets": told["captured"], "connections": int(done.stdout),
         "dropped_by_kernel": told["dropped"], "lost_on_the_way": link.lost,
-        "bytes": path.stat().st_size, "seconds": round(time.time() - began), "kernel": platform.release().partition("-")[0],
-        "snaplen": SNAPLEN, "delay": DELAY, "loss": LOSS,
+        "bytes": path.stat().st_size, "seconds": round(time.time() - began),
+        "kernel": platform.release().partition("-")[0], "snaplen": SNAPLEN, "delay": DELAY, "loss": LOSS,
     }  # fmt: skip
     capture = path.with_suffix("")  # without .part
     capture.with_suffix(".json").write_text(json.dumps(known, indent=2) + "\n", encoding="utf-8")
