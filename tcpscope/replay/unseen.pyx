@@ -54,10 +54,10 @@ cdef bint with_unseen_fin(const Marks *m, const Surroundings *w, Marks *whole) n
     cdef Mark *fin
     cdef int e, at, peer_fin
     for e in range(2):
-        if w.unseen[e] == 0 or w.unseen[e] > 1 and not silent_since(m, w):
+        if w.unseen[e] == 0:
             continue
         peer_fin = find(m, 0, 1 - e, FIN | RST, FIN)
-        if peer_fin < 0:
+        if peer_fin < 0 or w.unseen[e] > 1 and not silent_since(m, w):
             continue
         at = shown_by(m, e, w.unseen_end[e])
         if at < 0:
