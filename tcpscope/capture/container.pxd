@@ -19,6 +19,10 @@ cdef enum:
     TOO_MANY_INTERFACES
     NO_MEMORY
 
+cdef enum:
+    SIMPLE_HEADER = 16    # bytes of a simple file's record header
+    MAX_PACKET = 262144   # Wireshark's limit for all but a few link types
+
 cdef struct Record:
     int64_t time_ns
     const uint8_t *data
@@ -54,7 +58,8 @@ cdef struct Interface:
 cdef class Container:
     cdef readonly bint big_endian
     cdef bint is_pcapng, nanoseconds, opened, version_swaps, version_may_swap
-    cdef bint in_pcap                     # an intact pcap file behind its header: `next` is `next_pcap`
+    cdef bint simple                      # an intact pcap file behind its header, as nearly all are (open_file)
+    cdef int64_t tick_ns                  # unit of a pcap file's fractions of seconds
     cdef Py_ssize_t record_header
     cdef Interface *interfaces
     cdef Py_ssize_t n_interfaces, room, section_start
@@ -69,6 +74,7 @@ cdef class Container:
     cdef int next(self, const uint8_t *data, Py_ssize_t size, Py_ssize_t *used, Record *r) noexcept nogil
     cdef int open_file(self, const uint8_t *data, Py_ssize_t size, Py_ssize_t *used) noexcept nogil
     cdef int next_pcap(self, const uint8_t *data, Py_ssize_t size, Py_ssize_t *used, Record *r) noexcept nogil
+    cdef void pass_simple(self, uint64_t frame, Py_ssize_t size) noexcept nogil
     cdef int next_block(self, const uint8_t *data, Py_ssize_t size, Py_ssize_t *used, Record *r) noexcept nogil
     cdef int section(self, const uint8_t *body, Py_ssize_t size) noexcept nogil
     cdef int interface_block(self, const uint8_t *body, Py_ssize_t size) noexcept nogil

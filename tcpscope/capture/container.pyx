@@ -29,7 +29,6 @@ cdef enum:
     CUSTOM_BLOCK = 0x00000BAD
     CUSTOM_BLOCK_NOT_COPIED = 0x40000BAD
     BYTE_ORDER = 0x1A2B3C4D
-    MAX_PACKET = 262144          # Wireshark's limit for all but a few link types
     MAX_BLOCK = 64 << 20
     MAX_INTERFACES = 16384
 
@@ -104,7 +103,7 @@ cdef class Container:
 
     cdef int damaged(self, int code) noexcept nogil:
         self.damage_code = code
-        self.in_pcap = False
+        self.simple = False
         return STOPPED
 
     cdef uint32_t u32(self, const uint8_t *p) noexcept nogil:
@@ -174,8 +173,17 @@ cdef class Container:
             one.fcs = 2 * (field >> 28)
         used[0] += 24
         self.position += 24
-        self.opened = self.in_pcap = True
+        self.opened = True
+        self.tick_ns = 1 if self.nanoseconds else 1000
+        self.simple = (one.linktype == 1 and not one.fcs and self.record_header == SIMPLE_HEADER
+                       and not (self.big_endian or self.version_swaps or self.version_may_swap))
         return RECORD
+
+    cdef void pass_simple(self, uint64_t frame, Py_ssize_t size) noexcept nogil:
+        """Somebody else has read records of a simple file: `size` bytes, up to this frame."""
+        self.interfaces[0].packets += frame - self.frames
+        self.frames = frame
+        self.position += size
 
     cdef int next_pcap(self, const uint8_t *data, Py_ssize_t size, Py_ssize_t *used, Record *r) noexcept nogil:
         cdef uint32_t seconds, fraction, caplen, wirelen
@@ -194,7 +202,7 @@ cdef class Container:
             return self.damaged(PACKET_TOO_LARGE)
         if left < self.record_header + <Py_ssize_t>caplen:
             return NEED_MORE
-        r.time_ns = <int64_t>seconds * 1000000000 + <int64_t>fraction * (1 if self.nanoseconds else 1000)
+        r.time_ns = <int64_t>seconds * 1000000000 + <int64_t>fraction * self.tick_ns
         r.data = p + self.record_header
         r.caplen = caplen
         r.wirelen = wirelen

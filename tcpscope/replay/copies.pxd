@@ -20,9 +20,9 @@ cdef inline uint32_t glimpse_key(const Segment *s) noexcept nogil:
 
     Not the checksum of one that its ID tells: on its way in it may still lack what the network card adds.
     """
-    cdef uint64_t key = s.seq * <uint64_t>0x9E3779B97F4A7C15 + s.ack * <uint64_t>0xBF58476D1CE4E5B9
-    key += s.ts_val * <uint64_t>0x94D049BB133111EB
-    key += ((s.ip_id if identified(s) else <uint32_t>s.checksum) << 16 | s.window) * <uint64_t>0xD6E8FEB86659FD93
+    cdef uint64_t key = (<uint64_t>s.seq << 32 | s.ack) * <uint64_t>0x9E3779B97F4A7C15
+    cdef uint32_t identity = s.ip_id if identified(s) else <uint32_t>s.checksum
+    key += (<uint64_t>s.ts_val << 32 | identity << 16 | s.window) * <uint64_t>0xD6E8FEB86659FD93
     key += (s.length ^ <uint32_t>s.flags << 20) * <uint64_t>0xA0761D6478BD642F
     return <uint32_t>(key >> 32)
 

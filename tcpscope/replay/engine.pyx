@@ -12,6 +12,7 @@ from libc.stdlib cimport qsort
 from libc.string cimport memcpy, memset
 
 from tcpscope.replay import layout
+from tcpscope.replay.ahead cimport FETCH_SEGMENT, FETCH_SLOT, Ahead, ahead_fetch, ahead_start
 from tcpscope.replay.announce cimport forget, touch
 from tcpscope.replay.bodies cimport bodies_close, bodies_open
 from tcpscope.replay.connection cimport Connection, Flow
@@ -22,16 +23,14 @@ from tcpscope.replay.embryo cimport (
 )
 from tcpscope.replay.ending cimport end, overdue, release, remember_past, shed_body, unlink
 from tcpscope.replay.flows cimport (
-    flows_add, flows_close, flows_find, flows_known, flows_open, flows_unlink, slot_of,
+    flows_add, flows_close, flows_find, flows_known, flows_open, flows_unlink,
 )
 from tcpscope.replay.growing cimport (
     connection_of, end_flow, give_body, grow_up, retire, retire_flow, stay_embryo,
 )
 from tcpscope.replay.limit cimport make_room
 from tcpscope.replay.marks cimport MARK_REUSE, marks_keep
-from tcpscope.replay.near cimport (
-    near_body, near_end, near_flow, near_kept, near_rings, near_saved, near_segment, prefetch,
-)
+from tcpscope.replay.near cimport near_body, near_end, near_flow, near_segment
 from tcpscope.replay.observe cimport observe, quote
 from tcpscope.replay.open cimport announce_due, show_open
 from tcpscope.replay.reuse cimport reuse_of
@@ -54,11 +53,6 @@ assert layout.CONNECTION.size == sizeof(ConnectionRow), (layout.CONNECTION.size,
 
 cdef enum:
     CROWD = 512                      # open flows from which on their memory is fetched ahead
-    FETCH_SEGMENT = 32               # segments ahead: the segment, the table's slot, the flow, the connection
-    FETCH_SLOT = 24
-    FETCH_FLOW = 16
-    FETCH_BODY = 10
-    FETCH_RINGS = 4
     FETCH_ENDS = 8                   # flows ahead, when all are ended: the flow, half of that its connection
     KEPT = 1 << 20                   # bytes that a store of records may hold on to when they have been taken
 
@@ -189,49 +183,20 @@ cdef int take_quote(Replay *r, const Segment *s, uint64_t order) noexcept nogil:
     return -1 if c == NULL or quote(c, s, d, order) < 0 or r.live and touch(r, f) < 0 else 0
 
 
-cdef inline bint other(const Segment *items, const uint32_t *index, int at) noexcept nogil:
-    """The segment there is of another flow than the two before it, whose memory has been fetched."""
-    cdef uint32_t flow = items[index[at]].flow
-    return flow != items[index[at - 1]].flow and flow != items[index[at - 2]].flow
-
-
-cdef inline void fetch(Replay *r, const Segment *items, const uint32_t *index, uint32_t left) noexcept nogil:
-    """Bring near what segments further on will need."""
-    cdef Flow *f
-    cdef int side
-    if left > FETCH_SLOT and other(items, index, FETCH_SLOT):
-        prefetch(&r.flows.slots[slot_of(&r.flows, &items[index[FETCH_SLOT]])])
-    if left > FETCH_FLOW and other(items, index, FETCH_FLOW):
-        f = r.flows.slots[slot_of(&r.flows, &items[index[FETCH_FLOW]])]
-        if f != NULL:
-            near_flow(f)
-    if left > FETCH_BODY and other(items, index, FETCH_BODY):
-        f = r.flows.slots[slot_of(&r.flows, &items[index[FETCH_BODY]])]
-        if f != NULL and f.body != NULL:
-            near_body(f)
-        elif f != NULL and f.n_saved:
-            near_kept(f)
-    if left > FETCH_RINGS and other(items, index, FETCH_RINGS):
-        f = r.flows.slots[slot_of(&r.flows, &items[index[FETCH_RINGS]])]
-        if f != NULL and f.body != NULL:
-            for side in range(2):
-                near_rings(&f.body.flight[side], &f.body.wireshark.side[side])
-        elif f != NULL and f.n_saved:
-            near_saved(f)
-
-
 cdef int run(Replay *r, const Segment *items, const uint32_t *index, uint32_t count, const int64_t *clock,
              uint64_t order) noexcept nogil:
     """Replay the segments at these places; -1 when memory runs out.  order: of the first in `items`."""
     cdef uint32_t i
     cdef const Segment *s
+    cdef Ahead known
     cdef bint crowd = r.flows.used > CROWD
+    ahead_start(&known)
     for i in range(count):
         s = &items[index[i]]
         if count - i > FETCH_SEGMENT:
             near_segment(&items[index[i + FETCH_SEGMENT]])
         if crowd:
-            fetch(r, items, index + i, count - i)
+            ahead_fetch(&known, &r.flows, &items[index[i + FETCH_SLOT]] if count - i > FETCH_SLOT else NULL, i)
         r.now_ns = clock[index[i]]
         if r.closed_first != NULL and r.closed_first.linger_until_ns < r.now_ns and retire(r) < 0:
             return -1
@@ -344,14 +309,12 @@ cdef class Engine:
 
     def replay(self, SegmentBatch batch not None):
         """Take in a batch of segments, in time order.  With shares, a Divider must have divided it."""
-        cdef uint32_t start
         cdef bint failed
         if self.r.shares == 1:
             batch.divide(1, self.r.now_ns, self.r.last_ns, self.r.order)
         with nogil:
-            start = batch.begin[self.r.share]
             self.r.hints = batch.hints
-            failed = run(&self.r, batch.items, batch.index + start, batch.begin[self.r.share + 1] - start, batch.clock,
+            failed = run(&self.r, batch.items, batch.list_of(self.r.share), batch.count[self.r.share], batch.clock,
                          batch.order) < 0
             self.r.now_ns, self.r.last_ns = batch.now_ns, batch.last_ns
             self.r.clock_steps += batch.steps

@@ -24,8 +24,6 @@ cdef void flows_unlink(Flows *t, Flow *f) noexcept nogil
 cdef void flows_free(Flows *t, Flow *f) noexcept nogil
 
 
-cdef inline uint32_t slot_of(const Flows *t, const Segment *s) noexcept nogil:
-    cdef uint32_t hash = s.flow
-    if t.by_outer:
-        hash ^= s.outer * <uint32_t>0x9E3779B1
-    return hash & t.mask
+cdef inline uint32_t flows_hash(const Flows *t, const Segment *s) noexcept nogil:
+    """Its lowest bits are the place of the flow of s, in a table of whatever size."""
+    return s.flow ^ s.outer * <uint32_t>0x9E3779B1 if t.by_outer else s.flow

@@ -46,7 +46,7 @@ cdef inline bint same(const uint8_t *a, const uint8_t *b) noexcept nogil:
 
 cdef Flow *flows_find(Flows *t, const Segment *s, int *sender) noexcept nogil:
     """The open flow of s, and which of its sides sent s; NULL: none."""
-    cdef Flow *f = t.slots[slot_of(t, s)]
+    cdef Flow *f = t.slots[flows_hash(t, s) & t.mask]
     while f != NULL:
         if f.hash == s.flow and f.ip_version == s.ip_version and (not t.by_outer or f.outer == s.outer):
             if (f.port[0] == s.sport and f.port[1] == s.dport and same(f.addr[0], s.src)
@@ -99,7 +99,7 @@ cdef Flow *flows_add(Flows *t, const Segment *s) noexcept nogil:
         return NULL
     memset(f, 0, sizeof(Flow))
     f.hash, f.outer, f.ip_version = s.flow, s.outer, s.ip_version
-    slot = slot_of(t, s)
+    slot = flows_hash(t, s) & t.mask
     f.next_in_slot = t.slots[slot]
     t.slots[slot] = f
     t.used += 1

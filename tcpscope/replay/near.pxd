@@ -15,7 +15,7 @@ cdef enum:
 cdef inline void near_segment(const Segment *s) noexcept nogil:
     prefetch(s)
     prefetch(<const char *>s + LINE)
-    prefetch(<const char *>s + sizeof(Segment) - 1)
+    prefetch(<const char *>s + 2 * LINE - 1)
 
 
 cdef inline void near_flow(const Flow *f) noexcept nogil:

@@ -1,9 +1,9 @@
 # cython: wraparound=False, freethreading_compatible=True
 """The batch in which segments travel from the decoder to the replay."""
 from cpython.bytes cimport PyBytes_FromStringAndSize
-from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc, realloc
-from libc.string cimport memcpy, memset
+from libc.string cimport memcpy
 
 from tcpscope.wire.flow cimport set_flow
 from tcpscope.wire.hints cimport Hint
@@ -27,8 +27,7 @@ cdef class SegmentBatch:
         free(self.items)
         free(self.hints)
         free(self.clock)
-        free(self.index)
-        free(self.share)
+        free(self.lists)
 
     def __len__(self):
         return self.size
@@ -54,37 +53,42 @@ cdef class SegmentBatch:
         A flow's segments all fall into one share, in their order.  now_ns: the clock before this batch; last_ns: the
         time of the segment before it; order: how many segments came before it.
         """
-        cdef uint32_t i, at, begin = 0
-        cdef uint32_t count[MOST_SHARES]
-        cdef const Segment *s
-        if self.index == NULL:
-            self.index = <uint32_t *>malloc(self.capacity * sizeof(uint32_t))
-            self.clock = <int64_t *>malloc(self.capacity * sizeof(int64_t))
-            self.share = <uint8_t *>malloc(self.capacity)
-            if self.index == NULL or self.clock == NULL or self.share == NULL:
-                with gil:
-                    raise MemoryError()
-        memset(count, 0, sizeof(count))
+        cdef uint32_t i, share
+        cdef uint32_t *next[MOST_SHARES]           # place in each share's list
+        cdef const Segment *s = self.items
+        if self.shares < shares:
+            self.make_lists(shares)
+        for i in range(<uint32_t>shares):
+            next[i] = self.list_of(i)
         self.steps = 0
+        if order == 0 and self.size:
+            now_ns = last_ns = s.time_ns
         for i in range(<uint32_t>self.size):
-            s = &self.items[i]
-            if s.time_ns > now_ns or (order == 0 and i == 0):
-                now_ns = s.time_ns
+            now_ns = max(now_ns, s.time_ns)
             self.clock[i] = now_ns
-            self.steps += (order > 0 or i > 0) and s.time_ns < last_ns - STEP_BACK_NS
+            if s.time_ns < last_ns:
+                self.steps += s.time_ns < last_ns - STEP_BACK_NS
             last_ns = s.time_ns
-            self.share[i] = <uint8_t>(<uint64_t>s.flow * <uint64_t>shares >> 32)
-            count[self.share[i]] += 1
-        for at in range(<uint32_t>shares):
-            self.begin[at] = begin
-            begin += count[at]
-            count[at] = self.begin[at]
-        self.begin[shares] = begin
-        for i in range(<uint32_t>self.size):
-            at = self.share[i]
-            self.index[count[at]] = i
-            count[at] += 1
+            share = <uint32_t>(<uint64_t>s.flow * <uint64_t>shares >> 32)
+            next[share][0] = i
+            next[share] += 1
+            s += 1
+        for i in range(<uint32_t>shares):
+            self.count[i] = <uint32_t>(next[i] - self.list_of(i))
         self.order, self.now_ns, self.last_ns = order, now_ns, last_ns
+        return 0
+
+    cdef int make_lists(self, int shares) except -1 nogil:
+        """Room for `divide`."""
+        free(self.lists)
+        free(self.clock)
+        self.lists = <uint32_t *>malloc(shares * self.capacity * sizeof(uint32_t))    # a list has room for all
+        self.clock = <int64_t *>malloc(self.capacity * sizeof(int64_t))
+        self.shares = 0
+        if self.lists == NULL or self.clock == NULL:
+            with gil:
+                raise MemoryError()
+        self.shares = shares
         return 0
 
     def tobytes(self):

@@ -36,3 +36,11 @@ cdef inline uint16_t fold(uint64_t total) noexcept nogil:
     total = (total & 0xFFFF) + (total >> 16 & 0xFFFF) + (total >> 32)
     total = (total & 0xFFFF) + (total >> 16)
     return <uint16_t>((total & 0xFFFF) + (total >> 16))
+
+
+cdef inline uint32_t native(uint32_t value) noexcept nogil:
+    """A number below 2^16 as the machine reads its two network-order bytes."""
+    cdef uint16_t probe = 1
+    if (<uint8_t *>&probe)[0]:
+        return (value >> 8 | value << 8) & 0xFFFF
+    return value

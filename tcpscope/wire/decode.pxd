@@ -29,4 +29,5 @@ cdef class Decoder:
     cdef bint joined(self, Datagram *d, Segment *s) noexcept nogil
     cdef bint segment_of(self, Walk *w, bint whole) noexcept nogil
     cdef int inside_ip(self, Walk *w) noexcept nogil
+    cdef void add_usual(self, const uint64_t *states, uint64_t cut) noexcept nogil
     cdef void count(self, Walk *w, Segment *s, bint found) noexcept nogil

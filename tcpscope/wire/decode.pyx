@@ -2,8 +2,7 @@
 """One frame in, at most one Segment out; what carries no TCP is counted by kind.
 
 The walk goes from header to header, outermost first, and ends at the first TCP
-header.  Ethernet, IPv4 without options, TCP is read without the walk: most packets
-of most captures are that.
+header.  What most packets of most captures are is read without it (usual.pxd).
 """
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free
@@ -12,7 +11,6 @@ from libc.string cimport memcpy, memset
 from tcpscope.capture.container cimport Record
 from tcpscope.wire.flow cimport set_flow
 from tcpscope.wire.fragments cimport Datagram, HEAD_BYTES, add, extent, head_size, unfinished
-from tcpscope.capture.frame cimport be16
 from tcpscope.wire.icmp cimport icmp
 from tcpscope.wire.ip cimport (
     P_AUTHENTICATION, P_DESTINATION_OPTIONS, P_ENCRYPTED, P_ETHER_IN_IP, P_ETHERNET, P_FRAGMENT, P_GRE, P_HOP_BY_HOP,
@@ -24,6 +22,7 @@ from tcpscope.wire.segment cimport (
 )
 from tcpscope.wire.tcp cimport tcp
 from tcpscope.wire.tunnel cimport ether_in_ip, gre, udp
+from tcpscope.wire.usual cimport usual, usual_header
 from tcpscope.wire.walk cimport (
     K_CUT, K_FRAGMENT, K_ICMP, K_ICMP_QUOTE, K_IP_OTHER, K_NOT_IP, K_TCP, K_TOO_DEEP, K_UDP, K_UNSUPPORTED,
     L_ETHERNET, L_ETHERTYPE, L_FRAGMENT, L_FRAME_RELAY, L_IP, L_IPV4, L_IPV6, L_LINK, L_LLC, L_MPLS, L_PAYLOAD,
@@ -41,6 +40,7 @@ if len(KIND_NAMES) != N_KINDS:
 
 cdef enum:
     MAX_LAYERS = 48
+    ETHERNET = 1              # link type
 
 # A variable, for the sake of libc's memset: for a constant of this size gcc writes `rep stos`, 10 ns slower.
 cdef size_t segment_bytes = sizeof(Segment)
@@ -82,8 +82,19 @@ cdef class Decoder:
         """True: s is the segment this frame carries (or completes)."""
         cdef Walk w
         cdef const uint8_t *p = r.data
-        cdef Py_ssize_t total, wire = r.wirelen
+        cdef Py_ssize_t wire = r.wirelen
         cdef bint found
+        cdef uint32_t header
+        if r.caplen < wire:
+            self.cut_frames += 1
+        header = usual_header(p, r.caplen, wire) if r.linktype == ETHERNET and not r.fcs else 0
+        if header:
+            usual(p, r.caplen, header, self.verify_checksums, s)
+            s.time_ns, s.frame, s.file, s.interface = r.time_ns, r.frame, self.file, <uint16_t>r.interface
+            s.payload_at += r.offset
+            self.counts[K_TCP] += 1
+            self.checksums[s.checksum_state] += 1
+            return True
         memset(s, 0, segment_bytes)
         w.frame.data = p
         w.frame.size = r.caplen
@@ -101,32 +112,11 @@ cdef class Decoder:
         s.payload_at = r.offset
         s.file = self.file
         s.interface = <uint16_t>r.interface
-        if r.caplen < wire:
-            self.cut_frames += 1
         if r.fcs:
             w.end -= r.fcs
             if w.end < w.frame.size:
                 w.frame.size = w.end
                 w.notes = NOTE_FCS
-        if (r.linktype == 1 and w.frame.size >= 54 and p[12] == 0x08 and p[13] == 0 and p[14] == 0x45
-                and p[23] == 6 and not (p[20] & 0x3F or p[21])):
-            total = be16(p + 16)
-            if total >= 40 and 14 + total <= w.end:
-                w.end = 14 + total
-                if w.end < w.frame.size:
-                    w.frame.size = w.end
-                s.ip_version = 4
-                s.tos = p[15]
-                s.ttl = p[22]
-                s.ip_id = be16(p + 18)
-                memcpy(s.src, p + 26, 4)
-                memcpy(s.dst, p + 30, 4)
-                w.at = 34
-                found = tcp(&w, w.end, self.verify_checksums)
-                if found:
-                    set_flow(s)
-                self.count(&w, s, found)
-                return found
         w.proto = r.linktype
         found = self.walk(&w, L_LINK, True)
         self.count(&w, s, found)
@@ -250,6 +240,14 @@ cdef class Decoder:
     def incomplete(self):
         """Datagrams whose rest never came."""
         return unfinished(&self.fragments)
+
+    cdef void add_usual(self, const uint64_t *states, uint64_t cut) noexcept nogil:
+        """Somebody else has decoded usual packets, so many by state of their checksum, so many of them cut."""
+        cdef int i
+        for i in range(4):
+            self.counts[K_TCP] += states[i]
+            self.checksums[i] += states[i]
+        self.cut_frames += cut
 
     cdef void count(self, Walk *w, Segment *s, bint found) noexcept nogil:
         """Every frame is counted once, under what it turned out to be."""

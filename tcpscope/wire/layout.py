@@ -8,11 +8,11 @@ from typing import Any
 SEGMENT_FIELDS: tuple[tuple[str, str], ...] = (
     ("time_ns", "q"), ("frame", "Q"), ("payload_at", "Q"), ("flow", "I"), ("outer", "I"), ("src", "16s"),
     ("dst", "16s"), ("sport", "H"), ("dport", "H"), ("seq", "I"), ("ack", "I"), ("length", "I"), ("captured", "I"),
-    ("options", "I"), ("ts_val", "I"), ("ts_ecr", "I"), ("sack", "32s"), ("ip_id", "I"),
-    ("flags", "H"), ("window", "H"), ("urgent", "H"), ("checksum", "H"), ("mss", "H"), ("file", "H"),
-    ("interface", "H"), ("window_scale", "B"), ("n_sack", "B"), ("checksum_state", "B"), ("ip_version", "B"),
-    ("ttl", "B"), ("tos", "B"), ("notes", "B"), ("kind", "B"), ("icmp_type", "B"), ("icmp_code", "B"),
-    ("header_length", "B"), ("cookie_length", "B"), ("hint", "H"),
+    ("options", "I"), ("ts_val", "I"), ("ts_ecr", "I"), ("ip_id", "I"),
+    ("flags", "H"), ("window", "H"), ("urgent", "H"), ("checksum", "H"), ("file", "H"), ("interface", "H"),
+    ("mss", "H"), ("hint", "H"), ("ttl", "B"), ("tos", "B"), ("ip_version", "B"), ("header_length", "B"),
+    ("checksum_state", "B"), ("notes", "B"), ("kind", "B"), ("n_sack", "B"), ("window_scale", "B"),
+    ("cookie_length", "B"), ("icmp_type", "B"), ("icmp_code", "B"), ("sack", "32s"),
 )  # fmt: skip
 
 FRAME_BITS = 47  # of a spot: its frame; above them its file (segment.pxd has the same)

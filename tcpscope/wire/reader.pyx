@@ -6,14 +6,18 @@ it.  A stream is read only when there is nothing left to hand over, so a slow pi
 is served promptly.
 """
 from cpython.bytearray cimport PyByteArray_AS_STRING
-from libc.stdint cimport int64_t, uint8_t, uint64_t
-from libc.string cimport memmove
+from libc.stdint cimport INT64_MAX, INT64_MIN, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memmove, memset
 
-from tcpscope.capture.container cimport NEED_MORE, RECORD, STOPPED, Container, Record
+from tcpscope.capture.container cimport (
+    MAX_PACKET, NEED_MORE, RECORD, SIMPLE_HEADER, STOPPED, Container, Record,
+)
+from tcpscope.capture.frame cimport le32
 from tcpscope.wire.batch cimport SegmentBatch
 from tcpscope.wire.decode cimport Decoder
 from tcpscope.wire.firsts cimport Firsts, firsts_close, firsts_open, firsts_see, firsts_want
 from tcpscope.wire.segment cimport NOTE_FRAGMENT, TCP_SEGMENT, Segment
+from tcpscope.wire.usual cimport usual, usual_header
 
 
 cdef class SegmentReader:
@@ -31,11 +35,11 @@ cdef class SegmentReader:
     cdef Container container
     cdef Decoder decoder
     cdef Firsts firsts
-    cdef bint at_end, finished, seen_time, prompt
+    cdef bint at_end, finished, prompt
     cdef str stream_damage
     cdef uint64_t total_bytes             # of the stream
     cdef uint64_t wire_bytes              # of its packets, as they were on the wire
-    cdef int64_t first_ns, last_ns
+    cdef int64_t first_ns, last_ns        # of its packets; the first is later than the last before there is one
     cdef readonly int file_index
 
     def __init__(self, stream, int file_index=0, *, Py_ssize_t buffer_size=1 << 20, bint verify_checksums=True,
@@ -48,6 +52,7 @@ cdef class SegmentReader:
         self.container = Container()
         self.decoder = Decoder(file_index, verify_checksums)
         self.stream_damage = None
+        self.first_ns, self.last_ns = INT64_MAX, INT64_MIN
         self.prompt = prompt
         if hints and not firsts_open(&self.firsts):
             raise MemoryError()
@@ -129,37 +134,81 @@ cdef class SegmentReader:
     cdef int decode(self, SegmentBatch batch) noexcept nogil:
         """From the buffer into the batch, until one of them ends."""
         cdef Record record
-        cdef int status
-        cdef Py_ssize_t size = batch.size, capacity = batch.capacity
-        cdef Segment *items = batch.items
-        status = RECORD
-        while size < capacity:
-            if self.container.in_pcap:
-                status = self.container.next_pcap(self.data, self.filled, &self.start, &record)
-            else:
-                status = self.container.next(self.data, self.filled, &self.start, &record)
+        cdef int status = RECORD
+        cdef Segment *s
+        while True:
+            if self.container.simple:
+                self.decode_usual(batch)
+            if batch.size == batch.capacity:
+                return status
+            status = self.container.next(self.data, self.filled, &self.start, &record)
             if status != RECORD:
-                break
-            if not self.seen_time or record.time_ns < self.first_ns:
-                self.first_ns = record.time_ns
-            if not self.seen_time or record.time_ns > self.last_ns:
-                self.last_ns = record.time_ns
-            self.seen_time = True
-            self.wire_bytes += max(record.wirelen, record.caplen)
-            if self.decoder.frame(&record, &items[size]):
-                if self.firsts.entries != NULL and firsts_want(&self.firsts, &items[size]):
-                    self.first(batch, &items[size], &record)
-                size += 1
-        batch.size = size
-        return status
+                return status
+            self.note(record.time_ns, record.time_ns, max(record.wirelen, record.caplen))
+            s = &batch.items[batch.size]
+            if self.decoder.frame(&record, s):
+                batch.size += 1
+                if self.firsts.entries != NULL and firsts_want(&self.firsts, s):
+                    self.first(batch, s, record.data, record.caplen, record.offset)
 
-    cdef void first(self, SegmentBatch batch, Segment *s, const Record *r) noexcept nogil:
-        """What a segment says that may bring a side's first bytes; the payload of a fragmented one is elsewhere."""
-        cdef uint64_t at = s.payload_at - r.offset
+    cdef void decode_usual(self, SegmentBatch batch) noexcept nogil:
+        """The usual packets (usual.pxd) that come next in a simple file."""
+        cdef const uint8_t *start = self.data + self.start
+        cdef const uint8_t *p = start                      # the next record
+        cdef const uint8_t *end = self.data + self.filled
+        cdef Segment *s = &batch.items[batch.size]
+        cdef Segment *last = &batch.items[batch.capacity]
+        cdef uint64_t position = self.container.position, frame = self.container.frames, wire_bytes = 0, cut = 0
+        cdef uint32_t caplen, wirelen, header
+        cdef int64_t tick = self.container.tick_ns, least = INT64_MAX, most = INT64_MIN
+        cdef bint wants = self.firsts.entries != NULL
+        cdef uint64_t states[4]
+        memset(states, 0, sizeof(states))
+        while s < last and end - p >= SIMPLE_HEADER:
+            caplen, wirelen = le32(p + 8), le32(p + 12)
+            if caplen > MAX_PACKET or end - p - SIMPLE_HEADER < <Py_ssize_t>caplen:
+                break
+            header = usual_header(p + SIMPLE_HEADER, caplen, wirelen)
+            if header == 0:
+                break
+            usual(p + SIMPLE_HEADER, caplen, header, self.decoder.verify_checksums, s)
+            frame += 1
+            s.time_ns, s.frame = <int64_t>le32(p) * 1000000000 + le32(p + 4) * tick, frame
+            s.payload_at += position + SIMPLE_HEADER + <uint64_t>(p - start)
+            s.file, s.interface = <uint16_t>self.file_index, 0
+            least, most = min(least, s.time_ns), max(most, s.time_ns)
+            wire_bytes += max(wirelen, caplen)
+            cut += caplen < wirelen
+            states[s.checksum_state] += 1
+            if wants and firsts_want(&self.firsts, s):
+                batch.size = s - batch.items + 1
+                self.first(batch, s, p + SIMPLE_HEADER, caplen, position + SIMPLE_HEADER + <uint64_t>(p - start))
+            s += 1
+            p += SIMPLE_HEADER + caplen
+        if p > start:
+            batch.size = s - batch.items
+            self.start += p - start
+            self.note(least, most, wire_bytes)
+            self.decoder.add_usual(states, cut)
+            self.container.pass_simple(frame, p - start)
+
+    cdef inline void note(self, int64_t first_ns, int64_t last_ns, uint64_t wire_bytes) noexcept nogil:
+        """Packets were read."""
+        self.first_ns = min(self.first_ns, first_ns)
+        self.last_ns = max(self.last_ns, last_ns)
+        self.wire_bytes += wire_bytes
+
+    cdef void first(self, SegmentBatch batch, Segment *s, const uint8_t *packet, uint32_t caplen,
+                    uint64_t offset) noexcept nogil:
+        """What a segment says that may bring a side's first bytes; the payload of a fragmented one is elsewhere.
+
+        packet: its frame's bytes, which begin at `offset` of the file.
+        """
+        cdef uint64_t at = s.payload_at - offset
         if s.kind != TCP_SEGMENT or s.notes & NOTE_FRAGMENT:
             return
-        if at <= r.caplen and s.captured <= r.caplen - at:
-            firsts_see(&self.firsts, batch, s, r.data + at)
+        if at <= caplen and s.captured <= caplen - at:
+            firsts_see(&self.firsts, batch, s, packet + at)
 
     @property
     def damage(self):
@@ -187,8 +236,8 @@ cdef class SegmentReader:
             "bytes": self.container.position,
             "wire_bytes": self.wire_bytes,
             "tcp": self.decoder.kinds().get("tcp", 0),
-            "first_ns": self.first_ns if self.seen_time else None,
-            "last_ns": self.last_ns if self.seen_time else None,
+            "first_ns": self.first_ns if self.first_ns <= self.last_ns else None,
+            "last_ns": self.last_ns if self.first_ns <= self.last_ns else None,
             "snaplen": max((it["snaplen"] for it in interfaces), default=0),
             "cut_packets": self.decoder.cut,
             "kinds": self.decoder.kinds(),

@@ -51,7 +51,7 @@ cdef enum:                    # Segment.notes
 cdef enum:
     FRAME_BITS = 47           # of a spot: its frame; above them its file (wire/layout.py has the same)
 
-cdef struct Segment:
+cdef struct Segment:          # two lines of the cache, and one that few segments need
     int64_t time_ns           # since the epoch
     uint64_t frame            # 1-based in its file, as Wireshark counts
     uint64_t payload_at       # offset of the payload's first byte in the uncompressed file
@@ -68,28 +68,28 @@ cdef struct Segment:
     uint32_t options          # OPT_ bits
     uint32_t ts_val           # valid with OPT_TIMESTAMPS
     uint32_t ts_ecr
-    uint32_t sack[8]          # n_sack pairs of left and right edge
     uint32_t ip_id            # 0x10000 where there is none (IPv6)
     uint16_t flags
     uint16_t window           # as in the header, unscaled
     uint16_t urgent
     uint16_t checksum         # as in the header
-    uint16_t mss              # valid with OPT_MSS
     uint16_t file             # index of the input file
     uint16_t interface        # of a pcapng file, 0 else
-    uint8_t window_scale      # valid with OPT_WSCALE
-    uint8_t n_sack
-    uint8_t checksum_state
-    uint8_t ip_version        # 4 or 6
+    uint16_t mss              # valid with OPT_MSS
+    uint16_t hint             # which of its batch's hints came with it, from 1; 0: none
     uint8_t ttl
     uint8_t tos               # the DSCP and ECN byte
+    uint8_t ip_version        # 4 or 6
+    uint8_t header_length     # of the TCP header, bytes
+    uint8_t checksum_state
     uint8_t notes             # NOTE_ bits
     uint8_t kind
+    uint8_t n_sack
+    uint8_t window_scale      # valid with OPT_WSCALE
+    uint8_t cookie_length     # of a Fast Open option: bytes of its cookie
     uint8_t icmp_type         # of an ICMP_QUOTE
     uint8_t icmp_code
-    uint8_t header_length     # of the TCP header, bytes
-    uint8_t cookie_length     # of a Fast Open option: bytes of its cookie
-    uint16_t hint             # which of its batch's hints came with it, from 1; 0: none
+    uint32_t sack[8]          # n_sack pairs of left and right edge
 
 
 cdef inline uint64_t spot(const Segment *s) noexcept nogil:

@@ -6,7 +6,7 @@ what is wrong is marked (OPT_MALFORMED, NOTE_BOGUS_OFFSET); neither stops anythi
 """
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
-from tcpscope.wire.checksum cimport add_bytes, fold
+from tcpscope.wire.checksum cimport add_bytes, fold, native
 from tcpscope.capture.frame cimport be16, be32, has
 from tcpscope.wire.segment cimport (
     NOTE_BOGUS_OFFSET, NOTE_CUT_HEADER, OPT_ACCECN, OPT_AO, OPT_CUT, OPT_FAST_OPEN,
@@ -88,24 +88,10 @@ cdef int checksum(Segment *s, const uint8_t *p, Py_ssize_t size) noexcept nogil:
     return SUM_BAD
 
 
-cdef uint32_t native(uint32_t value) noexcept nogil:
-    """A number below 2^16 as the machine reads its two network-order bytes."""
-    cdef uint16_t probe = 1
-    if (<uint8_t *>&probe)[0]:
-        return (value >> 8 | value << 8) & 0xFFFF
-    return value
-
-
-cdef void options(Segment *s, const uint8_t *p, Py_ssize_t size) noexcept nogil:
-    """RFC 9293, 3.2: one walk, everything it meets into the Segment."""
+cdef void any_options(Segment *s, const uint8_t *p, Py_ssize_t size) noexcept nogil:
+    """One walk."""
     cdef Py_ssize_t at = 0
     cdef int kind, length
-    # Most segments carry NOP NOP timestamps and nothing else (RFC 7323, appendix A).
-    if size == 12 and be32(p) == 0x0101080A:
-        s.options |= OPT_TIMESTAMPS
-        s.ts_val = be32(p + 4)
-        s.ts_ecr = be32(p + 8)
-        return
     while at < size:
         kind = p[at]
         if kind == 0:
