@@ -15,7 +15,7 @@ from tcpscope.replay.marks cimport QUIET
 from tcpscope.replay.plain cimport CALM, DATA, HOLE_OF_CLIENT, HOLE_OF_SERVER, plain_bit, plain_bits
 from tcpscope.replay.rtt cimport Sent, candidates_add, candidates_at
 from tcpscope.replay.seq cimport after
-from tcpscope.replay.traffic cimport ANSWERED, PROBING, STARTED, WINDOW_SEEN, Traffic
+from tcpscope.replay.traffic cimport ANSWERED, PROBING, SCALED, SCALE_SEEN, STARTED, WINDOW_SEEN, Traffic
 from tcpscope.replay.unacked cimport Unacked, unacked_add, unacked_at
 from tcpscope.replay.wireshark cimport WiresharkSide, window_of
 from tcpscope.replay.zeek cimport zeek_is_plain
@@ -46,15 +46,20 @@ cdef inline bint side_is_calm(const Connection *c, int x) noexcept nogil:
     cdef const Flight *f = &c.flight[x]
     return (f.phase == STEADY and f.started and f.una_told and not f.probe_out and not f.fin_sent
             and not f.zero_window and not f.last_kind and not f.held_ns and not after(f.una, f.max)
-            and traffic_is_calm(&c.traffic[x], f) and wireshark_is_calm(&c.wireshark.side[x], f)
+            and traffic_is_calm(&c.traffic[x], &c.traffic[1 - x], f, c.flight[1 - x].peer_window)
+            and wireshark_is_calm(&c.wireshark.side[x], f)
             and c.wireshark.side[1 - x].last_ack == f.una
             and window_of(&c.wireshark.side[1 - x]) == f.peer_window
             and zeek_is_plain(&c.zeek, x, f.una, f.max)
             and c.side[x].ttl and not c.side[x].zero_since_ns and c.spending.side[x].begun)
 
 
-cdef inline bint traffic_is_calm(const Traffic *t, const Flight *f) noexcept nogil:
-    return (t.marks & (STARTED | WINDOW_SEEN | ANSWERED | PROBING) == STARTED | WINDOW_SEEN | ANSWERED and t.window
+cdef inline bint traffic_is_calm(const Traffic *t, const Traffic *peer, const Flight *f,
+                                 uint32_t window) noexcept nogil:
+    """window: the one that the side has told, as the flight knows it."""
+    return (t.marks & (STARTED | WINDOW_SEEN | ANSWERED | PROBING) == STARTED | WINDOW_SEEN | ANSWERED
+            and t.window and t.window == window and t.min_window and t.last_ack == <uint32_t>peer.una
+            and (t.marks & SCALED or not t.marks & peer.marks & SCALE_SEEN)
             and not t.probe_end and t.una <= t.nxt and <uint32_t>t.una == f.una and <uint32_t>t.nxt == f.max)
 
 

@@ -31,7 +31,8 @@ from tcpscope.replay.growing cimport (
 from tcpscope.replay.limit cimport make_room
 from tcpscope.replay.marks cimport MARK_REUSE, marks_keep
 from tcpscope.replay.near cimport near_body, near_end, near_flow, near_segment
-from tcpscope.replay.observe cimport observe, quote
+from tcpscope.replay.observe cimport observe_fully, quote
+from tcpscope.replay.plain cimport pass_plain
 from tcpscope.replay.open cimport announce_due, show_open
 from tcpscope.replay.reuse cimport reuse_of
 from tcpscope.replay.resting cimport may_rest, rest, wake
@@ -99,13 +100,17 @@ cdef int take(Replay *r, const Segment *s, uint64_t order) noexcept nogil:
     cdef Flow *f
     cdef Connection *c = NULL
     cdef Connection *older = NULL
-    cdef int d = 0
+    cdef int d = 0, done
     cdef uint8_t reused = 0
     cdef int64_t gap = 0
     cdef bint rested
 
     r.segments += 1
     f = flows_find(&r.flows, s, &d)
+    if f != NULL and f.body != NULL and f.body.calm and not r.want_packets and not stepped_back(r, s):
+        done = pass_plain(f.body, s, d, order)         # as nearly always
+        if done:
+            return min(done, 0)
     if f != NULL and f.lingering and overdue(r, f):
         if retire_flow(r, f) < 0:
             return -1
@@ -154,7 +159,7 @@ cdef int take(Replay *r, const Segment *s, uint64_t order) noexcept nogil:
         if c == NULL:
             return -1
         c.older = older
-    if observe(r, c, s, d, order, stepped_back(r, s), r.want_packets) < 0:
+    if observe_fully(r, c, s, d, order, stepped_back(r, s), r.want_packets) < 0:
         return -1
     if r.prompt:
         return 0

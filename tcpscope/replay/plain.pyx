@@ -15,12 +15,12 @@ from tcpscope.replay.connection cimport N_PIGGYBACKED, Connection
 from tcpscope.replay.copies cimport copy_remember
 from tcpscope.replay.course cimport PAUSE_NS
 from tcpscope.replay.flight cimport DELAYED_LEAST, Chunk, Flight, acknowledged_to
+from tcpscope.replay.pace cimport spending_plain
 from tcpscope.replay.sacks cimport sample
 from tcpscope.replay.sending cimport sent_next
 from tcpscope.replay.seq cimport after, before
 from tcpscope.replay.speaking cimport spoke
-from tcpscope.replay.spending cimport spending_plain
-from tcpscope.replay.traffic cimport Traffic, offloaded, traffic_plain
+from tcpscope.replay.traffic cimport DATA_SEEN, Traffic, offloaded, traffic_plain
 from tcpscope.replay.wireshark cimport COMPLETE_ACK, COMPLETE_DATA, QUEUE_MOST, SHIFT_UNKNOWN
 from tcpscope.replay.zeek cimport zeek_met, zeek_plain
 from tcpscope.wire.segment cimport (
@@ -61,7 +61,7 @@ cdef inline bint has_plain_data(const Connection *c, const Segment *s, int d) no
 cdef bint meet(Connection *c, int d, int what) noexcept nogil:
     """The first such segment of side d since the connection is calm.  False: it is not plain yet."""
     cdef const Traffic *t = &c.traffic[d]
-    if what == DATA and (t.seen.end != t.nxt or t.seen.start == t.seen.end):
+    if what == DATA and (t.seen.end != t.nxt or t.seen.start == t.seen.end or not t.marks & DATA_SEEN):
         return False
     c.said |= plain_bit(d, what)
     c.wireshark.completeness |= COMPLETE_DATA if what == DATA else COMPLETE_ACK
@@ -119,7 +119,7 @@ cdef inline int look(Connection *c, const Segment *s, int d, uint64_t order, Pla
     if s.length and sent_next(mine, s, s.seq + s.length, order, &out.since_ns) < 0:
         return -1
     copy_remember(mine, s)
-    if traffic_plain(&c.traffic[d], &c.traffic[1 - d], s, out.sample_ns) < 0:
+    if traffic_plain(&c.traffic[d], &c.traffic[1 - d], s, out.window, out.sample_ns) < 0:
         return -1
     zeek_plain(&c.zeek, s, d)
     if s.checksum_state == SUM_GOOD:

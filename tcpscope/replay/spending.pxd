@@ -101,5 +101,3 @@ cdef struct Spending:
 cdef void spending_start(Spending *l) noexcept nogil
 cdef void spending_observe(Spending *l, const Flight *flight, const Traffic *traffic, const Segment *s, int d,
                            int64_t dt, uint64_t own, const Finding *f) noexcept nogil
-cdef void spending_plain(Spending *l, const Flight *flight, const Traffic *traffic, const Segment *s, int d,
-                         int64_t dt, int64_t rtt_ns, int64_t since_ns) noexcept nogil

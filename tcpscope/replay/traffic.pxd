@@ -14,8 +14,9 @@ and sees no window probe without payload (Linux sends such).
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from tcpscope.replay.ranges cimport Ranges
-from tcpscope.replay.rtt cimport Candidates, RoundTrips
-from tcpscope.wire.segment cimport Segment
+from tcpscope.replay.rtt cimport Candidates, RoundTrips, rtt_add
+from tcpscope.replay.seq cimport place
+from tcpscope.wire.segment cimport PSH, Segment
 
 cdef enum:                          # Traffic.marks: what has been seen
     STARTED = 0x001                 # a segment; `nxt` and `una` hold
@@ -96,8 +97,46 @@ cdef inline bint offloaded(const Traffic *peer, const Segment *s) noexcept nogil
 
 
 cdef int traffic_observe(Traffic *me, Traffic *peer, const Segment *s) noexcept nogil
-cdef int traffic_plain(Traffic *me, Traffic *peer, const Segment *s, int64_t sample_ns) noexcept nogil
 cdef void traffic_observe_copy(Traffic *me, const Segment *s) noexcept nogil
 cdef void traffic_end(Traffic *client, Traffic *server, int64_t now_ns) noexcept nogil
 cdef void traffic_shed(Traffic *me) noexcept nogil
 cdef void traffic_free(Traffic *me) noexcept nogil
+
+
+cdef inline int traffic_plain(Traffic *me, Traffic *peer, const Segment *s, uint32_t window,
+                              int64_t sample_ns) noexcept nogil:
+    """`traffic_observe` of a plain segment (plain.pyx), but for the candidates; -1 when memory fails.
+
+    window: as it is meant, not zero; sample_ns: the round trip that it ends; -1: none.
+    """
+    if sample_ns >= 0 and rtt_add(&peer.rtt, sample_ns) < 0:
+        return -1
+    me.packets += 1
+    me.idle_max_ns = max(me.idle_max_ns, s.time_ns - me.last_ns)
+    me.last_ns = s.time_ns
+    if s.length:
+        me.last_data_ns = s.time_ns
+        me.data_packets += 1
+        me.bytes += s.length
+        me.unique_bytes += s.length
+        me.max_segment = max(me.max_segment, s.length)
+        me.min_segment = min(me.min_segment, s.length)
+        me.pushed_packets += s.flags & PSH != 0
+        me.offloaded_segments += offloaded(peer, s)
+        if not me.marks & DATA_ANSWERED:
+            me.initial_window_bytes += s.length
+        me.nxt += s.length
+        me.seen.end = me.nxt
+        me.max_in_flight = max(me.max_in_flight, <uint32_t>(me.nxt - me.una))
+    else:
+        me.pure_acks += 1
+    if s.ack != me.last_ack:
+        peer.una = place(peer.una, s.ack)
+        me.last_ack = s.ack
+    if not peer.marks & DATA_ANSWERED and not (peer.marks & SYN_SEEN and s.ack == peer.isn + 1):
+        peer.marks |= DATA_ANSWERED
+    if window != me.window:
+        me.window = window
+        me.max_window = max(me.max_window, window)
+        me.min_window = min(me.min_window, window)
+    return 0

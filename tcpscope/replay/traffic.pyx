@@ -292,37 +292,6 @@ cdef int traffic_observe(Traffic *me, Traffic *peer, const Segment *s) noexcept 
     return 0
 
 
-cdef int traffic_plain(Traffic *me, Traffic *peer, const Segment *s, int64_t sample_ns) noexcept nogil:
-    """`traffic_observe` of a plain segment (plain.pyx), but for the candidates; -1 when memory fails.
-
-    sample_ns: the round trip that it ends; -1: none.
-    """
-    cdef uint32_t window = s.window
-    cdef int64_t position = place(peer.nxt, s.ack)
-    if sample_ns >= 0 and rtt_add(&peer.rtt, sample_ns) < 0:
-        return -1
-    me.packets += 1
-    count_silence(me, s)
-    if s.length:
-        read_data(me, peer, s)
-        count_flight(me, s, me.nxt)
-        me.nxt += s.length
-        me.seen.end = me.nxt
-        me.unique_bytes += s.length
-    else:
-        me.pure_acks += 1
-    if position > peer.una:
-        peer.una = position
-    if not (peer.marks & SYN_SEEN and s.ack == peer.isn + 1):
-        peer.marks |= DATA_ANSWERED
-    if me.marks & peer.marks & SCALE_SEEN:
-        window <<= min(<uint32_t>me.window_scale, K_MAX_SCALE)
-    read_window(me, peer, s, window)
-    me.last_ack = s.ack
-    me.marks |= ACK_SENT
-    return 0
-
-
 cdef void traffic_observe_copy(Traffic *me, const Segment *s) noexcept nogil:
     """A frame that the capture holds twice: one more packet, but nothing was sent."""
     me.packets += 1

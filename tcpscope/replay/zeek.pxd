@@ -8,7 +8,8 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t
 
 from tcpscope.replay.known cimport Known
 from tcpscope.replay.roles cimport role_of_first
-from tcpscope.wire.segment cimport Segment
+from tcpscope.replay.seq cimport after, place
+from tcpscope.wire.segment cimport SUM_GOOD, Segment
 
 cdef enum:
     ZEEK_HISTORY = 48            # with the NUL; letters beyond are dropped
@@ -21,6 +22,11 @@ cdef enum:                       # ZeekSide.state
     ESTABLISHED = 4
     CLOSED = 5                   # sent a FIN
     RESET = 6                    # sent a RST
+
+cdef enum:                       # ZeekSide.marks
+    FINISHED = 0x01              # has sent a FIN
+    SKIPPING = 0x02              # Zeek has given up reassembling this side
+    VERIFIED = 0x04              # a checksum of this side was right
 
 cdef struct ZeekSide:
     int64_t last                 # behind the highest position sent; 0 is the SYN, assumed if not seen
@@ -38,7 +44,7 @@ cdef struct ZeekSide:
     Known known                  # of its stream, or given up as a gap
     uint8_t state
     uint8_t before               # the state it had before that
-    uint8_t marks                # FINISHED, SKIPPING, VERIFIED
+    uint8_t marks
 
 cdef struct Zeek:
     ZeekSide side[2]             # 0 the client, 1 the server
@@ -51,9 +57,24 @@ cdef void zeek_start(Zeek *z, const Segment *s) noexcept nogil
 cdef void zeek_observe(Zeek *z, const Segment *s, int sender) noexcept nogil
 cdef bint zeek_is_plain(const Zeek *z, int sender, uint32_t una, uint32_t nxt) noexcept nogil
 cdef void zeek_met(Zeek *z, int sender, bint data) noexcept nogil
-cdef void zeek_plain(Zeek *z, const Segment *s, int sender) noexcept nogil
+cdef void zeek_received(ZeekSide *me, uint32_t start, uint32_t end) noexcept nogil
+cdef void zeek_acknowledged(Zeek *z, int sender, uint32_t upto) noexcept nogil
 cdef int zeek_conn_state(const Zeek *z) noexcept nogil
 cdef void zeek_history(const Zeek *z, char *out, int room) noexcept nogil
 cdef int64_t zeek_bytes(const Zeek *z, int sender) noexcept nogil
 cdef int64_t zeek_missed_bytes(const Zeek *z, int sender) noexcept nogil
 cdef int zeek_originator(const Zeek *z) noexcept nogil
+
+
+cdef inline void zeek_plain(Zeek *z, const Segment *s, int sender) noexcept nogil:
+    """`zeek_observe` of a plain segment (plain.pyx), but for its letter."""
+    cdef ZeekSide *me = &z.side[sender]
+    cdef ZeekSide *peer = &z.side[1 - sender]
+    if s.checksum_state == SUM_GOOD:
+        me.marks |= VERIFIED
+    peer.acked = place(peer.acked, s.ack - peer.start)
+    me.last += s.length
+    if after(s.ack, peer.known.upto):
+        zeek_acknowledged(z, 1 - sender, s.ack)
+    if s.length and s.captured >= s.length:
+        zeek_received(me, s.seq, s.seq + s.length)

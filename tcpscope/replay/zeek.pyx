@@ -27,11 +27,6 @@ from tcpscope.wire.segment cimport (
     Segment
 )
 
-cdef enum:                             # ZeekSide.marks
-    FINISHED = 0x01                    # has sent a FIN
-    SKIPPING = 0x02                    # Zeek has given up reassembling this side
-    VERIFIED = 0x04                    # a checksum of this side was right
-
 cdef enum:                             # layout.CONN_STATES
     OTH, S0, S1, SF, REJ, S2, S3, RSTO, RSTR, RSTOS0, RSTRH, SH, SHR
 
@@ -172,7 +167,7 @@ cdef int64_t held(const ZeekSide *me) noexcept nogil:
     return size
 
 
-cdef inline void received(ZeekSide *me, uint32_t start, uint32_t end) noexcept nogil:
+cdef void zeek_received(ZeekSide *me, uint32_t start, uint32_t end) noexcept nogil:
     """Reassemble the payload [start, end); give up as Zeek does where too much waits to be acknowledged."""
     if me.marks & SKIPPING:
         return
@@ -193,7 +188,7 @@ cdef inline void gap(Zeek *z, int sender, uint32_t upto, bint report) noexcept n
     known_absorb(&me.known)
 
 
-cdef void acknowledged(Zeek *z, int sender, uint32_t upto) noexcept nogil:
+cdef void zeek_acknowledged(Zeek *z, int sender, uint32_t upto) noexcept nogil:
     """The peer acknowledges sender's stream: what was not captured below is a gap.
 
     Reported only while both ends are cleanly open or closing; RSTs acknowledge anything.
@@ -330,7 +325,7 @@ cdef void zeek_observe(Zeek *z, const Segment *s, int sender) noexcept nogil:
     if control or me.state == INACTIVE:
         move(z, s, sender)
     if acknowledges and after(s.ack, peer.known.upto):
-        acknowledged(z, 1 - sender, s.ack)
+        zeek_acknowledged(z, 1 - sender, s.ack)
     # Zeek reassembles only what was captured whole, nothing from before the beginning, nothing acknowledged
     if s.length and position >= 0 and not control & RST \
             and (s.captured >= s.length or s.notes & NOTE_FRAGMENT):
@@ -338,7 +333,7 @@ cdef void zeek_observe(Zeek *z, const Segment *s, int sender) noexcept nogil:
             position += 1
         end = position + s.length
         if end > me.acked:
-            received(me, me.start + <uint32_t>max(position, me.acked), me.start + <uint32_t>end)
+            zeek_received(me, me.start + <uint32_t>max(position, me.acked), me.start + <uint32_t>end)
 
 
 cdef bint zeek_is_plain(const Zeek *z, int sender, uint32_t una, uint32_t nxt) noexcept nogil:
@@ -355,20 +350,6 @@ cdef void zeek_met(Zeek *z, int sender, bint data) noexcept nogil:
         tell_once(z, sender, SEEN_DATA, b'D')
     else:
         tell_once(z, sender, SEEN_ACK, b'A')
-
-
-cdef void zeek_plain(Zeek *z, const Segment *s, int sender) noexcept nogil:
-    """`zeek_observe` of a plain segment (plain.pyx), but for its letter."""
-    cdef ZeekSide *me = &z.side[sender]
-    cdef ZeekSide *peer = &z.side[1 - sender]
-    if s.checksum_state == SUM_GOOD:
-        me.marks |= VERIFIED
-    peer.acked = place(peer.acked, s.ack - peer.start)
-    me.last += s.length
-    if after(s.ack, peer.known.upto):
-        acknowledged(z, 1 - sender, s.ack)
-    if s.length and s.captured >= s.length:
-        received(me, s.seq, s.seq + s.length)
 
 
 # ---------------------------------------------------------------- the answer
