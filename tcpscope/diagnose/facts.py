@@ -253,6 +253,11 @@ def having(group: list[Facts], *names: str, above: int = 0) -> list[Facts]:
     return record.having(group, _places(names), above)
 
 
+def beginning(group: list[Facts], name: str, prefix: bytes) -> list[Facts]:
+    """Those of which this field, bytes, begins so: the same kind of look."""
+    return record.beginning(group, layout.CONNECTION.offset(name), prefix)
+
+
 def without(group: Iterable[Facts], *others: Iterable[Facts]) -> list[Facts]:
     """Those that are in none of the others."""
     members = {f.number for other in others for f in other}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from tcpscope.diagnose.facts import Collected, Facts, about, times
+from tcpscope.diagnose.facts import Collected, Facts, about, having, times
 from tcpscope.diagnose.finding import Finding
 from tcpscope.diagnose.measure import other, scale_cut
 from tcpscope.replay import layout
@@ -94,7 +94,7 @@ def recording(
             "a clock that was set while capturing, or files in the wrong order: sort them (reordercap, mergecap)",
             "capture", numbers={"steps": steps},
         ))  # fmt: skip
-    twice = [f for f in found if _copies(f)]
+    twice = [f for f in having(found, "duplicate_captures") if _copies(f)]
     if twice:
         count = sum(map(_copies, twice))
         findings.append(about(
@@ -106,7 +106,7 @@ def recording(
             "for exact times look at one interface, one capture",
             shown=["duplicate_capture"], packets=count,
         ))  # fmt: skip
-    copied = [f for f in found if _copied(f)]
+    copied = [f for f in having(found, "network_duplicates", "duplicate_captures") if _copied(f)]
     if (count := sum(map(_copied, copied))) >= MANY_COPIES:
         findings.append(about(
             copied, "network_duplicates", "note", "path",
@@ -115,7 +115,7 @@ def recording(
             "file: read them as two; where the copies differ in VLAN or tunnel --by-tunnel keeps them apart",
             shown=["network_duplicate", "duplicate_capture"], packets=count,
         ))  # fmt: skip
-    wrong = [f for f in found if _damaged(f.client) or _damaged(f.server)]
+    wrong = [f for f in having(found, "bad_checksums") if _damaged(f.client) or _damaged(f.server)]
     if wrong:
         count = sum(side["bad_checksums"] for f in wrong for side in (f.client, f.server) if _damaged(side))
         findings.append(about(
@@ -133,7 +133,7 @@ def recording(
             f"only one direction of {times(len(single))} was captured",
             "asymmetric routing or a one-way mirror: states of the silent side are inferred",
         ))  # fmt: skip
-    missed = [f for f in found if f.client["missed_bytes"] > 0 or f.server["missed_bytes"] > 0]
+    missed = having(found, "missed_bytes")
     if missed:
         size = sum(max(f.client["missed_bytes"], 0) + max(f.server["missed_bytes"], 0) for f in missed)
         filtered = not collected.census.beyond and not any(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from tcpscope.diagnose.facts import MANY, Facts, about, by_server, times
+from tcpscope.diagnose.facts import MANY, Facts, about, beginning, by_server, times
 from tcpscope.diagnose.finding import Finding
 
 FATAL = b"alert: "  # as wire/tls.pyx has it
@@ -37,7 +37,7 @@ def _hint(f: Facts) -> str:
 
 def _refused(found: list[Facts]) -> list[Finding]:
     findings = []
-    for server, group in by_server(f for f in found if f.common["server_hint"].startswith(FATAL)).items():
+    for server, group in by_server(beginning(found, "server_hint", FATAL)).items():
         reasons: dict[str, list[Facts]] = defaultdict(list)
         for f in group:
             reasons[_hint(f)[len(FATAL) :]].append(f)
@@ -59,13 +59,13 @@ def _ends_at_certificate(f: Facts) -> bool:
     return bool(
         f.reset_by == "client" and f.client["data_packets"] == 2 and ALERT[0] <= said <= ALERT[1]
         and f.server["unique_bytes"] >= CERTIFICATE and f.server["last_data_ns"] < f.client["last_data_ns"]
-        and f.common["client_hint"].startswith(HELLO) and f.common["server_hint"].startswith(CHOSEN)
+        and f.common["server_hint"].startswith(CHOSEN)
     )  # fmt: skip
 
 
 def _given_up(found: list[Facts]) -> list[Finding]:
     findings = []
-    for server, group in by_server(f for f in found if _ends_at_certificate(f)).items():
+    for server, group in by_server(f for f in beginning(found, "client_hint", HELLO) if _ends_at_certificate(f)).items():
         finding = about(
             group, "tls_given_up", "warning", "client",
             f"the client ended the TLS handshake of {times(len(group))} with {server} when it had the server's hello "
@@ -80,9 +80,7 @@ def _given_up(found: list[Facts]) -> list[Finding]:
 
 
 def _not_spoken(found: list[Facts]) -> list[Finding]:
-    plain = [
-        f for f in found if f.common["client_hint"].startswith(HELLO) and f.common["server_hint"].startswith(PLAIN)
-    ]
+    plain = beginning(beginning(found, "client_hint", HELLO), "server_hint", PLAIN)
     return [
         about(
             group, "tls_not_spoken", "error", "server",

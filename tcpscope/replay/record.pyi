@@ -14,3 +14,6 @@ def having(bearers: list[Bearer], places: tuple[int, ...], above: int = 0) -> li
 
     places: offsets of the fields, in bytes.
     """
+
+def beginning(bearers: list[Bearer], place: int, prefix: bytes) -> list[Bearer]:
+    """Those of the bearers of which the field of bytes at this offset begins with `prefix`."""

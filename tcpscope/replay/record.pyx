@@ -5,7 +5,7 @@ And which of many records have something in some of their fields: a question tha
 """
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
-from libc.string cimport memcpy
+from libc.string cimport memcmp, memcpy
 
 cdef enum:
     MOST_FIELDS = 32
@@ -77,4 +77,18 @@ def having(list bearers not None, tuple places not None, int64_t above=0):
             if number > above:
                 found.append(bearer)
                 break
+    return found
+
+
+def beginning(list bearers not None, Py_ssize_t place, bytes prefix not None):
+    """Those of the bearers of which the field of bytes at this offset begins with `prefix`."""
+    cdef Record record
+    cdef list found = []
+    cdef Py_ssize_t size = len(prefix)
+    for bearer in bearers:
+        record = bearer.common
+        if not 0 <= place <= len(record.raw) - size:
+            raise ValueError("the record is too short")
+        if memcmp(PyBytes_AS_STRING(record.raw) + place, PyBytes_AS_STRING(prefix), size) == 0:
+            found.append(bearer)
     return found
