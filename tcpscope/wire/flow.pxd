@@ -26,20 +26,26 @@ cdef inline uint64_t stir(uint64_t x) noexcept nogil:
     return x ^ (x >> 31)
 
 
-cdef inline uint64_t end_of(const uint8_t *addr, uint16_t port, uint8_t version) noexcept nogil:
-    """One end as a number; ends of IPv4 are all different."""
+cdef inline uint64_t end_of_ipv4(const uint8_t *addr, uint16_t port) noexcept nogil:
+    """One end as a number; no two have the same."""
     cdef uint32_t four
-    if version == 4:
-        memcpy(&four, addr, 4)
-        return <uint64_t>four << 16 | port
-    return stir(stir(word(addr) ^ SECRET) + word(addr + 8)) + port
+    memcpy(&four, addr, 4)
+    return <uint64_t>four << 16 | port
+
+
+cdef inline uint64_t end_of(const uint8_t *addr, uint16_t port, uint8_t version) noexcept nogil:
+    """... of either version; among those of IPv6 two may have the same."""
+    return end_of_ipv4(addr, port) if version == 4 else stir(stir(word(addr) ^ SECRET) + word(addr + 8)) + port
+
+
+cdef inline uint64_t pair_hash(uint64_t one, uint64_t two) noexcept nogil:
+    """Of an unordered pair of ends, in full."""
+    return stir(min(one, two) * SECRET + max(one, two))
 
 
 cdef inline uint64_t ends_hash(const uint8_t *a, uint16_t a_port, const uint8_t *b, uint16_t b_port,
                                uint8_t version) noexcept nogil:
-    """Of the unordered pair, in full."""
-    cdef uint64_t one = end_of(a, a_port, version), two = end_of(b, b_port, version)
-    return stir(min(one, two) * SECRET + max(one, two))
+    return pair_hash(end_of(a, a_port, version), end_of(b, b_port, version))
 
 
 cdef inline void set_flow(Segment *s) noexcept nogil:

@@ -8,7 +8,7 @@ from libc.string cimport memcpy, memset
 
 from tcpscope.capture.frame cimport be16, be32
 from tcpscope.wire.checksum cimport add_bytes, fold, native
-from tcpscope.wire.flow cimport set_flow
+from tcpscope.wire.flow cimport end_of_ipv4, pair_hash
 from tcpscope.wire.segment cimport SUM_GOOD, SUM_UNVERIFIABLE, TCP_SEGMENT, Segment
 from tcpscope.wire.tcp cimport checksum, options
 
@@ -63,4 +63,4 @@ cdef inline void usual(const uint8_t *p, Py_ssize_t caplen, uint32_t header, bin
             s.checksum_state = SUM_GOOD
         else:
             s.checksum_state = <uint8_t>checksum(s, p + TCP_AT, size)
-    set_flow(s)
+    s.flow = <uint32_t>pair_hash(end_of_ipv4(p + IP_AT + 12, s.sport), end_of_ipv4(p + IP_AT + 16, s.dport))
