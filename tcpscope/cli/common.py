@@ -15,6 +15,7 @@ import click
 
 from tcpscope.capture.sources import STDIN, Sources
 from tcpscope.cli.forms import output_option
+from tcpscope.cli.words import Words
 from tcpscope.errors import CaptureError, UsageError, no_connection
 from tcpscope.replay.layout import ANNOTATIONS, STATES
 from tcpscope.replay.shares import one_heap
@@ -34,8 +35,6 @@ from tcpscope.tables.analysis import (
 from tcpscope.wire.layout import SERVICES
 
 if TYPE_CHECKING:
-    from click.shell_completion import CompletionItem
-
     from tcpscope.tables.filters import Test, Wanted
     from tcpscope.tables.pipeline import Ended
     from tcpscope.tables.rows import Raw
@@ -87,21 +86,6 @@ bounded = click.option(
     help="Connections open at once, at most: beyond, half-open and silent ones are ended, and counted; 0: any number.  "
          f"[default: {MANY_OPEN:,}; where packets are read again, any number]",
 )  # fmt: skip
-
-
-class Words(click.ParamType):  # type: ignore[type-arg, unused-ignore]  # generic since click 8.3
-    """A word out of a list, in any case and with - for _; completed by the shell, judged by `tables.filters`."""
-
-    name = "word"
-
-    def __init__(self, words: tuple[str, ...]) -> None:
-        self.words = words
-
-    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        from click.shell_completion import CompletionItem
-
-        start = incomplete.upper().replace("-", "_")
-        return [CompletionItem(word) for word in self.words if word.upper().startswith(start)]
 
 
 filters = stack(

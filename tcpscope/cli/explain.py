@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from tcpscope.cli.forms import format_option, output_option
+from tcpscope.cli.words import Words
 from tcpscope.diagnose.catalogue import ENTRIES
 from tcpscope.errors import UsageError
 from tcpscope.tables.output import destination
@@ -12,7 +13,7 @@ from tcpscope.tables.write import write_json
 
 
 @click.command("explain")
-@click.argument("id", required=False)
+@click.argument("id", required=False, type=Words(ENTRIES))
 @format_option("table", "json")
 @output_option
 def command(id: str | None, form: str, output: str | None) -> None:

@@ -19,6 +19,7 @@ from tcpscope.capture.rights import choose, path_of
 from tcpscope.capture.sources import STDIN
 from tcpscope.capture.sudo import Caller, acting_as, become, caller
 from tcpscope.cli.common import Seconds, warn
+from tcpscope.cli.words import Words
 from tcpscope.errors import CaptureError, UsageError
 from tcpscope.report.text import safe
 from tcpscope.tables.address import with_port
@@ -39,6 +40,12 @@ UNITS = {"kb": 10**3, "mb": 10**6, "gb": 10**9, "s": 1, "min": 60, "h": 3600, "d
 SIZES = ("kb", "mb", "gb")
 
 
+def _interfaces() -> list[str]:
+    from tcpscope.capture.interfaces import interfaces
+
+    return [it.name for it in interfaces()]
+
+
 @click.command("live")
 @click.argument("filter", nargs=-1, metavar="[FILTER…]")
 @click.option(
@@ -46,6 +53,7 @@ SIZES = ("kb", "mb", "gb")
     "--interface",
     "interfaces",
     multiple=True,
+    type=Words(_interfaces),
     metavar="NAME",
     help="Several with several -i; - is standard input.  [default: any]",
 )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tcpscope.cli.common import NUMBER, common, progress, refuse_overwriting, warn
+from tcpscope.cli.words import FilesOrWords
 from tcpscope.errors import UsageError
 from tcpscope.report.plots import CAPTURE_KINDS, KINDS, known
 from tcpscope.report.text import safe
@@ -42,7 +43,7 @@ class Size(click.ParamType):  # type: ignore[type-arg, unused-ignore]  # generic
 
 
 @click.command("plot")
-@click.argument("files", nargs=-1, required=True, metavar="FILE… KIND", type=click.Path())
+@click.argument("files", nargs=-1, required=True, metavar="FILE… KIND", type=FilesOrWords(KINDS))
 @click.option("-c", "--connection", type=NUMBER, metavar="N", help="Which connection.  [default: 0]")
 @click.option(
     "--side", type=click.Choice(["client", "server"]), help="Whose data.  [default: of the side that sent more]"

@@ -65,7 +65,9 @@ def _ends_at_certificate(f: Facts) -> bool:
 
 def _given_up(found: list[Facts]) -> list[Finding]:
     findings = []
-    for server, group in by_server(f for f in beginning(found, "client_hint", HELLO) if _ends_at_certificate(f)).items():
+    for server, group in by_server(
+        f for f in beginning(found, "client_hint", HELLO) if _ends_at_certificate(f)
+    ).items():
         finding = about(
             group, "tls_given_up", "warning", "client",
             f"the client ended the TLS handshake of {times(len(group))} with {server} when it had the server's hello "

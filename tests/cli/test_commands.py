@@ -267,6 +267,20 @@ def test_local_time():
     assert utc[1] != local[1] and utc[1][20:] == local[1][20:]
 
 
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("explain zero", b"plain,zero_window"),
+        ("plot capture.pcap state", b"plain,states"),
+        ("plot cap", b"file,cap"),
+        ("live -i l", b"plain,lo"),
+    ],
+)
+def test_the_shell_completes_what_a_command_takes(words, expected):
+    done = run(_TCPSCOPE_COMPLETE="bash_complete", COMP_WORDS=f"tcpscope {words}", COMP_CWORD=str(len(words.split())))
+    assert expected in done.stdout.splitlines()
+
+
 def test_the_shell_completes_words():
     done = run(_TCPSCOPE_COMPLETE="bash_complete", COMP_WORDS="tcpscope packets --annotation zero", COMP_CWORD="3")
     assert b"plain,zero_window_probe\n" in done.stdout
