@@ -12,7 +12,6 @@ import click
 from tcpscope.cli.common import (
     NUMBER,
     Seconds,
-    Words,
     common,
     files,
     progress,
@@ -21,6 +20,7 @@ from tcpscope.cli.common import (
     warn,
 )
 from tcpscope.cli.forms import format_option
+from tcpscope.cli.words import Words
 from tcpscope.errors import UsageError, no_connection
 from tcpscope.replay.layout import STATES
 from tcpscope.tables.analysis import locate
