@@ -224,7 +224,7 @@ _SIDE_MEANINGS: dict[str, tuple[str, str]] = {
     "acked_segment": ("bytes", "longest segment acknowledged"),
     "spurious_by_delay": ("", "repetitions that were not needed: the answer to the first copy came after the timer"),
     "spurious_by_order": ("", "... the first copy was late or overtaken, and taken for lost"),
-    "spurious_by_acks": ("", "... the peer had acknowledged: its ACK was lost or late"),
+    "spurious_by_acks": ("", "... the peer had it, and no ACK had come: lost, late, or held back by the receiver"),
     "overtaken": ("", "segments that came after their successors, though sent before them"),
     "reordering_bytes": ("bytes", "furthest that a segment of this side was overtaken"),
     "reordering": ("s", "longest that one came after its successor"),
