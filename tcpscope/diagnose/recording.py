@@ -56,106 +56,152 @@ def recording(
     steps: times that the capture's clock went back.  probes: numbers of connections that are no more than a scanner's
     probes.
     """
-    findings = []
     found = collected.facts
-    for name, file in zip(names, files, strict=False):
-        if file.get("damage"):
-            findings.append(Finding(
-                "damaged", "warning", f"{name} is damaged: {file['damage']}",
-                "capture again, or stop the writer before copying the file", "capture",
-            ))  # fmt: skip
-        dropped = sum(it["dropped"] or 0 for it in file.get("interfaces", ()))
-        if dropped:
-            findings.append(Finding(
-                "dropped", "warning", f"the capture of {name} dropped {times(dropped, 'packet')}: holes may be its own",
-                "capture with a larger buffer, a smaller snaplen or a filter", "capture",
-                numbers={"packets": dropped},
-            ))  # fmt: skip
-        cut = file.get("kinds", {}).get(CUT_IN_HEADER, 0)
-        if cut:
-            findings.append(Finding(
-                "cut_headers", "warning", f"{times(cut, 'packet')} of {name} cut inside the TCP header: "
-                "no more than the ports can be known",
-                "capture with a larger snaplen: 128 bytes hold all headers", "capture", numbers={"packets": cut},
-            ))  # fmt: skip
-    shortened = [f for f in found if scale_cut(f) and f.client["data_packets"] + f.server["data_packets"]]
-    if shortened:
-        findings.append(about(
-            shortened, "cut_options", "note", "capture",
-            f"the options of the SYNs of {times(len(shortened))} were cut off by the snap length: window scale, SACK "
-            "and time stamps are not known",
-            "what its windows were, and whether one was the limit, cannot be told: capture with a larger snaplen; 128 "
-            "bytes hold all headers",
-        ))  # fmt: skip
-    if steps:
+    return [
+        *(finding for name, file in zip(names, files, strict=False) for finding in _of_file(name, file)),
+        *_cut_options(found), *_clock_steps(steps), *_duplicates(found), *_network_duplicates(found),
+        *_checksums(found), *_one_direction(found, probes), *_missed(collected), *_not_looked_at(collected),
+    ]  # fmt: skip
+
+
+# ---------------------------------------------------------------- of a file
+
+
+def _of_file(name: str, file: dict[str, Any]) -> list[Finding]:
+    findings = []
+    if file.get("damage"):
         findings.append(Finding(
-            "clock_steps", "warning", f"the capture's clock went back {times(steps, 'time')} by more than a second: "
-            "durations across such a step are wrong",
-            "a clock that was set while capturing, or files in the wrong order: sort them (reordercap, mergecap)",
-            "capture", numbers={"steps": steps},
+            "damaged", "warning", f"{name} is damaged: {file['damage']}",
+            "capture again, or stop the writer before copying the file", "capture",
         ))  # fmt: skip
-    twice = [f for f in having(found, "duplicate_captures") if _copies(f)]
-    if twice:
-        count = sum(map(_copies, twice))
-        findings.append(about(
-            twice, "duplicates", "note", "capture",
-            f"{times(count, 'packet')} of {times(len(twice))} "
-            + ("stands in the capture twice; it is no retransmission" if count == 1 else
-               "stand in the capture twice; they are not retransmissions"),
-            "a mirror port or `any` shows packets on their way in and out, captures of both ends show them at both: "
-            "for exact times look at one interface, one capture",
-            shown=["duplicate_capture"], packets=count,
-        ))  # fmt: skip
-    copied = [f for f in having(found, "network_duplicates", "duplicate_captures") if _copied(f)]
-    if (count := sum(map(_copied, copied))) >= MANY_COPIES:
-        findings.append(about(
-            copied, "network_duplicates", "note", "path",
-            f"{times(count, 'packet')} of {times(len(copied))} came twice: copied on the way, not by the sender",
-            "a loop, a bond that sends on all its links, or a switch that floods; or captures of two places in one "
-            "file: read them as two; where the copies differ in VLAN or tunnel --by-tunnel keeps them apart",
-            shown=["network_duplicate", "duplicate_capture"], packets=count,
-        ))  # fmt: skip
-    wrong = [f for f in having(found, "bad_checksums") if _damaged(f.client) or _damaged(f.server)]
-    if wrong:
-        count = sum(side["bad_checksums"] for f in wrong for side in (f.client, f.server) if _damaged(side))
-        findings.append(about(
-            wrong, "checksums", "note", "capture",
-            f"{times(count, 'packet')} of {times(len(wrong))} " + ("has" if count == 1 else "have")
-            + " a wrong TCP checksum",
-            "damaged on the way (the receiver drops such packets), or rewritten after the capture: states may be off",
-            shown=["bad_checksum"], packets=count,
-        ))  # fmt: skip
-    single = [f for f in found if one_sided(f) and f.client["packets"] + f.server["packets"] >= ENOUGH
-              and f.number not in probes]  # fmt: skip
-    if single:
-        findings.append(about(
-            single, "one_direction", "note", "capture",
-            f"only one direction of {times(len(single))} was captured",
-            "asymmetric routing or a one-way mirror: states of the silent side are inferred",
-        ))  # fmt: skip
-    missed = having(found, "missed_bytes")
-    if missed:
-        size = sum(max(f.client["missed_bytes"], 0) + max(f.server["missed_bytes"], 0) for f in missed)
-        filtered = not collected.census.beyond and not any(
-            size for size, _ in layout.PAIR.select(collected.census.pairs_of(1), ("bytes", "connections"))
-        )
-        findings.append(about(
-            missed, "missed", "note", "capture",
-            f"{times(size, 'byte')} in {times(len(missed))} "
-            + ("was transferred but is" if size == 1 else "were transferred but are") + " not in the capture"
-            + (", which holds no data at all" if filtered else ""),
-            "a filter let SYN, FIN and RST through and little else: sizes and durations are right, but losses, round "
-            "trips, windows and waiting cannot be told" if filtered else
-            "the capture lost packets, or began or ended in the middle",
-            shown=["ack_lost_segment"], bytes=size,
-        ))  # fmt: skip
-    beyond = sum(collected.beyond.values())
-    if beyond:
+    dropped = sum(it["dropped"] or 0 for it in file.get("interfaces", ()))
+    if dropped:
         findings.append(Finding(
-            "not_looked_at", "note",
-            f"{times(len(found))} with something odd were looked at one by one; of {beyond:,} more only how they ended "
-            "is counted above",
-            "divide the capture by host or time, or read the table: tcpscope connections FILE --format parquet",
-            "capture", count=beyond,
+            "dropped", "warning", f"the capture of {name} dropped {times(dropped, 'packet')}: holes may be its own",
+            "capture with a larger buffer, a smaller snaplen or a filter", "capture",
+            numbers={"packets": dropped},
+        ))  # fmt: skip
+    cut = file.get("kinds", {}).get(CUT_IN_HEADER, 0)
+    if cut:
+        findings.append(Finding(
+            "cut_headers", "warning", f"{times(cut, 'packet')} of {name} cut inside the TCP header: "
+            "no more than the ports can be known",
+            "capture with a larger snaplen: 128 bytes hold all headers", "capture", numbers={"packets": cut},
         ))  # fmt: skip
     return findings
+
+
+def _clock_steps(steps: int) -> list[Finding]:
+    if not steps:
+        return []
+    return [Finding(
+        "clock_steps", "warning", f"the capture's clock went back {times(steps, 'time')} by more than a second: "
+        "durations across such a step are wrong",
+        "a clock that was set while capturing, or files in the wrong order: sort them (reordercap, mergecap)",
+        "capture", numbers={"steps": steps},
+    )]  # fmt: skip
+
+
+# ---------------------------------------------------------------- of its connections
+
+
+def _cut_options(found: list[Facts]) -> list[Finding]:
+    shortened = [f for f in found if scale_cut(f) and f.client["data_packets"] + f.server["data_packets"]]
+    if not shortened:
+        return []
+    return [about(
+        shortened, "cut_options", "note", "capture",
+        f"the options of the SYNs of {times(len(shortened))} were cut off by the snap length: window scale, SACK "
+        "and time stamps are not known",
+        "what its windows were, and whether one was the limit, cannot be told: capture with a larger snaplen; 128 "
+        "bytes hold all headers",
+    )]  # fmt: skip
+
+
+def _duplicates(found: list[Facts]) -> list[Finding]:
+    twice = [f for f in having(found, "duplicate_captures") if _copies(f)]
+    if not twice:
+        return []
+    count = sum(map(_copies, twice))
+    return [about(
+        twice, "duplicates", "note", "capture",
+        f"{times(count, 'packet')} of {times(len(twice))} "
+        + ("stands in the capture twice; it is no retransmission" if count == 1 else
+           "stand in the capture twice; they are not retransmissions"),
+        "a mirror port or `any` shows packets on their way in and out, captures of both ends show them at both: "
+        "for exact times look at one interface, one capture",
+        shown=["duplicate_capture"], packets=count,
+    )]  # fmt: skip
+
+
+def _network_duplicates(found: list[Facts]) -> list[Finding]:
+    copied = [f for f in having(found, "network_duplicates", "duplicate_captures") if _copied(f)]
+    count = sum(map(_copied, copied))
+    if count < MANY_COPIES:
+        return []
+    return [about(
+        copied, "network_duplicates", "note", "path",
+        f"{times(count, 'packet')} of {times(len(copied))} came twice: copied on the way, not by the sender",
+        "a loop, a bond that sends on all its links, or a switch that floods; or captures of two places in one "
+        "file: read them as two; where the copies differ in VLAN or tunnel --by-tunnel keeps them apart",
+        shown=["network_duplicate", "duplicate_capture"], packets=count,
+    )]  # fmt: skip
+
+
+def _checksums(found: list[Facts]) -> list[Finding]:
+    wrong = [f for f in having(found, "bad_checksums") if _damaged(f.client) or _damaged(f.server)]
+    if not wrong:
+        return []
+    count = sum(side["bad_checksums"] for f in wrong for side in (f.client, f.server) if _damaged(side))
+    return [about(
+        wrong, "checksums", "note", "capture",
+        f"{times(count, 'packet')} of {times(len(wrong))} " + ("has" if count == 1 else "have")
+        + " a wrong TCP checksum",
+        "damaged on the way (the receiver drops such packets), or rewritten after the capture: states may be off",
+        shown=["bad_checksum"], packets=count,
+    )]  # fmt: skip
+
+
+def _one_direction(found: list[Facts], probes: Collection[int]) -> list[Finding]:
+    single = [f for f in found if one_sided(f) and f.client["packets"] + f.server["packets"] >= ENOUGH
+              and f.number not in probes]  # fmt: skip
+    if not single:
+        return []
+    return [about(
+        single, "one_direction", "note", "capture",
+        f"only one direction of {times(len(single))} was captured",
+        "asymmetric routing or a one-way mirror: states of the silent side are inferred",
+    )]  # fmt: skip
+
+
+def _missed(collected: Collected) -> list[Finding]:
+    missed = having(collected.facts, "missed_bytes")
+    if not missed:
+        return []
+    size = sum(max(f.client["missed_bytes"], 0) + max(f.server["missed_bytes"], 0) for f in missed)
+    filtered = not collected.census.beyond and not any(
+        size for size, _ in layout.PAIR.select(collected.census.pairs_of(1), ("bytes", "connections"))
+    )
+    return [about(
+        missed, "missed", "note", "capture",
+        f"{times(size, 'byte')} in {times(len(missed))} "
+        + ("was transferred but is" if size == 1 else "were transferred but are") + " not in the capture"
+        + (", which holds no data at all" if filtered else ""),
+        "a filter let SYN, FIN and RST through and little else: sizes and durations are right, but losses, round "
+        "trips, windows and waiting cannot be told" if filtered else
+        "the capture lost packets, or began or ended in the middle",
+        shown=["ack_lost_segment"], bytes=size,
+    )]  # fmt: skip
+
+
+def _not_looked_at(collected: Collected) -> list[Finding]:
+    beyond = sum(collected.beyond.values())
+    if not beyond:
+        return []
+    return [Finding(
+        "not_looked_at", "note",
+        f"{times(len(collected.facts))} with something odd were looked at one by one; of {beyond:,} more only how they "
+        "ended is counted above",
+        "divide the capture by host or time, or read the table: tcpscope connections FILE --format parquet",
+        "capture", count=beyond,
+    )]  # fmt: skip
