@@ -30,7 +30,7 @@ KNOWN = "though what they repeated had been acknowledged"  # of a chain of time-
 WHY = {
     "delay": "answers came later than the timer waits (a delay spike, or a delayed ACK)",
     "order": "segments were late or overtaken, and taken for lost",
-    "acks": "they had arrived, and no ACK had come: lost, late, or held back by the receiver",
+    "acks": "the ACK was lost, late, or held back by the receiver",
 }
 
 

@@ -108,7 +108,7 @@ def test_why_a_repetition_was_not_needed():
 
 @pytest.mark.parametrize(
     ("name", "why"),
-    [("delay_spike-1.server", "later than the timer"), ("ack_delay_spike-1.client", "they had arrived, and no ACK had come")],
+    [("delay_spike-1.server", "later than the timer"), ("ack_delay_spike-1.client", "the ACK was lost, late, or held back")],
 )
 def test_a_time_out_in_vain_is_told_once(name, why):
     path = TRUTH / f"{name}.pcap"
