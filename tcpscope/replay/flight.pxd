@@ -133,8 +133,6 @@ cdef struct Finding:             # what `flight_*` say of one packet
     bint in_part                 # more chunks were concerned than a packet may have looked at
 
 cdef int flight_acked(Flight *f, const Segment *s, uint32_t window, int64_t reach, Finding *out) noexcept nogil
-cdef bint flight_stray(Flight *f, const Segment *s) noexcept nogil
-cdef int flight_sent(Flight *f, const Segment *s, uint64_t order, int64_t reach, Finding *out) noexcept nogil
 
 
 cdef inline void acknowledged_to(Flight *f, const Segment *s) noexcept nogil:

@@ -27,13 +27,14 @@ from tcpscope.replay.course cimport (
 from tcpscope.replay.ending cimport end, linger
 from tcpscope.replay.evidence cimport NOTEWORTHY, evidence_keep
 from tcpscope.replay.flight cimport (
-    SAID_KEEP_ALIVE, SAID_UNACCEPTABLE, Chunk, Finding, Flight, flight_acked, flight_sent, flight_stray,
+    SAID_KEEP_ALIVE, SAID_UNACCEPTABLE, Chunk, Finding, Flight, flight_acked,
 )
 from tcpscope.replay.marks cimport MARK_BAD_SUM, MARK_EXACT, MARK_UNREACHABLE, marks_keep, marks_want
 from tcpscope.replay.plain cimport Plain, observe_plain, plain_bits
 from tcpscope.replay.roles cimport ports_differ, role_of_first
 from tcpscope.replay.rows cimport PacketRow
 from tcpscope.replay.run cimport Replay
+from tcpscope.replay.sent cimport flight_sent, flight_stray
 from tcpscope.replay.seq cimport after, before, distance
 from tcpscope.replay.services cimport said_keep
 from tcpscope.replay.settle cimport Patch

@@ -41,7 +41,7 @@ cdef struct Replay:
     uint64_t quotes              # ICMP errors that quote a segment
     uint64_t unmatched_quotes    # ... of no connection seen
     uint64_t clock_steps
-    uint64_t in_part             # segments that concern more others than could be looked at (flight.pyx)
+    uint64_t in_part             # segments that concern more others than could be looked at (sent.pyx)
     uint64_t most_open           # connections at a time; 0: any number
     uint64_t retired[KINDS]      # ended because there were more
     uint32_t n_connections
