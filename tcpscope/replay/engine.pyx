@@ -95,16 +95,68 @@ cdef Flow *add_flow(Replay *r, const Segment *s, uint8_t reused, uint64_t order)
 
 # ---------------------------------------------------------------- one segment
 
+cdef int show(Replay *r, Flow *f, Connection *c, const Segment *s, int d, uint64_t order) noexcept nogil:
+    """Show s, of side d, to c's observers; -1 when memory runs out."""
+    if observe_fully(r, c, s, d, order, stepped_back(r, s), r.want_packets) < 0:
+        return -1
+    if r.prompt:
+        return 0
+    if f.lingering and not f.woken and may_rest(c):
+        crowd_leave(r, c)
+        return rest(r, f, False)
+    return 0 if c.in_crowd else crowd_join(r, c)
+
+
+cdef int take_first(Replay *r, const Segment *s, uint64_t order, Connection *older, uint8_t reused,
+                    int64_t gap) noexcept nogil:
+    """The first segment of a connection.  older: the one before it, if something may still come of that.
+
+    reused: how the four-tuple came to be used again, `gap` ns after that; 0 where that is not known.
+    """
+    cdef int d = role_of_first(s)
+    cdef Flow *f
+    cdef Connection *c
+    if reused == 0 and s.flags & (SYN | ACK) == SYN and flows_known(&r.flows, s):
+        reused = REUSE_LATER
+    f = add_flow(r, s, reused, order)
+    if f == NULL:
+        return -1
+    f.reuse_gap_ms = <uint32_t>min(max(gap, 0) // 1_000_000, <int64_t>0xFFFFFFFF)
+    if older == NULL and embryo_may_begin(s):
+        return stay_embryo(r, f, s, d, order, stepped_back(r, s))
+    c = give_body(r, f, s)
+    if c == NULL:
+        return -1
+    c.older = older
+    return show(r, f, c, s, d, order)
+
+
+cdef int take_again(Replay *r, Flow *f, Connection *c, const Segment *s, int d, uint64_t order) noexcept nogil:
+    """s, of side d, begins another connection of c's four-tuple: c ends, or waits for what may still come of it."""
+    cdef uint8_t reused = reuse_of(c, s, d)
+    cdef int64_t gap = s.time_ns - c.last_ns
+    cdef bint rested = f.lingering
+    c.reused_ns, c.reused_frame, c.reused_order = s.time_ns, spot(s), order
+    if marks_keep(&c.marks, s, d, order, MARK_REUSE) < 0 or r.live and touch(r, f) < 0:
+        return -1
+    if rested:
+        unlink(r, f)
+    if rested and reused != REUSE_RISKY:
+        return -1 if end(r, c, r.now_ns) < 0 else take_first(r, s, order, NULL, reused, gap)
+    crowd_leave(r, c)
+    flows_unlink(&r.flows, f)
+    if c.older != NULL:                  # nothing more can come of it; a chain of them would have no bound
+        if end(r, c.older, r.now_ns) < 0:
+            return -1
+        c.older = NULL
+    return take_first(r, s, order, c, reused, gap)
+
+
 cdef int take(Replay *r, const Segment *s, uint64_t order) noexcept nogil:
     """Replay one TCP segment; -1 when memory runs out."""
     cdef Flow *f
-    cdef Connection *c = NULL
-    cdef Connection *older = NULL
+    cdef Connection *c
     cdef int d = 0, done
-    cdef uint8_t reused = 0
-    cdef int64_t gap = 0
-    cdef bint rested
-
     r.segments += 1
     f = flows_find(&r.flows, s, &d)
     if f != NULL and f.body != NULL and f.body.calm and not r.want_packets and not stepped_back(r, s):
@@ -115,58 +167,20 @@ cdef int take(Replay *r, const Segment *s, uint64_t order) noexcept nogil:
         if retire_flow(r, f) < 0:
             return -1
         f = flows_find(&r.flows, s, &d)
-    if f != NULL and f.n_saved and f.packed == NULL and embryo_takes(f, s, d, r.prompt):
+    if f == NULL:
+        return take_first(r, s, order, NULL, 0, 0)
+    if f.n_saved and f.packed == NULL and embryo_takes(f, s, d, r.prompt):
         return stay_embryo(r, f, s, d, order, stepped_back(r, s))
-    if f != NULL and f.packed != NULL:
+    if f.packed != NULL:
         if crowd_keeps(f, s):
             return embryo_keep(&r.saved, f, s, d, order, stepped_back(r, s))
         f.woken |= f.lingering
-    if f != NULL:
-        c = connection_of(r, f)
-        if c == NULL:
-            return -1
-        if wireshark_new_stream(&c.wireshark, s, d):
-            c.reused_ns, c.reused_frame, c.reused_order = s.time_ns, spot(s), order
-            reused, gap = reuse_of(c, s, d), s.time_ns - c.last_ns
-            if marks_keep(&c.marks, s, d, order, MARK_REUSE) < 0 or r.live and touch(r, f) < 0:
-                return -1
-            rested = f.lingering
-            if rested:
-                unlink(r, f)
-            if rested and reused != REUSE_RISKY:
-                if end(r, c, r.now_ns) < 0:
-                    return -1
-            else:
-                older = c
-                crowd_leave(r, c)
-                flows_unlink(&r.flows, f)
-                if c.older != NULL:              # nothing more can come of it; a chain of them would have no bound
-                    if end(r, c.older, r.now_ns) < 0:
-                        return -1
-                    c.older = NULL
-            f = NULL
-    if f == NULL:
-        if reused == 0 and s.flags & (SYN | ACK) == SYN and flows_known(&r.flows, s):
-            reused = REUSE_LATER
-        f = add_flow(r, s, reused, order)
-        if f == NULL:
-            return -1
-        f.reuse_gap_ms = <uint32_t>min(max(gap, 0) // 1_000_000, <int64_t>0xFFFFFFFF)
-        d = role_of_first(s)
-        if older == NULL and embryo_may_begin(s):
-            return stay_embryo(r, f, s, d, order, stepped_back(r, s))
-        c = give_body(r, f, s)
-        if c == NULL:
-            return -1
-        c.older = older
-    if observe_fully(r, c, s, d, order, stepped_back(r, s), r.want_packets) < 0:
+    c = connection_of(r, f)
+    if c == NULL:
         return -1
-    if r.prompt:
-        return 0
-    if f.lingering and not f.woken and may_rest(c):
-        crowd_leave(r, c)
-        return rest(r, f, False)
-    return 0 if c.in_crowd else crowd_join(r, c)
+    if wireshark_new_stream(&c.wireshark, s, d):
+        return take_again(r, f, c, s, d, order)
+    return show(r, f, c, s, d, order)
 
 
 cdef int take_quote(Replay *r, const Segment *s, uint64_t order) noexcept nogil:
