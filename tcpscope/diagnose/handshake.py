@@ -11,11 +11,11 @@ from tcpscope.diagnose.finding import Finding
 from tcpscope.diagnose.loss import FEW, again
 from tcpscope.diagnose.measure import at_host, seconds
 from tcpscope.replay import layout
+from tcpscope.wire.layout import OPT_SACK_PERMITTED, OPT_TIMESTAMPS, OPT_WSCALE
 
 Cases = dict[str, list[Facts]]  # of one finding: by what decides
 
-WSCALE, SACK_PERMITTED, TIMESTAMPS = 0x02, 0x04, 0x10  # OPT_ of wire/segment.pxd
-_ANSWERED = {WSCALE: "window scale", SACK_PERMITTED: "SACK permitted", TIMESTAMPS: "timestamps"}
+_ANSWERED = {OPT_WSCALE: "window scale", OPT_SACK_PERMITTED: "SACK permitted", OPT_TIMESTAMPS: "timestamps"}
 ECHOED_FIRST, ECHOED_LATER = 1, 2  # course.ECHOED_
 DEFAULT_MSS = 536  # RFC 9293, 3.7.1
 MOST_OPTIONS = 40  # bytes by which a full segment may be shorter
@@ -225,7 +225,7 @@ def _stripped(server: str, group: list[Facts]) -> list[Finding]:
     odd = []
     lost = 0
     for f in group:
-        only = f.server["syn_options"] & ~f.client["syn_options"] & (WSCALE | SACK_PERMITTED | TIMESTAMPS)
+        only = f.server["syn_options"] & ~f.client["syn_options"] & (OPT_WSCALE | OPT_SACK_PERMITTED | OPT_TIMESTAMPS)
         if only and f.common["syn_ack_ns"] > 0 and f.common["role_evidence"] == 0:
             odd.append(f)
             lost |= only

@@ -7,13 +7,13 @@ from tcpscope.diagnose.finding import Finding
 from tcpscope.diagnose.icmp import in_words, said_unreachable
 from tcpscope.diagnose.measure import ROLES, at_host, both, other, proved, seconds, sides, worst
 from tcpscope.replay.record import Record
+from tcpscope.wire.layout import OPT_SACK_PERMITTED
 
 LOSSY = 0.01  # share of data packets sent again that a user feels
 NOTABLE = 0.001
 FEW = 3  # repetitions that are worth a word whatever their share
 MEANINGFUL = 50  # data packets of which a share says something
 FELT_NS = 50_000_000  # no retransmission timer is shorter
-SACK_PERMITTED = 0x04  # OPT_ of wire/segment.pxd
 CHAIN = 3  # time-outs of a long segment in a row that look like a path that cannot carry it
 DETOUR = 20  # segments under way when ICMP asked for smaller ones; more repetitions had other reasons, too
 REORDERED = 3  # segments overtaken, and
@@ -138,8 +138,8 @@ def _without_sack(group: list[Facts]) -> str:
     """Who did not agree to SACK, of connections that all do without: one loss a round trip is repaired (RFC 6582)."""
     if any(side["syn_packets"] == 0 for f in group for side in (f.client, f.server)):
         return ""
-    refused = {role for f in group for role in ROLES if not f.side(role)["syn_options"] & SACK_PERMITTED}
-    if not refused or any(f.client["syn_options"] & f.server["syn_options"] & SACK_PERMITTED for f in group):
+    refused = {role for f in group for role in ROLES if not f.side(role)["syn_options"] & OPT_SACK_PERMITTED}
+    if not refused or any(f.client["syn_options"] & f.server["syn_options"] & OPT_SACK_PERMITTED for f in group):
         return ""
     who = "neither end offered it" if len(refused) == 2 else f"the {min(refused)}'s SYN had none of it"
     return f", one a round trip, as there is no SACK: {who}"
@@ -204,7 +204,7 @@ def _timeouts(server: str, late: list[Facts]) -> list[Finding]:
 def _would_be_told(f: Facts) -> bool:
     """Of data that had arrived, with only its ACK lost, a D-SACK would tell (RFC 2883, 4); of a FIN nothing does."""
     return bool(
-        f.client["syn_options"] & f.server["syn_options"] & SACK_PERMITTED
+        f.client["syn_options"] & f.server["syn_options"] & OPT_SACK_PERMITTED
         and not f.client["back_off_open"] + f.server["back_off_open"]
         and not any(f.seen("fin_retransmission", role) for role in ROLES)
     )

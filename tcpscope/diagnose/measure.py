@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping, Sized
 from tcpscope.diagnose.facts import MANY, Facts
 from tcpscope.diagnose.finding import Finding
 from tcpscope.replay.record import Record
+from tcpscope.wire.layout import OPT_CUT, OPT_WSCALE
 
 ROLES = ("client", "server")
 HOST_NS = 1_000_000  # what a host takes to answer itself
-OPT_WSCALE, OPT_CUT = 0x0002, 0x8000  # wire/segment.pxd
 
 
 def seconds(ns: float) -> str:

@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 
 from tcpscope.diagnose.facts import Facts, about, by_pair, host, times, without
 from tcpscope.diagnose.finding import Finding
+from tcpscope.wire.layout import ACK, FIN, PSH, RST, SYN, URG
 
 PORTS = 15  # ports of one host tried in vain: a scan
 HOSTS = 15  # hosts of which one port was tried in vain
@@ -13,7 +14,6 @@ CRAFTED = 3  # packets that no stack sends: fewer make a scan
 WITHIN_NS = 60_000_000_000  # a pass over hosts is quicker than failures of a client that means to connect
 NAMED = 8  # open ports named
 
-FIN, SYN, RST, PSH, ACK, URG = 0x01, 0x02, 0x04, 0x08, 0x10, 0x20
 _KINDS = {FIN: "FIN", 0: "NULL", FIN | PSH | URG: "Xmas", ACK: "ACK", FIN | ACK: "Maimon"}
 _OPENING = 0x080  # course.RESET_OPENING
 

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from tcpscope.diagnose.facts import times
 from tcpscope.report.text import clock, safe
 from tcpscope.report.turns import Turn, runs
 from tcpscope.tables.address import address, with_port
@@ -158,7 +159,7 @@ class Writer:
         end = piece.offset + piece.length - 1
         where = f"at {piece.offset}" + (f"–{end}" if piece.length > 1 else "")
         frame = self._frame(piece.file, piece.frame)
-        size = f"{piece.length:,} byte" + ("" if piece.length == 1 else "s")
+        size = times(piece.length, "byte")
         if piece.kind == "cut":
             if piece.other_frame is not None:
                 frame = f"{frame} to {self._frame(piece.other_file, piece.other_frame)}"

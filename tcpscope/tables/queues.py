@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from tcpscope.replay.layout import ANNOTATIONS, FLAGS, PACKET
+from tcpscope.replay.layout import ANNOTATIONS, PACKET
+from tcpscope.wire.layout import ACK, FIN, OPT_SACK, OPT_SACK_PERMITTED, RST, SYN
 
 Array = Any  # numpy.ndarray
 Chunk = dict[str, Array]  # columns of packets, by field of layout.PACKET
@@ -25,8 +26,6 @@ NOWHERE = -(1 << 43)  # no position in a stream
 _APART = 1 << 45  # between two groups' positions: more than a stream is long
 COLUMNS = ("order", "frame", "time_ns", "connection", "sender", "seq", "ack", "length", "flags", "window",
            "annotations", "rtt_ns", "options", "file", "mss", "retransmission_of")  # fmt: skip
-FIN, SYN, RST, ACK = (1 << FLAGS.index(name) for name in ("FIN", "SYN", "RST", "ACK"))
-OPT_SACK = 4 | 8  # bits of a packet's options: permitted; blocks
 SAMPLES = 100  # of the round trip, the last that count: 7/8 to the hundredth is a millionth
 
 # What is known of a stream after a packet, and what it is before the first.
@@ -208,7 +207,7 @@ def _stream(r: Chunk, side: int, g: _Groups, k: Chunk, near_sender: Array) -> Ch
     una = np.maximum(s["una"], s["first"])
     s["send_q"] = np.maximum(np.maximum(s["next"], una) - una, 0)
     s["heard"] = last(theirs, time, "heard")
-    s["sack"] = g.highest(np.where(mine & (r["options"] & OPT_SACK != 0), 1, 0), k["sack"])
+    s["sack"] = g.highest(np.where(mine & (r["options"] & (OPT_SACK_PERMITTED | OPT_SACK) != 0), 1, 0), k["sack"])
 
     _receive(s, r, g, k, theirs, acks, at, near_sender)
     _timing(s, g, k, mine, acks, time, end, next_before, una_before, marked)

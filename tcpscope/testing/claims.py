@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from numbers import Real
 from typing import TYPE_CHECKING, Any
 
+from tcpscope.diagnose.facts import times
 from tcpscope.errors import UsageError
 from tcpscope.testing.selection import chosen
 from tcpscope.testing.shown import MOST_CONNECTIONS, drawn, ends, named
@@ -102,7 +103,7 @@ class Claims:
             again = it.client_syn_retransmissions + it.server_syn_retransmissions
             if again > repeated:
                 frames = self._annotated(it, ("syn_retransmission", "syn_ack_retransmission"))
-                return Wrong(f"{_count(again, 'SYN')} sent again, allowed {repeated}", frames)
+                return Wrong(f"{times(again, 'SYN')} sent again, allowed {repeated}", frames)
             return None
 
         return self._each("handshake_ok", judge)
@@ -157,7 +158,7 @@ class Claims:
                 packets = packets[["reset_refused" not in words for words in packets["annotations"]]]
             if not len(packets):
                 return None
-            return Wrong(f"{_count(len(packets), 'RST')} sent, allowed 0 ({_ended(it)})", list(packets["frame"]))
+            return Wrong(f"{times(len(packets), 'RST')} sent, allowed 0 ({_ended(it)})", list(packets["frame"]))
 
         return self._each("no_resets", judge)
 
@@ -206,7 +207,7 @@ class Claims:
 
         def judge(it: Connection) -> Wrong | None:
             found = len(self._annotated(it, words))
-            return None if found >= at_least else Wrong(f"{_count(found, 'packet')}, expected at least {at_least}")
+            return None if found >= at_least else Wrong(f"{times(found, 'packet')}, expected at least {at_least}")
 
         return self._each(f"annotation({name!r})", judge)
 
@@ -310,7 +311,7 @@ class Claims:
         def judge(it: Connection) -> Wrong | None:
             frames = self._annotated(it, words, side)
             by = f" by the {side}" if side else ""
-            return Wrong(f"{_count(len(frames), 'packet')} {what}{by}, allowed 0", frames) if frames else None
+            return Wrong(f"{times(len(frames), 'packet')} {what}{by}, allowed 0", frames) if frames else None
 
         return self._each(claim, judge)
 
@@ -365,7 +366,7 @@ class Claims:
     def _told(self, what: str) -> str:
         """With the connections that there are."""
         there = len(self._capture)
-        lines = [what, f"the capture has {_count(there, 'connection')}" + (":" if there else "")]
+        lines = [what, f"the capture has {times(there, 'connection')}" + (":" if there else "")]
         for number in range(min(there, MOST_CONNECTIONS)):
             it = self._capture.connection(number)
             lines.append(f"  {number}: {ends(it)}, {_ended(it)}")
@@ -447,10 +448,6 @@ def _findings(ids: Sequence[str]) -> tuple[str, ...]:
             if word not in ENTRIES:
                 raise UsageError(f"no finding {word!r}{nearest(word, ENTRIES)}; docs/findings.md lists them")
     return tuple(ids)
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _ended(it: Connection) -> str:

@@ -15,6 +15,11 @@ SEGMENT_FIELDS: tuple[tuple[str, str], ...] = (
     ("cookie_length", "B"), ("icmp_type", "B"), ("icmp_code", "B"), ("sack", "32s"),
 )  # fmt: skip
 
+# Of Segment.flags and Segment.options, as segment.pxd has them.
+FIN, SYN, RST, PSH, ACK, URG, ECE, CWR, AE = (1 << bit for bit in range(9))
+OPT_MSS, OPT_WSCALE, OPT_SACK_PERMITTED, OPT_SACK, OPT_TIMESTAMPS = (1 << bit for bit in range(5))
+OPT_CUT = 0x8000
+
 FRAME_BITS = 47  # of a spot: its frame; above them its file (segment.pxd has the same)
 
 SEGMENT = struct.Struct("@" + "".join(code for _, code in SEGMENT_FIELDS) + "0q")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tcpscope.diagnose.facts import times
 from tcpscope.report.ladder.model import Fold, Happening, Idle, Ladder, Segment, Timing
 from tcpscope.report.named import ending
 from tcpscope.report.text import clock, size, span
@@ -154,10 +155,6 @@ def notes(it: Segment) -> str:
     return text.strip()
 
 
-def plural(count: int, what: str) -> str:
-    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
-
-
 # Of what was folded, what is worth telling, most telling first: one of it, several.
 TELLING = (
     ("retransmission", "sent again", "sent again"), ("duplicate_ack", "duplicate ACK", "duplicate ACKs"),
@@ -171,13 +168,13 @@ TELLING = (
 
 def folded(it: Fold) -> str:
     """What was folded: `412 segments, 597 kB, nothing odd, 1.2 s`."""
-    parts = [plural(it.segments, "segment"), size(it.size)]
+    parts = [times(it.segments, "segment"), size(it.size)]
     odd = [f"{it.annotations[name]:,} {one if it.annotations[name] == 1 else many}"
            for name, one, many in TELLING if it.annotations.get(name)]  # fmt: skip
     if it.lost:
         odd.append(f"{it.lost:,} lost")
     if it.state_changes:
-        odd.append(plural(it.state_changes, "state change"))
+        odd.append(times(it.state_changes, "state change"))
     parts += odd or ["nothing odd"]
     if it.segments > 1 and it.end > it.time:
         parts.append(span(it.end - it.time))
@@ -292,7 +289,7 @@ def ends(ladder: Ladder) -> str:
 
 def summary(ladder: Ladder) -> str:
     """`39 segments in 3.05 s, closed: fin by server.`"""
-    text = f"{plural(ladder.segments, 'segment')} in {span(ladder.duration)}"
+    text = f"{times(ladder.segments, 'segment')} in {span(ladder.duration)}"
     if ladder.close:
         text += f"; {ending(ladder.close, ladder.closed_by, ladder.reset_by)}"
     return text + "."

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from tcpscope import __version__
 from tcpscope.diagnose import Finding
 from tcpscope.diagnose.catalogue import ENTRIES, Entry
+from tcpscope.diagnose.facts import times
 from tcpscope.diagnose.finding import SEVERITIES
 from tcpscope.report.ladder.style import DARK, LIGHT, STYLE, variables
 from tcpscope.report.page.choose import chosen, concerned
@@ -182,10 +183,6 @@ def name_of(names: list[str]) -> str:
 def share(part: int, whole: int) -> str:
     """In per cent; what there is is never 0."""
     return "< 0.1 %" if 0 < part < whole / 1000 else f"{100 * part / whole:.1f} %"
-
-
-def times(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
 def _tiles(gathered: Gathered, facts: dict[str, Any]) -> Iterator[tuple[str, str]]:

@@ -12,8 +12,9 @@ import numpy
 from tcpscope.report.plots.model import Axis, Figure, layer, panel
 from tcpscope.report.plots.sequence import NO_SCALE
 from tcpscope.report.plots.throughput import STEPS, nice, trip
-from tcpscope.report.plots.trace import FIN, SYN, Trace, as_seen_by
+from tcpscope.report.plots.trace import Trace, as_seen_by
 from tcpscope.report.text import size, span
+from tcpscope.wire.layout import FIN, SYN
 
 
 def buffer(t: Trace) -> Figure:

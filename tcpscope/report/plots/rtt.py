@@ -8,8 +8,9 @@ from typing import Any
 import numpy
 
 from tcpscope.report.plots.model import Axis, Figure, Layer, layer, panel
-from tcpscope.report.plots.trace import LEAST_SHIFT, SYN, Trace, reach
+from tcpscope.report.plots.trace import LEAST_SHIFT, Trace, reach
 from tcpscope.report.text import span
+from tcpscope.wire.layout import SYN
 
 GRANULARITY = 0.001  # seconds; RFC 6298's G
 LEAST, MOST = 1.0, 60.0  # seconds; RFC 6298, 2.4 and 2.5, as in the table of connections

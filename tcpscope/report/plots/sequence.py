@@ -8,8 +8,9 @@ import numpy
 
 from tcpscope.report.plots.flight import blocks
 from tcpscope.report.plots.model import Axis, Figure, Layer, layer, panel
-from tcpscope.report.plots.trace import FIN, PSH, SYN, URG, Trace
+from tcpscope.report.plots.trace import Trace
 from tcpscope.report.text import size
+from tcpscope.wire.layout import FIN, PSH, SYN, URG
 
 ABOVE = 4.0  # times the range of the data: a window line that goes higher leaves the axis
 LETTERS = {

@@ -15,14 +15,13 @@ from tcpscope.report.text import clock, safe, span
 from tcpscope.tables.address import address, with_port
 from tcpscope.tables.rows import Raw
 from tcpscope.tables.values import names
+from tcpscope.wire.layout import ACK, FIN, OPT_TIMESTAMPS, RST, SYN
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-FIN, SYN, RST, PSH, ACK, URG = 1, 2, 4, 8, 16, 32
 WRAP = 1 << 32
 ENOUGH = 1  # samples, of which the least is taken for a round trip without delay
-OPT_TIMESTAMPS = 16  # of a record's options
 SMOOTH = 9  # neighbours, of which the quickest answer counts
 MOST_QUEUE = 1_000_000_000  # nanoseconds that a queue may add
 LEAST_SHIFT = 200_000  # nanoseconds; less cannot be seen

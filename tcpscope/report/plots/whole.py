@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy
 
+from tcpscope.diagnose.facts import times
 from tcpscope.replay.layout import PACKET
 from tcpscope.report.plots.trace import has, records
 from tcpscope.report.text import clock, size
@@ -68,5 +69,4 @@ class Whole:
     def subtitle(self) -> str:
         count = len(self.records)
         data = int(self.records["client_unique_bytes"].sum() + self.records["server_unique_bytes"].sum())
-        plural = "" if count == 1 else "s"
-        return f"{count:,} connection{plural}, {size(data)} payload, from {clock(self.start_ns / 1e9, self.utc)}"
+        return f"{times(count)}, {size(data)} payload, from {clock(self.start_ns / 1e9, self.utc)}"

@@ -9,8 +9,9 @@ import numpy
 from tcpscope.report.plots.flight import PHASES, Rounds, in_flight, phases, rounds
 from tcpscope.report.plots.model import Axis, Figure, Layer, layer, panel
 from tcpscope.report.plots.sequence import NO_SCALE
-from tcpscope.report.plots.trace import SYN, Trace, as_seen_by
+from tcpscope.report.plots.trace import Trace, as_seen_by
 from tcpscope.report.text import size
+from tcpscope.wire.layout import SYN
 
 STEPS = 400  # of the estimate
 ABOVE = 4.0  # times the largest flight: a window further up is left out, and told in a note
