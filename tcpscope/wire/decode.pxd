@@ -9,6 +9,7 @@ from tcpscope.wire.walk cimport N_KINDS, Walk
 
 cdef enum:
     MAX_LINK_COUNTS = 16
+    ETHERNET = 1              # link type
 
 cdef struct LinkCount:
     int32_t linktype

@@ -40,7 +40,6 @@ if len(KIND_NAMES) != N_KINDS:
 
 cdef enum:
     MAX_LAYERS = 48
-    ETHERNET = 1              # link type
 
 # A variable, for the sake of libc's memset: for a constant of this size gcc writes `rep stos`, 10 ns slower.
 cdef size_t segment_bytes = sizeof(Segment)

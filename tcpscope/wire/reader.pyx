@@ -14,7 +14,7 @@ from tcpscope.capture.container cimport (
 )
 from tcpscope.capture.frame cimport le32
 from tcpscope.wire.batch cimport SegmentBatch
-from tcpscope.wire.decode cimport Decoder
+from tcpscope.wire.decode cimport ETHERNET, Decoder
 from tcpscope.wire.firsts cimport Firsts, firsts_close, firsts_open, firsts_see, firsts_want
 from tcpscope.wire.segment cimport NOTE_FRAGMENT, TCP_SEGMENT, Segment
 from tcpscope.wire.usual cimport usual, usual_header
@@ -138,7 +138,7 @@ cdef class SegmentReader:
         cdef Segment *s
         while True:
             if self.container.simple:
-                self.decode_usual(batch)
+                self.decode_simple(batch)
             if batch.size == batch.capacity:
                 return status
             status = self.container.next(self.data, self.filled, &self.start, &record)
@@ -151,40 +151,50 @@ cdef class SegmentReader:
                 if self.firsts.entries != NULL and firsts_want(&self.firsts, s):
                     self.first(batch, s, record.data, record.caplen, record.offset)
 
-    cdef void decode_usual(self, SegmentBatch batch) noexcept nogil:
-        """The usual packets (usual.pxd) that come next in a simple file."""
+    cdef void decode_simple(self, SegmentBatch batch) noexcept nogil:
+        """The records of a simple file, as far as they are in the buffer and in order."""
         cdef const uint8_t *start = self.data + self.start
         cdef const uint8_t *p = start                      # the next record
         cdef const uint8_t *end = self.data + self.filled
         cdef Segment *s = &batch.items[batch.size]
         cdef Segment *last = &batch.items[batch.capacity]
-        cdef uint64_t position = self.container.position, frame = self.container.frames, wire_bytes = 0, cut = 0
+        cdef uint64_t position = self.container.position + SIMPLE_HEADER, frame = self.container.frames
+        cdef uint64_t wire_bytes = 0, cut = 0
         cdef uint32_t caplen, wirelen, header
-        cdef int64_t tick = self.container.tick_ns, least = INT64_MAX, most = INT64_MIN
+        cdef int64_t tick = self.container.tick_ns, time_ns, least = INT64_MAX, most = INT64_MIN
         cdef bint wants = self.firsts.entries != NULL
         cdef uint64_t states[4]
+        cdef Record record
         memset(states, 0, sizeof(states))
+        memset(&record, 0, sizeof(record))
+        record.linktype = ETHERNET
         while s < last and end - p >= SIMPLE_HEADER:
             caplen, wirelen = le32(p + 8), le32(p + 12)
             if caplen > MAX_PACKET or end - p - SIMPLE_HEADER < <Py_ssize_t>caplen:
                 break
-            header = usual_header(p + SIMPLE_HEADER, caplen, wirelen)
-            if header == 0:
-                break
-            usual(p + SIMPLE_HEADER, caplen, header, self.decoder.verify_checksums, s)
             frame += 1
-            s.time_ns, s.frame = <int64_t>le32(p) * 1000000000 + le32(p + 4) * tick, frame
-            s.payload_at += position + SIMPLE_HEADER + <uint64_t>(p - start)
-            s.file, s.interface = <uint16_t>self.file_index, 0
-            least, most = min(least, s.time_ns), max(most, s.time_ns)
+            time_ns = <int64_t>le32(p) * 1000000000 + le32(p + 4) * tick
+            least, most = min(least, time_ns), max(most, time_ns)
             wire_bytes += max(wirelen, caplen)
-            cut += caplen < wirelen
-            states[s.checksum_state] += 1
+            p += SIMPLE_HEADER
+            header = usual_header(p, caplen, wirelen)
+            if header:
+                usual(p, caplen, header, self.decoder.verify_checksums, s)
+                s.time_ns, s.frame, s.file, s.interface = time_ns, frame, <uint16_t>self.file_index, 0
+                s.payload_at += position + <uint64_t>(p - SIMPLE_HEADER - start)
+                cut += caplen < wirelen
+                states[s.checksum_state] += 1
+            else:
+                record.data, record.caplen, record.wirelen = p, caplen, wirelen
+                record.time_ns, record.frame = time_ns, frame
+                record.offset = position + <uint64_t>(p - SIMPLE_HEADER - start)
+                if not self.decoder.frame(&record, s):
+                    p += caplen
+                    continue
             if wants and firsts_want(&self.firsts, s):
-                batch.size = s - batch.items + 1
-                self.first(batch, s, p + SIMPLE_HEADER, caplen, position + SIMPLE_HEADER + <uint64_t>(p - start))
+                self.first(batch, s, p, caplen, position + <uint64_t>(p - SIMPLE_HEADER - start))
             s += 1
-            p += SIMPLE_HEADER + caplen
+            p += caplen
         if p > start:
             batch.size = s - batch.items
             self.start += p - start
