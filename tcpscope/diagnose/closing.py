@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tcpscope.diagnose.facts import Collected, Facts, about, by_server, endpoint, having, times
 from tcpscope.diagnose.finding import Finding
+from tcpscope.diagnose.measure import without_acks
 from tcpscope.replay import layout
 from tcpscope.tables.address import address
 
@@ -34,7 +35,7 @@ def _quiet_ns(f: Facts, side: str) -> int:
 
 def _may_have_closed(f: Facts, side: str) -> bool:
     """Before the capture began, or where it does not see: nothing shows that the side could still send."""
-    return bool(f.common["one_direction"] or (f.begun_before and not f.side(side)["data_packets"]))
+    return bool(f.common["one_direction"] or without_acks(f) or (f.begun_before and not f.side(side)["data_packets"]))
 
 
 def _close_wait(server: str, group: list[Facts]) -> list[Finding]:

@@ -21,7 +21,7 @@ from tcpscope.wire.layout import SERVICES, spot
 MANY = 20  # connections and frames named in a finding; the rest is counted
 MOST = 5_000  # odd connections looked at one by one; of more only the ends are counted, by service
 
-_PLAIN = ("packets", "data_packets", "bytes", "dwell_established_ns", "dwell_close_wait_ns", "rtt_min_ns",
+_PLAIN = ("packets", "data_packets", "pure_acks", "bytes", "dwell_established_ns", "dwell_close_wait_ns", "rtt_min_ns",
           "first_data_ns", "first_data_frame", "last_data_ns", "fin_packets", "reply_mean_ns", "reply_max_ns",
           "reply_max_frame", "reply_max_skipped", "first_data_skipped")  # fmt: skip
 _ODD = ("timeout_retransmissions", "fast_retransmissions", "tail_loss_probes", "recovery_retransmissions",
@@ -36,7 +36,7 @@ _COURSE = ("syn_ack_ns", "ack_ns", "pause_ns", "pause_end_ns", "pause_by", "rese
            "fast_open_outcome", "reuse", "reuse_gap_ms", "capture_point", "icmp_type", "icmp_code",
            "role_evidence")  # fmt: skip
 _TRANSFER = (
-    "unique_bytes", "goodput", "window_scale", "max_window", "rtt_samples", "rtt_p50_ns", "longest_zero_window_ns",
+    "unique_bytes", "max_in_flight", "goodput", "window_scale", "max_window", "rtt_samples", "rtt_p50_ns", "longest_zero_window_ns",
     "zero_window_probes", "recovery_episodes", "timeout_episodes", "limited_receiver_ns", "limited_congestion_ns",
     "starved_ns", "restarts", "restart_frame", "window_edge_frame", "small_segments_frame", "rtt_max_frame",
     "small_segments", "silly_segments", "lost_before_capture", "lost_after_capture", "lost_again",

@@ -54,6 +54,8 @@ def _case(f: Facts) -> tuple[str, str]:
     syns = [it.time_ns for it in f.seen("syn_retransmission", "client")]
     syn_acks = [it.time_ns for it in f.seen("syn_ack_retransmission", "server")]
     early = [at for at in syns if at < answered]
+    if 0 < f.common["reset_ns"] < answered:
+        return "", ""  # refused, and tried again: nothing was lost
     if f.common["ignored"] and at_host(f, "server"):
         return "backlog_overflow", "seen"
     if f.common["ignored"] >= IGNORED and syn_acks:  # which says that the server had not heard the client's ACK

@@ -11,6 +11,7 @@ from tcpscope.wire.layout import OPT_SACK_PERMITTED
 
 LOSSY = 0.01  # share of data packets sent again that a user feels
 NOTABLE = 0.001
+FULL = 1500  # bytes of payload that no Ethernet frame carries
 FEW = 3  # repetitions that are worth a word whatever their share
 MEANINGFUL = 50  # data packets of which a share says something
 FELT_NS = 50_000_000  # no retransmission timer is shorter
@@ -54,13 +55,17 @@ def loss(server: str, of_service: list[Facts]) -> list[Finding]:
 
 def _refused(side: dict[str, int], group: list[Facts], who: str) -> bool:
     """Captured on the receiver's own host: what got as far as this, the host threw away."""
-    return side["lost_after_capture"] > side["lost_before_capture"] and all(at_host(f, other(who)) for f in group)
+    return _behind(side) > side["lost_before_capture"] and all(at_host(f, other(who)) for f in group)
+
+
+def _behind(side: dict[str, int]) -> int:
+    """First copies that were lost behind the capture point: seen, and needed once more."""
+    return max(side["lost_after_capture"] - sum(side[f"spurious_by_{why}"] for why in ("delay", "order", "acks")), 0)
 
 
 def _where(side: dict[str, int], lost: str = "lost") -> str:
     """Where the first copies were lost, as far as the capture point tells."""
-    needless = sum(side[f"spurious_by_{why}"] for why in ("delay", "order", "acks"))
-    before, after = side["lost_before_capture"], max(side["lost_after_capture"] - needless, 0)
+    before, after = side["lost_before_capture"], _behind(side)
     if not before and not after:
         return ""
     if not before:
@@ -192,7 +197,7 @@ def _timeouts(server: str, late: list[Facts]) -> list[Finding]:
         shown=["timeout_retransmission"], timeouts=count, seconds=stopped / 1e9,
         chain=chain, needless=needless,
     ), numbers=side)  # fmt: skip
-    too_long = max((it["stuck_segment"] for f in late for it in (f.client, f.server) if _full_alone(it)), default=0)
+    too_long = max((it["stuck_segment"] for f in late for it in (f.client, f.server) if full_alone(it)), default=0)
     if too_long:
         finding.doubt(
             f"only segments of {too_long:,} bytes were repeated, and none as long had been acknowledged: a path that "
@@ -325,7 +330,7 @@ def _reordering(server: str, group: list[Facts]) -> list[Finding]:
 # ---------------------------------------------------------------- too long for the path
 
 
-def _full_alone(side: Record) -> bool:
+def full_alone(side: Record) -> bool:
     """Time-outs repeat a full segment, longer than any that arrived."""
     return bool(side["stuck_times"] >= CHAIN and side["stuck_segment"] > 500)
 
@@ -333,7 +338,7 @@ def _full_alone(side: Record) -> bool:
 def _stuck(f: Facts, role: str) -> bool:
     """They do while the peer is alive.  Where the capture begins in the middle, it must have seen some arrive."""
     side = f.side(role)
-    return _full_alone(side) and bool(
+    return full_alone(side) and bool(
         (side["stuck_heard"] or _told(f)) and (side["acked_segment"] or not f.begun_before)
     )
 
@@ -345,9 +350,15 @@ def _told(f: Facts) -> bool:
     )
 
 
+def _shrank(side: Record) -> bool:
+    """What it sent again arrived, in shorter segments than before; of super-frames the card's pieces are not seen."""
+    whole = side["max_segment"] > max(side["mss"], FULL)
+    return bool(again(side) and side["acked_segment"] > 0 and (whole or side["acked_segment"] < side["max_segment"]))
+
+
 def _smaller(server: str, group: list[Facts]) -> list[Finding]:
     """Path MTU discovery at work (RFC 1191, RFC 8201): what was too long is sent again in shorter segments."""
-    hit = [f for f in group if _told(f) and again(f.client) + again(f.server)]
+    hit = [f for f in group if _told(f) and (_shrank(f.client) or _shrank(f.server))]
     if not hit:
         return []
     count = sum(again(f.client) + again(f.server) for f in hit)

@@ -11,6 +11,7 @@ from tcpscope.wire.layout import OPT_CUT, OPT_WSCALE
 
 ROLES = ("client", "server")
 HOST_NS = 1_000_000  # what a host takes to answer itself
+MANY_DATA = 8  # packets with data, of which some would be acknowledged by a packet without
 
 
 def seconds(ns: float) -> str:
@@ -72,6 +73,14 @@ def round_trip(f: Facts) -> int:
 def scale_cut(f: Facts) -> bool:
     """A SYN was captured, but not as far as its window scale: what its side's windows mean is not known."""
     return any(side["syn_options"] & OPT_CUT and not side["syn_options"] & OPT_WSCALE for side in (f.client, f.server))
+
+
+def without_acks(f: Facts) -> bool:
+    """Much was said and not one bare acknowledgment captured: a filter let nothing through but packets with data."""
+    return bool(
+        f.client["pure_acks"] + f.server["pure_acks"] == 0
+        and f.client["data_packets"] + f.server["data_packets"] >= MANY_DATA
+    )
 
 
 def at_host(f: Facts, role: str) -> bool:

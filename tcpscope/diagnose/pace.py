@@ -63,7 +63,9 @@ def _nagle(server: str, role: str, group: list[Facts]) -> list[Finding]:
 
 def _late(f: Facts, role: str) -> float:
     """How much later than the path explains the ACKs came that a side's small segments waited for, on average; ns."""
-    return float(f.side(role)["nagle_ns"] / max(f.side(role)["nagle_stalls"], 1) - round_trip(f))
+    least = sum(max(side["rtt_min_ns"], 0) for side in (f.client, f.server))  # the handshake may have been slow
+    path = min(round_trip(f), least) if least else round_trip(f)
+    return float(f.side(role)["nagle_ns"] / max(f.side(role)["nagle_stalls"], 1) - path)
 
 
 def _held(f: Facts, role: str) -> bool:
@@ -89,20 +91,32 @@ def _grown(f: Facts, role: str) -> tuple[int, int, str]:
     return 0, 0, ""
 
 
+def _queue(f: Facts, role: str) -> float:
+    """Bytes that stood in front of the slowest link: what passed it in the time by which the round trip grew.
+
+    At the rate at which it passed while the path was the limit; the program may have paused.
+    """
+    least, loaded, _ = _grown(f, role)
+    side = f.side(role)
+    passed = float(side["unique_bytes"] * (loaded - least) / max(side["limited_congestion_ns"], 1))
+    return max(min(passed, float(side["max_in_flight"])), 0.0)
+
+
 def _bloat(server: str, role: str, group: list[Facts]) -> list[Finding]:
-    hit = [f for f in group if f.side(role)["limited_congestion_ns"] >= LONG_NS // 2 and _grown(f, role)[1]]
+    hit = [f for f in group if f.side(role)["limited_congestion_ns"] >= LONG_NS // 2 and _grown(f, role)[1]
+           and _queue(f, role) >= f.side(role)["max_segment"]]  # fmt: skip
     if not hit:
         return []
     it = max(hit, key=lambda f: _grown(f, role)[1])
     least, loaded, what = _grown(it, role)
-    queue = it.side(role)["goodput"] * (loaded - least) / 1e9
+    queue = _queue(it, role)
     return [proved(about(
         hit, "bufferbloat", "warning" if loaded - least >= 2 * BLOAT_NS else "note", "path",
         f"the round trip grew from {seconds(least)} to {seconds(loaded)}{what} while the {role} sent, in "
-        f"{times(len(hit))} with {server}: about {bytes_of(max(queue, 0))} stood in a queue on the path",
+        f"{times(len(hit))} with {server}: about {bytes_of(queue)} stood in a queue on the path",
         "a long queue in front of the slowest link delays everybody: shape below the link's rate, or use fq_codel or "
         "CAKE there",
-        least=least / 1e6, loaded=loaded / 1e6, queue=max(queue, 0),
+        least=least / 1e6, loaded=loaded / 1e6, queue=queue,
     ), [f.side(role)["rtt_max_frame"] for f in hit])]  # fmt: skip
 
 
@@ -172,6 +186,7 @@ def _program(server: str, role: str, group: list[Facts]) -> list[Finding]:
         f for f in group
         if cost(f) >= LONG_NS and _share(f, cost(f)) >= MOSTLY and f.side(role)["unique_bytes"] >= LARGE
         and f.side(other(role))["data_packets"] <= 4 and f.side(role)["data_packets"] >= 100
+        and not f.begun_before  # else it is not known what the windows allow
     ]  # fmt: skip
     if not hit:
         return []

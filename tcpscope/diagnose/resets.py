@@ -134,6 +134,8 @@ def kind_of(f: Facts) -> str:
         return ""
     if f.close not in ("reset", "fin", "half_closed", "open"):
         return ""
+    if f.close != "reset" and f.common["reset_ns"] < f.common["syn_ack_ns"]:
+        return ""  # it refused a SYN, and not the next one
     if bits & SPOKE and not bits & (OPENING | OWN_FIN):
         if not bits & NO_SOCKET and (bits & EXACT or f.close != "reset"):
             return "reset_injected"

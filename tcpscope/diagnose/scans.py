@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 
 from tcpscope.diagnose.facts import Facts, about, by_pair, host, times, without
 from tcpscope.diagnose.finding import Finding
+from tcpscope.replay.record import Record
 from tcpscope.wire.layout import ACK, FIN, PSH, RST, SYN, URG
 
 PORTS = 15  # ports of one host tried in vain: a scan
@@ -57,8 +58,13 @@ def _kind(f: Facts) -> str:
     return _KINDS.get(flags, "odd flags")
 
 
+def _probed(f: Facts) -> Record:
+    """What the side sent that did not begin."""
+    return f.server if f.common["first_side"] == 0 else f.client
+
+
 def _answered_by_reset(f: Facts) -> bool:
-    return bool((f.server if f.common["first_side"] == 0 else f.client)["rst_packets"])
+    return bool(_probed(f)["rst_packets"])
 
 
 def _target_port(f: Facts) -> int:
@@ -92,7 +98,7 @@ def _over_ports(found: list[Facts], in_vain: set[int]) -> tuple[list[Finding], l
                 rest += group
                 continue
         rest += without(group, vain)
-        opened = sorted({_target_port(f) for f in vain if f.common["syn_ack_ns"] > 0})
+        opened = sorted({_target_port(f) for f in vain if f.common["syn_ack_ns"] > 0 and _probed(f)["packets"] > 0})
         closed = {_target_port(f) for f in vain if _answered_by_reset(f)} - set(opened)
         quiet = len(ports) - len(opened) - len(closed)
         named = ", ".join(map(str, opened[:NAMED])) + (", …" if len(opened) > NAMED else "")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from tcpscope.diagnose.facts import MANY, Collected, Facts, about, by_server, endpoint, times, without
 from tcpscope.diagnose.finding import Finding
-from tcpscope.diagnose.loss import FEW, again
-from tcpscope.diagnose.measure import other, proved
+from tcpscope.diagnose.loss import FEW, again, full_alone
+from tcpscope.diagnose.measure import other, proved, without_acks
 from tcpscope.diagnose.resets import IDLE_NS, gave_up, outlived
 from tcpscope.diagnose.schedules import probing
 from tcpscope.replay import layout
@@ -43,7 +43,7 @@ def _silent(f: Facts) -> str:
 def _after_idle(f: Facts) -> float:
     """Seconds of silence after which the first word got no answer; 0: it was not so."""
     silent, c = f.side(_silent(f)), f.common
-    if c["pause_ns"] >= IDLE_NS and silent["last_ns"] < c["pause_end_ns"] and not outlived(f) and not _probing(f):
+    if c["pause_ns"] >= IDLE_NS and 0 < silent["last_ns"] < c["pause_end_ns"] and not outlived(f) and not _probing(f):
         return float(c["pause_ns"]) / 1e9
     return 0.0
 
@@ -76,13 +76,21 @@ def _earlier(group: list[Facts]) -> int:
     return count if count >= FEW else 0
 
 
+def _elsewhere(f: Facts) -> bool:
+    """The silent side was never heard, and yet what was sent to it was repaired before: it answers on another path."""
+    silent = _silent(f)
+    speaker = f.side(other(silent))
+    return bool(f.side(silent)["packets"] == 0 and again(speaker) > speaker["back_off_open"])
+
+
 def _repeated(group: list[Facts]) -> list[int]:
     """What went unanswered, as far as its frames are kept, and the last of it."""
     return [it for f in group for it in sorted(_vain(f, "retransmission", "keep_alive") | {f.last_frame})]
 
 
 def _vanished(server: str, group: list[Facts], found: Collected) -> list[Finding]:
-    gone, more = [f for f in group if f.close == "timeout" or gave_up(f)], found.more(server, "timeout")
+    gone = [f for f in group if (f.close == "timeout" or gave_up(f)) and not _elsewhere(f)]
+    more = found.more(server, "timeout")
     findings = []
     closed = [f for f in gone if f.side(_silent(f))["fin_packets"] and not _probing(f)]
     if closed:
@@ -136,7 +144,7 @@ def _going(f: Facts) -> bool:
     silent = f.side(_silent(f))
     speaker = other(_silent(f))
     quiet = f.side(speaker)["last_ns"] - silent["last_ns"]
-    if f.close not in ("open", "half_closed") or silent["last_ns"] <= 0 or quiet < VAIN_NS:
+    if f.close not in ("open", "half_closed") or silent["last_ns"] <= 0 or quiet < VAIN_NS or without_acks(f):
         return False
     vain = [it for it in f.seen("retransmission", speaker) if it.time_ns > silent["last_ns"]]
     return len(vain) >= 2
@@ -149,10 +157,9 @@ def _gone(server: str, rest: list[Facts], more: int) -> Finding:
     spoke = worst.common["pause_end_ns"]  # nobody waited while both were silent
     since = max(worst.side(silent)["last_ns"], worst.common["start_ns"], spoke if spoke < speaker["last_ns"] else 0)
     quiet = (speaker["last_ns"] - since) / 1e9
-    probed = [f for f in rest if _probing(f)]
     barred = sum(f.common["icmp_type"] != 255 for f in rest)
     text = f"the {silent} of {times(len(rest) + more)} with {server} fell silent: "
-    if probed:
+    if _probing(worst):
         idle, step = speaker["keep_alive_idle_ns"] / 1e9, max(speaker["keep_alive_interval_ns"], 0) / 1e9
         count = speaker["keep_alive_lost"]
         profile = probing(idle, step, count)
@@ -176,7 +183,7 @@ def _gone(server: str, rest: list[Facts], more: int) -> Finding:
         earlier=_earlier(rest),
     )  # fmt: skip
     proved(finding, _repeated(rest))
-    if any(f.side(other(_silent(f)))["stuck_segment"] for f in rest):
+    if any(full_alone(f.side(other(_silent(f)))) for f in rest):
         finding.doubt("only segments longer than any acknowledged were repeated: a path that cannot carry them looks "
                       "the same")  # fmt: skip
     if all(f.side(_silent(f))["last_ns"] <= 0 for f in rest):

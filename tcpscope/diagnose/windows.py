@@ -14,6 +14,7 @@ LARGEST_PLAIN = 65_535  # a window that needs no scaling
 MOSTLY = 0.5  # share of the time waited for a window that was nearly full,
 OFTEN = 0.25  # ... and where neither path nor window explains the pace
 REACHED = 0.7  # of the window each round trip, on average
+ALL = 0.9  # of the time waited for room: then the window was not as large all the time
 BEYOND = 1.5  # ... more cannot be: what passes for the round trip had been lengthened by something else
 FLOOD = 200  # small segments
 FLOODED = 0.5  # ... as a share of the data packets
@@ -117,7 +118,9 @@ def _limits(server: str, role: str, group: list[Facts]) -> list[Finding]:
             seconds=total / 1e9,
         ), _edges(slow, role)))  # fmt: skip
     small = [
-        f for f in without(hit, slow) if round_trip(f) > 0 and REACHED <= _windows_a_trip(f, role) <= BEYOND
+        f for f in without(hit, slow)
+        if round_trip(f) > 0 and _windows_a_trip(f, role) <= BEYOND
+        and (_reached(f, role) or (cost(f) >= ALL * f.duration * 1e9 and _windows_a_trip(f, role) >= MOSTLY))
     ]  # fmt: skip
     plain = [f for f in small if _plain(f, role)]
     found += _too_small(server, role, plain, "window_scale_off")

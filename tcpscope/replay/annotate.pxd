@@ -11,7 +11,8 @@ cdef enum:
 
 cdef uint64_t annotate(Connection *c, const Segment *s, int d, bint copy, const Shown *shown, const Finding *f,
                        bint stepped_back) noexcept nogil
-cdef void count_annotations(Connection *c, const Segment *s, int d, uint64_t own, uint32_t window) noexcept nogil
+cdef void count_annotations(Connection *c, const Segment *s, int d, uint64_t own, uint32_t window,
+                            bint seen) noexcept nogil
 
 
 cdef inline bint is_without_socket(const Connection *c, const Segment *s, int d) noexcept nogil:

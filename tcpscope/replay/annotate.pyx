@@ -148,7 +148,15 @@ cdef inline void tally(Side *side, uint64_t own, int annotation, int counter) no
     side.counts[counter] += (own >> annotation) & 1
 
 
-cdef void count_annotations(Connection *c, const Segment *s, int d, uint64_t own, uint32_t window) noexcept nogil:
+cdef inline bint is_ignored(const Connection *c, const Segment *s, int d, uint64_t own, bint seen) noexcept nogil:
+    """Data that the client repeats though they had come here undamaged, before the server said more than SYN-ACK."""
+    return (s.length and d == 0 and own & causes() != 0 and seen and c.course.syn_ack_ns and not c.marks.spoke[1]
+            and not c.traffic[0].bad_checksums)
+
+
+cdef void count_annotations(Connection *c, const Segment *s, int d, uint64_t own, uint32_t window,
+                            bint seen) noexcept nogil:
+    """seen: of what s repeats, if it does, an earlier copy was captured."""
     cdef Side *side = &c.side[d]
     cdef Side *other = &c.side[1 - d]
     cdef int64_t spell
@@ -175,9 +183,8 @@ cdef void count_annotations(Connection *c, const Segment *s, int d, uint64_t own
         side.unanswered += 1
         if own & bit(A_KEEP_ALIVE):
             course_probe(&c.course.probes[d], side.unanswered, s.time_ns - c.last_ns, s.time_ns - side.last_ns)
-        elif (s.length and d == 0 and own & causes() and c.course.syn_ack_ns and not c.marks.spoke[1]
-                and c.course.ignored < 255):
-            c.course.ignored += 1
+        elif c.course.ignored < 255:
+            c.course.ignored += is_ignored(c, s, d, own, seen)
     tally(side, own, A_RETRANSMISSION, N_AGAIN)
     tally(side, own, A_FAST_RETRANSMISSION, N_FAST)
     tally(side, own, A_TIMEOUT_RETRANSMISSION, N_TIMEOUT)

@@ -137,8 +137,14 @@ cdef uint16_t ids_skipped(const Flight *f) noexcept nogil:
     count all that they send, or nothing.  Where several segments were put together into one the count is not known.
     """
     cdef uint32_t one = f.seen[(f.seen_at - 2) & 3].id_and_ttl, two = f.seen[(f.seen_at - 1) & 3].id_and_ttl
-    cdef uint32_t step = ((two >> 8) - (one >> 8)) & 0xFFFF
-    if (f.length_before > LONGEST or one >> 8 == 0 or two >> 8 == 0 or one >> 8 == NO_ID or two >> 8 == NO_ID
-            or two & 0xFF > LINUX_TTL):
+    cdef uint32_t zero = f.seen[(f.seen_at - 3) & 3].id_and_ttl, step = step_of(one, two)
+    if f.length_before > LONGEST or two & 0xFF > LINUX_TTL or not 1 < step <= MOST_SKIPPED:
         return 0
-    return <uint16_t>(step - 1) if 1 < step <= MOST_SKIPPED else 0
+    return <uint16_t>(step - 1) if step_of(zero, one) <= 1 else 0        # else so it counts
+
+
+cdef inline uint32_t step_of(uint32_t one, uint32_t two) noexcept nogil:
+    """From the ID of a packet to that of the next, both as in Glimpse; 0: not known."""
+    one >>= 8
+    two >>= 8
+    return (two - one) & 0xFFFF if one and two and one != NO_ID and two != NO_ID else 0

@@ -312,7 +312,7 @@ cdef int observe_fully(Replay *r, Connection *c, const Segment *s, int d, uint64
     if c.older != NULL and not fresh and hand_down(r, c, s, d, order) < 0:
         return -1
     own = annotate(c, s, d, copy, &shown, &f, stepped_back)
-    count_annotations(c, s, d, own, shown.window)
+    count_annotations(c, s, d, own, shown.window, f.retransmission_of != 0)
     if s.length and not own & (twice() | probes()):
         spoke(c, s, d, not own & LATE)
     if s.hint and not damaged(c, s, d) and said_keep(&c.flow.saids, d, &r.hints[s.hint - 1], begins(c, s, d)) < 0:

@@ -417,6 +417,15 @@ cdef inline bint was_refused(const Wireshark *w) noexcept nogil:
     return w.completeness & (COMPLETE_SYN_ACK | COMPLETE_DATA | COMPLETE_RST) == COMPLETE_RST
 
 
+cdef inline int64_t opening_rtt(const Connection *c) noexcept nogil:
+    """Wireshark's initial round trip; where a SYN was refused and the next one was not, the latter's handshake."""
+    if was_refused(&c.wireshark):
+        return NONE
+    if c.reset and c.reset_ns < c.syn_ns[1]:
+        return c.ack_ns - c.syn_ns[0] if c.ack_ns > c.syn_ns[0] else NONE
+    return known(c.wireshark.irtt)
+
+
 cdef void summarize(Connection *c, const Told *told, int64_t now, int64_t msl, ConnectionRow *row) noexcept nogil:
     cdef int d
     memset(row, 0, sizeof(ConnectionRow))
@@ -424,7 +433,7 @@ cdef void summarize(Connection *c, const Told *told, int64_t now, int64_t msl, C
     row.start_ns, row.end_ns = c.start_ns, latest(c)
     row.first_frame, row.last_frame = c.first_frame, c.last_frame
     row.syn_rtt_ns, row.ack_rtt_ns = known(c.syn_rtt_ns), known(c.ack_rtt_ns)
-    row.initial_rtt_ns = NONE if was_refused(&c.wireshark) else known(c.wireshark.irtt)
+    row.initial_rtt_ns = opening_rtt(c)
     for d in range(2):
         fill_side(c, told, d, now, &row.side[d])
     memcpy(row.client_addr, c.flow.addr[0], 16)

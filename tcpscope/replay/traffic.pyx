@@ -32,6 +32,12 @@ cdef void begin(Traffic *me, const Traffic *peer, const Segment *s) noexcept nog
     me.marks |= STARTED
 
 
+cdef void begin_again(Traffic *me, const Segment *s) noexcept nogil:
+    """What it had sent before its SYN, a RST that refused an earlier SYN, says nothing of its numbers."""
+    me.nxt = s.seq
+    me.una = me.nxt + 1
+
+
 cdef void read_control(Traffic *me, const Segment *s, int64_t start) noexcept nogil:
     """SYN, FIN, RST and the options that only a SYN carries."""
     if s.flags & SYN:
@@ -247,9 +253,12 @@ cdef int traffic_observe(Traffic *me, Traffic *peer, const Segment *s) noexcept 
     cdef uint32_t flags = s.flags
     cdef uint32_t window = s.window
     cdef int64_t start, end
+    cdef int64_t spoke_ns = me.last_data_ns
     cdef bint repeats = False
     if not me.marks & STARTED:
         begin(me, peer, s)
+    elif flags & SYN and not me.marks & SYN_SEEN and me.seen.start == me.seen.end:
+        begin_again(me, s)
     me.packets += 1
     count_silence(me, s)
     if s.checksum_state > SUM_GOOD or congested(s) or flags & (ECE | CWR):
@@ -268,6 +277,7 @@ cdef int traffic_observe(Traffic *me, Traffic *peer, const Segment *s) noexcept 
         read_data(me, peer, s)
     if s.length <= 1 and start == me.una - 1 and not flags & (SYN | FIN | RST):
         read_reminder(me, peer, s)
+        me.last_data_ns = spoke_ns          # its byte is no word
     if end > me.una:
         me.marks &= ~PROBING
     if end != start and read_sequence(me, peer, s, start, end, &repeats) < 0:

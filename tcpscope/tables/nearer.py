@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 ONCE = 8  # times the shortest round trip: not the path's
+NEARLY = 1.25  # a handshake may take a little longer than what follows
 
 
 def acknowledged_nearer(opening: float, shortest: float, replies: float) -> bool:
@@ -11,4 +12,4 @@ def acknowledged_nearer(opening: float, shortest: float, replies: float) -> bool
     opening: the SYN's round trip; shortest: of the client's data; replies: the mean time to an answer; in one unit, and
     less than 0 where not known.
     """
-    return 0 <= shortest * ONCE < opening <= replies
+    return 0 <= shortest * ONCE < opening <= replies * NEARLY
