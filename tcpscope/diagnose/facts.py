@@ -36,15 +36,14 @@ _COURSE = ("syn_ack_ns", "ack_ns", "pause_ns", "pause_end_ns", "pause_by", "rese
            "fast_open_outcome", "reuse", "reuse_gap_ms", "capture_point", "icmp_type", "icmp_code",
            "role_evidence")  # fmt: skip
 _TRANSFER = (
-    "unique_bytes", "max_in_flight", "goodput", "window_scale", "max_window", "rtt_samples", "rtt_p50_ns", "longest_zero_window_ns",
-    "zero_window_probes", "recovery_episodes", "timeout_episodes", "limited_receiver_ns", "limited_congestion_ns",
-    "starved_ns", "restarts", "restart_frame", "window_edge_frame", "small_segments_frame", "rtt_max_frame",
-    "small_segments", "silly_segments", "lost_before_capture", "lost_after_capture", "lost_again",
+    "unique_bytes", "max_in_flight", "goodput", "window_scale", "max_window", "rtt_samples", "rtt_p50_ns",
+    "longest_zero_window_ns", "zero_window_probes", "recovery_episodes", "timeout_episodes", "limited_receiver_ns",
+    "limited_congestion_ns", "starved_ns", "restarts", "restart_frame", "window_edge_frame", "small_segments_frame",
+    "rtt_max_frame", "small_segments", "silly_segments", "lost_before_capture", "lost_after_capture", "lost_again",
     "timer_ns", "back_off_longest", "back_off_ns", "back_off_open", "stuck_segment", "stuck_times", "stuck_heard",
     "acked_segment", "spurious_by_delay", "spurious_by_order", "spurious_by_acks", "overtaken", "reordering_bytes",
     "reordering_ns", "ecn_echo", "cwr", "zero_window_open_ns", "zero_window_probe_acks", "lost_window_updates",
-    "probe_openings", "reach_samples", "reach_min_ns",
-    "reach_mean_ns",
+    "probe_openings", "reach_samples", "reach_min_ns", "reach_mean_ns",
 )  # fmt: skip
 _COMMON = ("connection", "file", "first_frame", "last_frame", "start_ns", "end_ns", "client_addr", "client_port",
            "server_addr", "server_port", "ip_version", "client_state", "server_state", "close_kind", "closed_by",

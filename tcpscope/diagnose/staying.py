@@ -76,21 +76,13 @@ def _earlier(group: list[Facts]) -> int:
     return count if count >= FEW else 0
 
 
-def _elsewhere(f: Facts) -> bool:
-    """The silent side was never heard, and yet what was sent to it was repaired before: it answers on another path."""
-    silent = _silent(f)
-    speaker = f.side(other(silent))
-    return bool(f.side(silent)["packets"] == 0 and again(speaker) > speaker["back_off_open"])
-
-
 def _repeated(group: list[Facts]) -> list[int]:
     """What went unanswered, as far as its frames are kept, and the last of it."""
     return [it for f in group for it in sorted(_vain(f, "retransmission", "keep_alive") | {f.last_frame})]
 
 
 def _vanished(server: str, group: list[Facts], found: Collected) -> list[Finding]:
-    gone = [f for f in group if (f.close == "timeout" or gave_up(f)) and not _elsewhere(f)]
-    more = found.more(server, "timeout")
+    gone, more = [f for f in group if f.close == "timeout" or gave_up(f)], found.more(server, "timeout")
     findings = []
     closed = [f for f in gone if f.side(_silent(f))["fin_packets"] and not _probing(f)]
     if closed:

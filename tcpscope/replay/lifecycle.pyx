@@ -166,19 +166,19 @@ cdef bint gone_before(const Marks *m, const Surroundings *w, int e, const Plan *
     return False
 
 
-cdef bint not_repeated(const Marks *m, const Surroundings *w, int e, const Plan *p) noexcept nogil:
-    """No acknowledgment of e's FIN was captured, and yet it was not sent again: one has come."""
+cdef bint not_repeated(const Marks *m, const Surroundings *w, int e, int fin) noexcept nogil:
+    """No acknowledgment of e's FIN, which is at `fin`, was captured, and yet it was not sent again: one has come."""
     cdef const Mark *k
     cdef int i
-    if p.fin < 0 or not heard(m, 1 - e) or w.reused_ns >= 0:
+    if fin < 0 or not heard(m, 1 - e) or w.reused_ns >= 0:
         return False
-    for i in range(p.fin, m.count):
+    for i in range(fin, m.count):
         k = &m.items[i]
-        if k.flags & RST or i > p.fin and k.sender == e and k.flags & FIN:
+        if k.flags & RST or i > fin and k.sender == e and k.flags & FIN:
             return False
-        if k.sender != e and covers(k, end_of(&m.items[p.fin])):
+        if k.sender != e and covers(k, end_of(&m.items[fin])):
             return False
-    return w.now_ns - m.items[p.fin].time_ns > UNREPEATED_NS
+    return w.now_ns - m.items[fin].time_ns > UNREPEATED_NS
 
 
 cdef int fin_shown(const Marks *m, const Surroundings *w, int e, const Plan *p) noexcept nogil:
@@ -297,9 +297,13 @@ cdef void endpoint(const Marks *m, const Surroundings *w, int e, Life *life) noe
         if i == p.got_rst_at:
             happened(life, GOT_RST, max(m.items[p.got_rst].time_ns, last_time(life)),
                      k.order + (p.got_rst_at != p.got_rst), m.items[p.got_rst].frame, False)
-    if not_repeated(m, w, e, &p):
+    if not_repeated(m, w, e, p.fin):
         k = &m.items[p.fin]
         happened(life, GOT_ACK_OF_FIN, max(k.time_ns + w.reach_ns[1 - e], last_time(life)), 0, 0, True)
+    if p.got_fin < 0:
+        i = find(m, 0, 1 - e, FIN | RST, FIN)
+        if not_repeated(m, w, 1 - e, i):
+            happened(life, GOT_FIN, max(m.items[i].time_ns + w.reach_ns[e], last_time(life)), 0, 0, True)
     after_the_marks(m, w, e, life)
 
 
