@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from tcpscope.diagnose.facts import Collected, Facts, about, by_server, having, times, told, without
 from tcpscope.diagnose.finding import Finding
-from tcpscope.diagnose.measure import other, seconds, up_to
+from tcpscope.diagnose.measure import other, round_trip, seconds, up_to
 from tcpscope.diagnose.schedules import probing
 from tcpscope.replay import layout
 from tcpscope.replay.record import Record
@@ -26,6 +26,7 @@ KEPT_NS = 1_000_000_000  # no server's limit for an idle connection is shorter
 SEGMENT = 1460  # bytes; of more some may have been read
 FAREWELL = 100  # bytes after a close that are no more than a good-bye (TLS close_notify)
 MOMENT_NS = 1_000_000  # what was sent before does not come so late
+SILENCE_NS = 50_000_000  # on top of two round trips, what answers a packet has come
 FELT_NS = 200_000_000  # a wait that people notice
 HOPS = 2  # routers more or less: another host
 STARTS = (32, 64, 128, 255)  # TTLs that hosts begin with
@@ -93,7 +94,15 @@ def gave_up(f: Facts) -> bool:
 
 def _data_met_it(f: Facts) -> bool:
     """Data were on their way when the RST left: each packet of them was answered by another."""
-    return bool(f.side(f.reset_by or "client")["rst_packets"] > 2)
+    by = f.reset_by or "client"
+    since = f.common["reset_ns"] - 2 * round_trip(f) - MOMENT_NS
+    return bool(f.side(by)["rst_packets"] > 2 and f.side(other(by))["last_data_ns"] >= since)  # not ACKs alone
+
+
+def _unprompted(f: Facts) -> bool:
+    """What the other side had sent last had come long before the RST left."""
+    quiet = f.common["reset_ns"] - f.side(other(f.reset_by or "client"))["last_ns"]
+    return bool(quiet > 2 * round_trip(f) + SILENCE_NS)
 
 
 def _undelivered(f: Facts) -> bool:
@@ -160,6 +169,8 @@ def kind_of(f: Facts) -> str:
         return "reset_abort"  # an open socket took it in, and acknowledged it
     if bits & OWN_FIN and (late or (bits & UNDELIVERED and not bits & FIN_ALONE)):
         return "reset_after_close"
+    if bits & OWN_FIN and bits & ACK and not bits & (PEER_FIN | UNDELIVERED) and bits & PROMPTED and _unprompted(f):
+        return "reset_abort"  # close() after shutdown(), with data unread
     if bits & OWN_FIN:
         return "reset_abort" if bits & ACK and not bits & (PROMPTED | PEER_FIN) else ""
     if bits & NO_SOCKET and bits & PROMPTED and (not bits & PEER_FIN or bits & UNDELIVERED):

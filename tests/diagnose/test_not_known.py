@@ -119,3 +119,27 @@ def test_who_scans_with_syn_acks_opens_no_port():
     ]
     told = found(steps)["port_scan"]
     assert told.numbers["opened"] == 0
+
+
+@pytest.mark.parametrize(("wait", "is_told"), [(0.46, True), (0.0005, False)])
+def test_a_rst_long_after_its_own_fin_is_an_abort(wait, is_told):
+    """A RST right after the FIN was acknowledged answers that; a later one is a program that closes unread data."""
+    talk = Talk()
+    talk.say(0.01, CLIENT, 1000)
+    talk.say(RTT, SERVER, 7)
+    talk.say(0.0001, CLIENT)
+    talk.say(0.001, SERVER, flags=FIN)
+    talk.say(0.04, CLIENT)
+    talk.raw(wait, SERVER, RST | ACK, talk.next[1], talk.next[0])
+    assert ("reset_abort" in talk.told()) is is_told
+
+
+@pytest.mark.parametrize(("spoke", "id"), [(0.001, "reset_unread"), (1.0, "reset_abort")])
+def test_rsts_that_answer_acks_met_no_data(spoke, id):
+    talk = Talk()
+    talk.exchange(0.01)
+    talk.exchange(0.01)
+    talk.raw(spoke, SERVER, RST | ACK, talk.next[1], talk.next[0])
+    for _ in range(3):
+        talk.raw(0.001, SERVER, RST, talk.next[1])
+    assert id in talk.told()
