@@ -12,4 +12,4 @@ cdef inline void spoke(Connection *c, const Segment *s, int d, bint new_data) no
     cdef int64_t before = c.turns.side[d].data_ns
     if before >= 0 and s.time_ns - before >= BEAT_NS:
         course_beat(&c.course.beats[d], s.time_ns - before)
-    turns_observe(&c.turns, d, s, new_data, &c.flight[d])
+    turns_observe(&c.turns, d, s, new_data, &c.flight[d], &c.flight[1 - d])

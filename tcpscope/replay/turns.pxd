@@ -8,6 +8,7 @@ from tcpscope.wire.segment cimport ACK, SYN, Segment, spot
 
 cdef enum:
     NOBODY_YET = 2
+    UNHEARD_NS = 500_000_000     # no acknowledgment of data that have come is delayed as long (RFC 9293, 3.8.6.3)
 
 cdef struct Replies:             # of one side
     int64_t data_ns              # its latest data, repeated data included; -1: none
@@ -24,10 +25,13 @@ cdef struct Turns:
     uint8_t talker               # who sent the latest new data; NOBODY_YET
 
 
-cdef inline void turns_observe(Turns *t, int d, const Segment *s, bint new_data, const Flight *flight) noexcept nogil:
+cdef inline void turns_observe(Turns *t, int d, const Segment *s, bint new_data, const Flight *flight,
+                               const Flight *asked) noexcept nogil:
     """Side d sent data.  A reply counts from the latest data that the peer sent: what it repeated, it had to.
 
-    Data that cross the peer's are no answer to them: the peer still waits.  flight: side d's.
+    Data that cross the peer's are no answer to them: the peer still waits.  Nor is how long it took known where a late
+    reply is the first to acknowledge what was asked: that came late, unless what was said before the reply got lost.
+    flight: side d's, asked: the peer's.
     """
     cdef Replies *mine = &t.side[d]
     cdef const Replies *theirs = &t.side[1 - d]
@@ -41,10 +45,11 @@ cdef inline void turns_observe(Turns *t, int d, const Segment *s, bint new_data,
         if not (s.flags & ACK and after(s.ack, theirs.begin)):
             return
         took = max(s.time_ns - theirs.data_ns, 0)
-        mine.count += 1
-        mine.sum_ns += took
-        if took > mine.longest_ns or mine.count == 1:
-            mine.longest_ns, mine.longest_frame, mine.longest_skipped = took, spot(s), ids_skipped(flight)
+        if took < UNHEARD_NS or asked.una_ns != s.time_ns or ids_skipped(flight):
+            mine.count += 1
+            mine.sum_ns += took
+            if took > mine.longest_ns or mine.count == 1:
+                mine.longest_ns, mine.longest_frame, mine.longest_skipped = took, spot(s), ids_skipped(flight)
     if t.talker != d:
         mine.begin = s.seq + ((s.flags & SYN) >> 1)
     t.talker = <uint8_t>d

@@ -178,7 +178,11 @@ _SIDE_MEANINGS: dict[str, tuple[str, str]] = {
     "nagle_stalls": ("", "times that a small segment waited for the peer's delayed ACK (Nagle)"),
     "nagle": ("s", "time lost so"),
     "replies": ("", "times that this side answered the peer's data with data of its own that acknowledge some of them"),
-    "reply_mean": ("s", "from the peer's last data to this side's first in answer, at the capture point: mean"),
+    "reply_mean": (
+        "s",
+        "from the peer's last data to this side's first in answer, at the capture point: mean; not of half a second or more "
+        "where the answer was the first to acknowledge what was asked, which may have come late",
+    ),
     "reply_max": ("s", "longest"),
     "reply_max_frame": ("", "frame that ended the longest"),
     "reply_max_skipped": (

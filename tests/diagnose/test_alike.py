@@ -481,10 +481,12 @@ def test_an_answer_that_had_been_lost_is_not_late(skipped, ttl, length, id):
     talk.say(0.1, CLIENT, 50)
     talk.say(RTT, SERVER, length, ip_id=65_530, ttl=ttl)
     talk.say(0.1, CLIENT, 50)
+    if id == "slow_server":
+        talk.say(RTT, SERVER, ip_id=65_530, ttl=ttl)  # it has come
     talk.say(1.2, SERVER, 80, ip_id=(65_531 + skipped) & 0xFFFF, ttl=ttl)
     talk.say(0.0001, CLIENT)
     told = talk.told()
-    assert set(told) == {id} and told[id].frames == [7]
+    assert set(told) == {id} and told[id].frames == [len(talk.steps) - 1]
     if id == "lost_unseen":
         assert told[id].numbers["packets"] == skipped and told[id].confidence == "likely"
 

@@ -98,6 +98,18 @@ def test_a_fin_that_is_not_repeated_has_come_for_both():
     assert [STATES[row[f"{side}_state"]] for side in ("client", "server")] == ["FIN_WAIT_2", "CLOSE_WAIT"]
 
 
+@pytest.mark.parametrize(("acked", "is_told"), [(True, True), (False, False)])
+def test_a_request_that_is_first_acknowledged_by_the_answer_may_have_come_late(acked, is_told):
+    talk = Talk()
+    talk.exchange(0.01)
+    talk.say(0.01, CLIENT, 50)
+    if acked:
+        talk.say(0.04, SERVER)
+    talk.say(1.5, SERVER, 80)
+    talk.say(0.0001, CLIENT)
+    assert ("slow_server" in talk.told()) is is_told
+
+
 @pytest.mark.parametrize(("step", "is_told"), [(1, True), (2, False)])
 def test_ids_that_grow_by_more_skip_nothing(step, is_told):
     talk = Talk()
