@@ -5,16 +5,16 @@ from tcpscope.replay.chunks cimport append
 from tcpscope.replay.copies cimport identified
 from tcpscope.replay.flight cimport Flight
 from tcpscope.replay.sacks cimport SPARE
-from tcpscope.wire.segment cimport FIN, OPT_TIMESTAMPS, Segment
+from tcpscope.wire.segment cimport FIN, OPT_TIMESTAMPS, SYN, Segment
 
 cdef enum:
     SMALL = 536                  # bytes of a segment that a program wrote so, and no path asks for (RFC 9293, 3.7.1)
 
 
 cdef inline void watch_order(Flight *f, const Segment *s) noexcept nogil:
-    """Newest IP ID and timestamp of the data; whether the IDs grow with every packet."""
+    """Newest IP ID and timestamp of the data; whether the IDs grow with every packet.  A SYN has one of its own."""
     cdef int32_t step
-    if identified(s):
+    if identified(s) and not s.flags & SYN:
         if f.ids == 0:
             f.ids = 1
         elif f.ids == 1:

@@ -244,6 +244,12 @@ cdef inline bint goes_on(Flight *f, Chunk *c, const Segment *s, uint32_t end, ui
     return True
 
 
+cdef inline bint sent_after(const Flight *f, const Chunk *c, const Segment *s) noexcept nogil:
+    """By its ID s was sent after the copy of c that was captured last, even if others have overtaken it."""
+    return (f.ids == 1 and identified(s) and c.ip_id <= 0xFFFF and c.ip_id
+            and 0 < <int32_t><int16_t>(s.ip_id - c.ip_id) < 1024)
+
+
 cdef inline bint came_late(const Flight *f, const Segment *s, bint known, uint32_t end) noexcept nogil:
     """s was sent before the newest that was seen; where neither IDs nor time stamps tell, by the time."""
     cdef int told = sent_before(f, s)
@@ -372,7 +378,7 @@ cdef int sent_behind(Flight *f, const Segment *s, uint32_t end, uint64_t order, 
         if part != TOO_DEAR:
             i = <uint32_t>part
             c = chunk(f, i)
-    late = came_late(f, s, c != NULL, end)
+    late = came_late(f, s, c != NULL, end) and not (c != NULL and sent_after(f, c, s))
     if late and c == NULL and f.una_told and not after(end, f.una) and not f.holes and not s.flags & SYN:
         out.annotations |= bit(A_NETWORK_DUPLICATE)     # late, and acknowledged long ago: the other copy was
         return 0
