@@ -12,7 +12,9 @@ import pytest
 
 import tcpscope
 from tcpscope.check import judge, render_violation
+from tcpscope.diagnose import Collected
 from tcpscope.replay.engine import Engine
+from tcpscope.replay.layout import CONNECTION
 from tcpscope.tables import analysis, pipeline, rows
 from tcpscope.wire.merge import MergedReader
 
@@ -145,6 +147,29 @@ def test_the_number_of_threads_changes_nothing(monkeypatch, path):
     small_batches(monkeypatch)
     for threads in (2, 3, 16):
         assert tables(found, threads) == alone
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+@pytest.mark.parametrize("path", sorted(SAMPLES.glob("*.pcap*")), ids=lambda path: path.name)
+def test_in_brief_the_odd_and_a_few_others_are_told(monkeypatch, path, threads):
+    small_batches(monkeypatch)
+    found, few = analysis.locate(path), 2
+    whole = analysis.analyse(found)
+    brief = list(analysis.stream(found, threads=threads, most_plain=few)[1])
+    all_ends, ends, size = Collected(), Collected(), CONNECTION.size
+    all_ends.take(whole.connections, whole.evidence)
+    for it in brief:
+        ends.take(it.connections, it.evidence, it.briefs)
+    assert ends.census.pairs_of(1) == all_ends.census.pairs_of(1)
+    assert sorted((f.number, f.proofs) for f in ends.facts) == sorted((f.number, f.proofs) for f in all_ends.facts)
+    given = (bytes(it.connections) for it in brief)
+    records = {raw[at : at + size] for raw in given for at in range(0, len(raw), size)}
+    everyone = [whole.connections[at : at + size] for at in range(0, len(whole.connections), size)]
+    number, odd = CONNECTION.offset("connection"), CONNECTION.offset("odd")
+    wanted = {it for it in everyone if it[odd] or int.from_bytes(it[number : number + 4], "little") < few}
+    assert wanted <= records <= set(everyone)
+    assert len(records - wanted) <= few * 2 * threads  # each engine counts its own
+    assert not any(it.events for it in brief)
 
 
 def test_what_fails_in_a_thread_is_raised(monkeypatch):

@@ -10,7 +10,7 @@ import click
 from tcpscope.cli.common import bounded, common, emit_ended, ended, files, warn
 from tcpscope.cli.forms import format_option
 from tcpscope.diagnose import Collected, findings
-from tcpscope.report.oddest import Oddest
+from tcpscope.report.oddest import SHOWN, Oddest
 from tcpscope.tables.analysis import locate
 
 
@@ -35,21 +35,24 @@ def command(files: tuple[str, ...], **options: Any) -> None:
     if options["form"] not in ("table", "json"):
         emit_ended("connections", found, options)
         return
-    result, chunks = ended(found, options)
+    table = options["form"] == "table"  # it shows those that are odd, and a few others
+    result, chunks = ended(found, options, most_plain=SHOWN if table else None)
     odd, shown = Collected(), Oddest()
     kept = []
     for it in chunks:
-        odd.take(it.connections, it.evidence)
-        if options["form"] == "json":
-            kept.append(it.connections)
-        else:
+        if table:
+            odd.take(it.connections, it.evidence, it.briefs)
             shown.take(it.connections)
+        else:
+            odd.take(it.connections, it.evidence)
+            kept.append(it.connections)
+    shown.total = result.counters["connections"]
     warn(result, options)
     about = findings(odd, result.files, result.names, result.counters.get("clock_steps", 0))
     from tcpscope.tables.output import destination
 
     with destination(options["output"]) as stream:
-        if options["form"] == "table":
+        if table:
             from tcpscope.report.terminal import print_analysis
 
             if options["output"] is None:

@@ -140,7 +140,7 @@ def _start(found: Sources | Analysis) -> int:
     return first_moment(found)
 
 
-def ended(found: Sources, options: dict[str, Any]) -> tuple[Analysis, Iterator[Ended]]:
+def ended(found: Sources, options: dict[str, Any], most_plain: int | None = None) -> tuple[Analysis, Iterator[Ended]]:
     """Replay the captures, showing progress: connections as they end, and what is known of the files at the end."""
     refuse_overwriting(found, options["output"])
     shown = {"tell": lambda segments: None}
@@ -148,6 +148,7 @@ def ended(found: Sources, options: dict[str, Any]) -> tuple[Analysis, Iterator[E
     result, chunks = stream(
         found, msl=options["msl"], by_tunnel=options["by_tunnel"], threads=options["threads"],
         progress=lambda segments: shown["tell"](segments), max_connections=options.get("max_connections"),
+        most_plain=most_plain,
     )  # fmt: skip
 
     def run() -> Iterator[Ended]:

@@ -181,10 +181,18 @@ class Collected:
         self.beyond: Counter[tuple[str, str, str | None]] = Counter()  # by service, close kind, who closed; see `close`
         self.half_open: dict[str, Counter[int]] = {}  # of those beyond: by service, how many began in which second
 
-    def take(self, raw: bytes | bytearray, evidence: bytes | bytearray = b"") -> None:
-        """More packed connection records, in any order, and the evidence records of the same connections."""
+    def take(
+        self, raw: bytes | bytearray, evidence: bytes | bytearray = b"", briefs: bytes | bytearray | None = None
+    ) -> None:
+        """More packed connection records, in any order, and the evidence records of the same connections.
+
+        briefs: of all, where not all have records (`Engine`, most_plain).
+        """
         size = layout.CONNECTION.size
-        self.census.take(raw)
+        if briefs is None:
+            self.census.take(raw)
+        else:
+            self.census.take_briefs(briefs)
         self.census.count_ends(raw, self._below)
         odd = odd_ones(raw, self._below)
         fresh = list(facts(b"".join([raw[at * size : at * size + size] for at in odd])))

@@ -12,7 +12,8 @@ from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memcmp, memcpy, memset
 
 from tcpscope.replay import layout
-from tcpscope.replay.rows cimport ConnectionRow, SideRow
+from tcpscope.replay.brief cimport Brief, brief_of
+from tcpscope.replay.rows cimport ConnectionRow
 
 cdef enum:
     SHOWN = 4                    # connections kept of a pair
@@ -64,12 +65,12 @@ assert layout.END.size == sizeof(End), (layout.END.size, sizeof(End))
 cdef uint64_t SECRET = int.from_bytes(os.urandom(8), "little") | 1
 
 
-cdef inline uint64_t hash_of(const ConnectionRow *row) noexcept nogil:
+cdef inline uint64_t hash_of(const Brief *b) noexcept nogil:
     cdef uint64_t words[4]
-    cdef uint64_t h = SECRET ^ (<uint64_t>row.server_port << 8) ^ row.ip_version
+    cdef uint64_t h = SECRET ^ (<uint64_t>b.port << 8) ^ b.version
     cdef int i
-    memcpy(&words[0], row.client_addr, 16)
-    memcpy(&words[2], row.server_addr, 16)
+    memcpy(&words[0], b.client, 16)
+    memcpy(&words[2], b.server, 16)
     for i in range(4):
         h = (h ^ words[i]) * SECRET
         h ^= h >> 32
@@ -91,45 +92,35 @@ cdef inline bint end_same(const End *a, const End *b) noexcept nogil:
             and a.closed_by == b.closed_by and memcmp(a.server, b.server, 16) == 0)
 
 
-cdef inline bint same(const Pair *p, const ConnectionRow *row) noexcept nogil:
-    return (p.port == row.server_port and p.version == row.ip_version and memcmp(p.client, row.client_addr, 16) == 0
-            and memcmp(p.server, row.server_addr, 16) == 0)
+cdef inline bint same(const Pair *p, const Brief *b) noexcept nogil:
+    return (p.port == b.port and p.version == b.version and memcmp(p.client, b.client, 16) == 0
+            and memcmp(p.server, b.server, 16) == 0)
 
 
-cdef inline int64_t each_once(const SideRow *side) noexcept nogil:
-    """Packets without the copies that a capture on several interfaces has."""
-    return side.packets - side.duplicate_captures - side.network_duplicates
-
-
-cdef void count(Pair *p, const ConnectionRow *row) noexcept nogil:
-    cdef int64_t overhead, packets
+cdef void count(Pair *p, const Brief *b) noexcept nogil:
     cdef int64_t at = min(p.connections, SHOWN)
-    while at and p.numbers[at - 1] > row.connection:
+    while at and p.numbers[at - 1] > b.connection:
         at -= 1
         if at < SHOWN - 1:
             p.numbers[at + 1], p.frames[at + 1] = p.numbers[at], p.frames[at]
     if at < SHOWN:
-        p.numbers[at], p.frames[at] = row.connection, row.first_frame
-    if p.connections == 0 or row.start_ns < p.first_ns:
-        p.first_ns = row.start_ns
-    if row.start_ns > p.last_ns:
-        p.last_ns = row.start_ns
+        p.numbers[at], p.frames[at] = b.connection, b.first_frame
+    if p.connections == 0 or b.start_ns < p.first_ns:
+        p.first_ns = b.start_ns
+    if b.start_ns > p.last_ns:
+        p.last_ns = b.start_ns
     p.connections += 1
-    packets = each_once(&row.side[0]) + each_once(&row.side[1])
-    p.packets += packets
-    p.bytes += row.side[0].unique_bytes + row.side[1].unique_bytes
-    overhead = (row.side[0].syn_packets + row.side[1].syn_packets + row.side[0].fin_packets + row.side[1].fin_packets
-                + row.side[0].rst_packets + row.side[1].rst_packets + (row.ack_ns > 0)
-                + (row.side[0].fin_packets + row.side[1].fin_packets > 0))
-    p.overhead += min(overhead, packets)
-    p.opened += row.syn_ack_ns > 0 and row.ack_ns > 0
-    p.time_wait += row.time_wait_owner == 0 or row.time_wait_owner == 2
-    p.half_open += row.close_kind == HALF_OPEN
-    p.unanswered += row.close_kind == UNANSWERED
-    p.refused += row.close_kind == REFUSED
-    if row.close_kind == OPEN and row.idle_end_ns >= IDLE_NS and not row.one_direction:
+    p.packets += b.packets
+    p.overhead += b.overhead
+    p.bytes += b.bytes
+    p.opened += b.opened
+    p.time_wait += b.time_wait
+    p.half_open += b.close_kind == HALF_OPEN
+    p.unanswered += b.close_kind == UNANSWERED
+    p.refused += b.close_kind == REFUSED
+    if b.close_kind == OPEN and b.idle_end_ns >= IDLE_NS and not b.one_direction:
         p.idle += 1
-        p.idle_longest_ns = max(p.idle_longest_ns, row.idle_end_ns)
+        p.idle_longest_ns = max(p.idle_longest_ns, b.idle_end_ns)
 
 
 cdef class Census:
@@ -227,10 +218,10 @@ cdef class Census:
                 found.append(PyBytes_FromStringAndSize(<char *>&self.ends[i], sizeof(End)))
         return b"".join(sorted(found))
 
-    cdef Pair *find(self, const ConnectionRow *row) noexcept nogil:
+    cdef Pair *find(self, const Brief *b) noexcept nogil:
         """The pair's place; a free one if it is new."""
-        cdef uint32_t at = <uint32_t>(hash_of(row) & (self.room - 1))
-        while self.pairs[at].used and not same(&self.pairs[at], row):
+        cdef uint32_t at = <uint32_t>(hash_of(b) & (self.room - 1))
+        while self.pairs[at].used and not same(&self.pairs[at], b):
             at = (at + 1) & (self.room - 1)
         return &self.pairs[at]
 
@@ -238,7 +229,7 @@ cdef class Census:
         cdef Pair *old = self.pairs
         cdef Pair *place
         cdef uint32_t i, room = self.room
-        cdef ConnectionRow key
+        cdef Brief key
         self.pairs = <Pair *>calloc(room * 2, sizeof(Pair))
         if self.pairs == NULL:
             self.pairs = old
@@ -246,39 +237,49 @@ cdef class Census:
         self.room = room * 2
         for i in range(room):
             if old[i].used:
-                memcpy(key.client_addr, old[i].client, 16)
-                memcpy(key.server_addr, old[i].server, 16)
-                key.server_port, key.ip_version = old[i].port, old[i].version
+                memcpy(key.client, old[i].client, 16)
+                memcpy(key.server, old[i].server, 16)
+                key.port, key.version = old[i].port, old[i].version
                 place = self.find(&key)
                 place[0] = old[i]
         free(old)
         return 0
 
-    def take(self, const unsigned char[::1] records):
+    cdef void enter(self, const Brief *b) noexcept nogil:
+        cdef Pair *p
+        if self.used == MOST and b.close_kind in (HALF_OPEN, UNANSWERED):
+            self.beyond += 1        # of a flood from more addresses than there is room for
+            return
+        p = self.find(b)
+        if not p.used:
+            if self.used == MOST or 2 * self.used >= self.room and self.grow() < 0:
+                self.beyond += 1
+                return
+            p = self.find(b)
+            p.used = True
+            memcpy(p.client, b.client, 16)
+            memcpy(p.server, b.server, 16)
+            p.port, p.version = b.port, b.version
+            self.used += 1
+        count(p, b)
+
+    def take(self, const unsigned char[::1] records not None):
         """More connections, as layout.CONNECTION records."""
         cdef Py_ssize_t i, n = records.shape[0] // <Py_ssize_t>sizeof(ConnectionRow)
-        cdef const ConnectionRow *row
-        cdef Pair *p
-        if n == 0:
-            return
+        cdef const ConnectionRow *row = <const ConnectionRow *>&records[0] if n else NULL
+        cdef Brief b
         with nogil:
-            row = <const ConnectionRow *>&records[0]
             for i in range(n):
-                if self.used == MOST and row[i].close_kind in (HALF_OPEN, UNANSWERED):
-                    self.beyond += 1        # of a flood from more addresses than there is room for
-                    continue
-                p = self.find(&row[i])
-                if not p.used:
-                    if self.used == MOST or 2 * self.used >= self.room and self.grow() < 0:
-                        self.beyond += 1
-                        continue
-                    p = self.find(&row[i])
-                    p.used = True
-                    memcpy(p.client, row[i].client_addr, 16)
-                    memcpy(p.server, row[i].server_addr, 16)
-                    p.port, p.version = row[i].server_port, row[i].ip_version
-                    self.used += 1
-                count(p, &row[i])
+                brief_of(&row[i], &b)
+                self.enter(&b)
+
+    def take_briefs(self, const unsigned char[::1] briefs not None):
+        """More connections, as `Engine.take_briefs` gives them."""
+        cdef Py_ssize_t i, n = briefs.shape[0] // <Py_ssize_t>sizeof(Brief)
+        cdef const Brief *b = <const Brief *>&briefs[0] if n else NULL
+        with nogil:
+            for i in range(n):
+                self.enter(&b[i])
 
     def service(self, const unsigned char[::1] server, uint16_t port, uint8_t version):
         """(clients, connections, how many opened) of one service, its address as in the records."""

@@ -8,6 +8,7 @@ from libc.string cimport memcpy, memset
 
 from tcpscope.replay.announce cimport announce, forget, write_step
 from tcpscope.replay.bodies cimport bodies_give
+from tcpscope.replay.brief cimport Brief, brief_of
 from tcpscope.replay.connection cimport Connection, Flow
 from tcpscope.replay.crowd cimport crowd_leave
 from tcpscope.replay.embryo cimport embryo_last_ns
@@ -27,6 +28,7 @@ cdef int end(Replay *r, Connection *c, int64_t now) noexcept nogil:
     """Tell c's states as they are at `now`, write its records, and free it and its flow."""
     cdef Told told
     cdef ConnectionRow *row
+    cdef Brief *brief
     cdef int side, i
     if c.older != NULL and end(r, c.older, now) < 0:
         return -1
@@ -36,13 +38,22 @@ cdef int end(Replay *r, Connection *c, int64_t now) noexcept nogil:
     if row == NULL:
         return -1
     summarize(c, &told, now, r.msl_ns, row)
+    if r.brief:
+        brief = <Brief *>more(&r.briefs, sizeof(Brief))
+        if brief == NULL:
+            return -1
+        brief_of(row, brief)
+        if not row.odd and row.connection >= r.most_plain:
+            r.connections.size -= sizeof(ConnectionRow)
+            release(r, c)
+            return 0
     for i in range(c.evidence.count):
         if write_evidence(&r.evidence, c, &c.evidence.items[i]) < 0:
             return -1
     if r.live:
         if announce(r, c, &told) < 0:
             return -1
-    else:
+    elif not r.brief:
         for side in range(2):
             for i in range(told.lives[side].count):
                 if write_step(r, c, side, &told.lives[side].steps[i]) < 0:

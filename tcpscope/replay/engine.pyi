@@ -17,19 +17,21 @@ class Engine:
         max_connections: int = 0,
         careful: bool = False,
         unpacked: int = 4096,
+        most_plain: int | None = None,
         share: int = 0,
         shares: int = 1,
     ) -> None:
         """packets: make a record of every segment.  msl_ns: TIME_WAIT lasts twice as long.
 
-        flow_by_tunnel: VLAN and tunnel identifiers tell flows apart.  keep_past: remember
-        what `settle` needs (some dozen bytes a connection).  prompt: what is known of a connection is known at
-        once, not only when its first few segments have been kept.  live: events are written while
-        connections are open (`announce`), with corrections.  max_connections: where more
-        are open, some are ended before their time (replay/limit.pyx), and counted; 0: any number.  careful: show
-        plain segments to every observer in full, too (replay/plain.pyx): the same at greater cost.  unpacked: of more
-        connections those that are silent are packed (replay/crowd.pyx), but not with `prompt`.  share, shares: take
-        only one share of the flows, from 0; every share's engine is shown every batch, divided by a Divider.
+        flow_by_tunnel: VLAN and tunnel identifiers tell flows apart.  keep_past: remember what `settle` needs (some
+        dozen bytes a connection).  prompt: what is known of a connection is known at once, not only when its first few
+        segments have been kept.  live: events are written while connections are open (`announce`), with corrections.
+        max_connections: where more are open, some are ended before their time (replay/limit.pyx), and counted; 0: any
+        number.  careful: show plain segments to every observer in full, too (replay/plain.pyx): the same at greater
+        cost.  unpacked: of more connections those that are silent are packed (replay/crowd.pyx), but not with `prompt`.
+        most_plain: only odd connections and so many of the others get records, the first by number, no one events; the
+        Census takes all in (`take_briefs`).  share, shares: take only one share of the flows, from 0; every share's
+        engine is shown every batch, divided by a Divider.
         """
 
     def replay(self, batch: SegmentBatch) -> None: ...
@@ -41,6 +43,7 @@ class Engine:
     def take_connections(self) -> bytes: ...
     def take_events(self) -> bytes: ...
     def take_evidence(self) -> bytes: ...
+    def take_briefs(self) -> bytes: ...
     def take_begun(self) -> bytes: ...
     def take_packets(self) -> bytes: ...
     def settle(self, rows: bytearray | memoryview) -> None: ...

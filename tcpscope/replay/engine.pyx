@@ -293,7 +293,7 @@ cdef bytes taken(Store *s):
 cdef class Engine:
     def __cinit__(self, *, bint packets=False, int64_t msl_ns=30_000_000_000, bint flow_by_tunnel=False,
                   bint keep_past=True, bint prompt=False, bint live=False, uint64_t max_connections=0,
-                  bint careful=False, uint32_t unpacked=4096, int share=0, int shares=1):
+                  bint careful=False, uint32_t unpacked=4096, object most_plain=None, int share=0, int shares=1):
         memset(&self.r, 0, sizeof(Replay))
         memset(&self.open_ones, 0, sizeof(Store))
         if not 0 <= share < shares <= MOST_SHARES:
@@ -305,6 +305,10 @@ cdef class Engine:
         self.r.msl_ns = msl_ns
         self.r.want_packets = packets
         self.r.keep_past = keep_past
+        self.r.brief = most_plain is not None
+        self.r.most_plain = most_plain or 0
+        if self.r.brief and (keep_past or live):
+            raise ValueError("with most_plain there is nothing to settle, and nothing to announce")
         self.r.careful = careful
         self.r.prompt = prompt or packets or live
         self.r.live = live
@@ -319,6 +323,7 @@ cdef class Engine:
         drop(&self.r.connections)
         drop(&self.r.events)
         drop(&self.r.evidence)
+        drop(&self.r.briefs)
         drop(&self.r.packets)
         drop(&self.r.begun)
         drop(&self.r.steps)
@@ -428,6 +433,10 @@ cdef class Engine:
     def take_evidence(self):
         """Records (layout.EVIDENCE) of the frames that show what was odd about them, at most a few of each kind."""
         return taken(&self.r.evidence)
+
+    def take_briefs(self):
+        """With most_plain: what the Census wants of all connections that ended since the last call."""
+        return taken(&self.r.briefs)
 
     def take_begun(self):
         """Of each connection begun since the last call its first segment's place among all (uint64); with shares."""

@@ -6,6 +6,7 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport qsort
 from libc.string cimport memcpy, memset
 
+from tcpscope.replay.brief cimport Brief
 from tcpscope.replay.engine cimport Engine
 from tcpscope.replay.lifecycle cimport Step
 from tcpscope.replay.rows cimport ConnectionRow, EventRow, EvidenceRow
@@ -35,8 +36,8 @@ def one_heap():
 
 
 cdef struct Place:
-    uint32_t number
-    const ConnectionRow *row
+    uint32_t number              # the common one
+    const char *record
 
 
 cdef int by_number(const void *a, const void *b) noexcept nogil:
@@ -49,17 +50,30 @@ cdef inline uint32_t common(bytearray numbers, uint32_t own):
     return (<uint32_t *>PyByteArray_AS_STRING(numbers))[own] if own < <size_t>len(numbers) // 4 else own
 
 
-cdef bytearray in_order(bytearray places):
-    """The records in these places under their common numbers, sorted by them."""
+cdef bytearray places_of(bytes records, Py_ssize_t size, Py_ssize_t number_at, bytearray numbers):
+    """The records of one share, each of `size` bytes with its own number at `number_at`."""
+    cdef Py_ssize_t i, count = len(records) // size
+    cdef bytearray places = PyByteArray_FromStringAndSize(NULL, count * <Py_ssize_t>sizeof(Place))
+    cdef Place *place = <Place *>PyByteArray_AS_STRING(places)
+    cdef const char *record = PyBytes_AS_STRING(records)
+    for i in range(count):
+        place[i].number, place[i].record = common(numbers, (<const uint32_t *>(record + number_at))[0]), record
+        record += size
+    return places
+
+
+cdef bytearray in_order(bytearray places, Py_ssize_t size, Py_ssize_t number_at):
+    """Copies of the records in these places under their common numbers, sorted by them."""
     cdef Py_ssize_t i, count = len(places) // <Py_ssize_t>sizeof(Place)
-    cdef bytearray ordered = PyByteArray_FromStringAndSize(NULL, count * <Py_ssize_t>sizeof(ConnectionRow))
-    cdef ConnectionRow *row = <ConnectionRow *>PyByteArray_AS_STRING(ordered)
+    cdef bytearray ordered = PyByteArray_FromStringAndSize(NULL, count * size)
+    cdef char *record = PyByteArray_AS_STRING(ordered)
     cdef Place *place = <Place *>PyByteArray_AS_STRING(places)
     with nogil:
         qsort(place, count, sizeof(Place), by_number)
         for i in range(count):
-            row[i] = place[i].row[0]
-            row[i].connection = place[i].number
+            memcpy(record, place[i].record, size)
+            (<uint32_t *>(record + number_at))[0] = place[i].number
+            record += size
     return ordered
 
 
@@ -129,27 +143,21 @@ cdef class Numbering:
             left[earliest] -= 1
 
     def join(self, dict ended not None):
-        """(connections, events, evidence) of one stretch with common numbers, as bytearrays.
+        """(connections, events, evidence, briefs) of one stretch with common numbers, as bytearrays.
 
-        Connections stand in their order.  ended: share → what its engine's `take_connections`, `take_events`
-        and `take_evidence` gave.
+        Connections and briefs stand in their order.  ended: share → what its engine's `take_connections`,
+        `take_events`, `take_evidence` and `take_briefs` gave.
         """
-        cdef bytearray events = bytearray(), evidence = bytearray(), places = bytearray(), numbers
-        cdef Py_ssize_t i, at, count
-        cdef const ConnectionRow *c
+        cdef bytearray events = bytearray(), evidence = bytearray(), rows = bytearray(), briefs = bytearray(), numbers
+        cdef Py_ssize_t row_number = <Py_ssize_t>&(<ConnectionRow *>NULL).connection
+        cdef Py_ssize_t brief_number = <Py_ssize_t>&(<Brief *>NULL).connection
+        cdef Py_ssize_t i, at
         cdef EventRow *e
         cdef EvidenceRow *v
-        cdef Place *place
-        cdef bytes rows
-        for share, (rows, changes, proofs) in ended.items():
+        for share, (connections, changes, proofs, counted) in ended.items():
             numbers = self.numbers[share]
-            at = len(places)
-            count = len(rows) // <Py_ssize_t>sizeof(ConnectionRow)
-            PyByteArray_Resize(places, at + count * <Py_ssize_t>sizeof(Place))
-            place = <Place *>(PyByteArray_AS_STRING(places) + at)
-            c = <const ConnectionRow *>PyBytes_AS_STRING(rows)
-            for i in range(count):
-                place[i].number, place[i].row = common(numbers, c[i].connection), &c[i]
+            rows += places_of(connections, sizeof(ConnectionRow), row_number, numbers)
+            briefs += places_of(counted, sizeof(Brief), brief_number, numbers)
             at = len(events)
             events += changes
             e = <EventRow *>(PyByteArray_AS_STRING(events) + at)
@@ -160,7 +168,8 @@ cdef class Numbering:
             v = <EvidenceRow *>(PyByteArray_AS_STRING(evidence) + at)
             for i in range(len(proofs) // <Py_ssize_t>sizeof(EvidenceRow)):
                 v[i].connection = common(numbers, v[i].connection)
-        return in_order(places), events, evidence
+        return (in_order(rows, sizeof(ConnectionRow), row_number), events, evidence,
+                in_order(briefs, sizeof(Brief), brief_number))
 
     def join_pasts(self, list engines not None):
         """Hand what the engines remember for `settle` to the first of them, under the common numbers."""

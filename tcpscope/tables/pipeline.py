@@ -35,13 +35,22 @@ MOST_THREADS = 16
 class Ended(NamedTuple):
     """Packed records of the connections that ended in a stretch of the capture, and how far it goes.
 
-    evidence: `layout.EVIDENCE`, the frames that show what was odd.
+    evidence: `layout.EVIDENCE`, the frames that show what was odd.  briefs: with `most_plain`, for the census.
     """
 
     connections: bytes | bytearray
     events: bytes | bytearray
     evidence: bytes | bytearray
+    briefs: bytes | bytearray
     segments: int
+
+
+class Stretch(NamedTuple):
+    """What one engine has done since the last time."""
+
+    begun: bytes
+    records: tuple[bytes, bytes, bytes, bytes]  # as in Ended
+    more: bool  # will come
 
 
 def batches(reader: MergedReader) -> Iterator[SegmentBatch]:
@@ -77,12 +86,17 @@ def _alone(given: Iterable[SegmentBatch], engine: Engine) -> Iterator[Ended | li
         engine.replay(batch)
         segments += len(batch)
         if number % STRETCH == 0:
-            yield Ended(engine.take_connections(), engine.take_events(), engine.take_evidence(), segments)
+            yield Ended(*_records_of(engine), segments)
     more = True
     while more:
         more = engine.finish(ENDED)
-        yield Ended(engine.take_connections(), engine.take_events(), engine.take_evidence(), segments)
+        yield Ended(*_records_of(engine), segments)
     yield [engine]
+
+
+def _records_of(engine: Engine) -> tuple[bytes, bytes, bytes, bytes]:
+    """Of what has ended since the last time."""
+    return engine.take_connections(), engine.take_events(), engine.take_evidence(), engine.take_briefs()
 
 
 class Pool:
@@ -105,9 +119,7 @@ class Pool:
         self._over = [False] * shares
         self._decoding = self._decoded = self._stopped = False
         self._error: BaseException | None = None
-        self._found: list[deque[tuple[Any, ...]]] = [
-            deque() for _ in range(shares)
-        ]  # a stretch's records of each share
+        self._found: list[deque[Stretch]] = [deque() for _ in range(shares)]  # of each share
         self._taken = 0  # stretches that the caller has
         for batch in first:
             self._divider.divide(batch)
@@ -142,9 +154,9 @@ class Pool:
                 self._taken += 1
                 self._work.notify_all()
             if len(going) == len(self.engines):
-                self._numbering.merge([given[at][0] for at in going])
-            yield Ended(*self._numbering.join({at: given[at][1:4] for at in going}), self._divider.segments)
-            going = [at for at in going if given[at][4]]
+                self._numbering.merge([given[at].begun for at in going])
+            yield Ended(*self._numbering.join({at: given[at].records for at in going}), self._divider.segments)
+            going = [at for at in going if given[at].more]
         self._numbering.join_pasts(self.engines)
 
     # ------------------------------------------------------------ what the threads do
@@ -236,16 +248,15 @@ class Pool:
             self._over[at] = not more
             self._work.notify_all()
 
-    def _tell(self, at: int, found: tuple[Any, ...]) -> None:
+    def _tell(self, at: int, found: Stretch) -> None:
         """A stretch of one share is done; the caller waits for all of them."""
         self._found[at].append(found)
         if all(found or over for found, over in zip(self._found, self._over, strict=True)):
             self._results.notify_all()
 
-    def _take(self, at: int, more: bool) -> tuple[Any, ...]:
-        """A share's records since the last time, and whether more will come."""
+    def _take(self, at: int, more: bool) -> Stretch:
         engine = self.engines[at]
-        return engine.take_begun(), engine.take_connections(), engine.take_events(), engine.take_evidence(), more
+        return Stretch(engine.take_begun(), _records_of(engine), more)
 
 
 def recorded(reader: MergedReader, engine: Engine) -> Iterator[bytearray]:
