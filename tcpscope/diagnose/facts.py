@@ -72,6 +72,7 @@ class Facts(NamedTuple):
     client_name: str
     close: str
     closed_by: str | None
+    reset_by: str | None
     states: tuple[str, str]
     common: Record
     client: Record
@@ -104,10 +105,6 @@ class Facts(NamedTuple):
     def begun_before(self) -> bool:
         """Its handshake was not captured."""
         return layout.ROLE_EVIDENCE[self.common["role_evidence"]] in ("port", "first_packet")
-
-    @property
-    def reset_by(self) -> str | None:
-        return layout.CLOSED_BY.get(self.common["reset_by"])
 
     def seen(self, annotation: str, side: str) -> list[Proof]:
         """The frames of that side with the annotation, in capture order; at most a few."""
@@ -159,6 +156,7 @@ def facts(raw: bytes | bytearray) -> Iterator[Facts]:
             endpoint(c["client_addr"], c["ip_version"], c["client_port"]),
             layout.CLOSE_KINDS[c["close_kind"]],
             layout.CLOSED_BY.get(c["closed_by"]),
+            layout.CLOSED_BY.get(c["reset_by"]),
             (layout.STATES[c["client_state"]], layout.STATES[c["server_state"]]),
             c,
             client,

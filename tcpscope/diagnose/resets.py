@@ -30,6 +30,8 @@ SILENCE_NS = 50_000_000  # on top of two round trips, what answers a packet has 
 FELT_NS = 200_000_000  # a wait that people notice
 HOPS = 2  # routers more or less: another host
 STARTS = (32, 64, 128, 255)  # TTLs that hosts begin with
+START_OF = [next(it for it in STARTS if ttl <= it) for ttl in range(256)]  # the one that a packet's host began with
+HOPS_OF = [start - ttl for ttl, start in enumerate(START_OF)]  # routers that it has passed since
 
 # Services whose clients say good-bye and are not answered: LDAP's unbind, MySQL's quit, TLS's close_notify …
 PARTING = frozenset({"ldap", "mysql", "postgresql", "mqtt", "ssh", "tls"})
@@ -37,31 +39,22 @@ PARTING = frozenset({"ldap", "mysql", "postgresql", "mqtt", "ssh", "tls"})
 Told = Callable[[str, str, list[Facts], int], list[Finding]]
 
 
-def start(ttl: int) -> int:
-    """Which usual TTL a packet's host began with."""
-    return next(it for it in STARTS if ttl <= it)
-
-
-def hops(ttl: int) -> int:
-    """How many routers a packet with this TTL has passed, if its host began with a usual one."""
-    return start(ttl) - ttl
-
-
 def apart(f: Facts) -> int:
     """How many routers more or less the RST has passed than its sender's first packet."""
     usual = f.side(f.reset_by or "client")["ttl"]
-    return abs(hops(f.common["reset_ttl"]) - hops(usual)) if usual > 0 else 0
+    return abs(HOPS_OF[f.common["reset_ttl"]] - HOPS_OF[usual]) if usual > 0 else 0
 
 
 def nearer(f: Facts) -> bool:
     """The RST has passed fewer routers than its sender's packets: a device on their way sends what they cannot."""
     usual, ttl = f.side(f.reset_by or "client")["ttl"], f.common["reset_ttl"]
-    return bool(0 < usual < ttl and start(usual) == start(ttl))
+    return bool(0 < usual < ttl and START_OF[usual] == START_OF[ttl])
 
 
 def elsewhere(f: Facts) -> bool:
     """The RST came from another distance than its sender's packets; one router more may be the path's."""
-    return apart(f) >= HOPS or nearer(f) or (apart(f) > 0 and bool(f.common["reset_bits"] & (STRANGE_ID | SPOKE)))
+    routers = apart(f)
+    return routers >= HOPS or nearer(f) or (routers > 0 and bool(f.common["reset_bits"] & (STRANGE_ID | SPOKE)))
 
 
 def outlived(f: Facts) -> bool:

@@ -7,7 +7,7 @@ import pytest
 
 from tcpscope.diagnose import diagnose
 from tcpscope.diagnose.opening import peak
-from tcpscope.diagnose.resets import hops
+from tcpscope.diagnose.resets import HOPS_OF
 from tcpscope.diagnose.schedules import APPLE, DOUBLING, LINEAR, OLD_BSD, OLD_WINDOWS, WINDOWS, probing, recognised
 from tcpscope.replay.engine import Engine
 from tcpscope.replay.layout import CONNECTION
@@ -57,7 +57,7 @@ def test_most_at_once():
 
 @pytest.mark.parametrize(("ttl", "passed"), [(64, 0), (57, 7), (128, 0), (117, 11), (255, 0), (30, 2)])
 def test_routers_passed(ttl, passed):
-    assert hops(ttl) == passed
+    assert HOPS_OF[ttl] == passed
 
 
 def opened(sport, at, frame=1):
