@@ -16,7 +16,7 @@ from tcpscope.report.plots.buffer import consumed, occupancy
 from tcpscope.report.plots.flight import in_flight, phases, rounds
 from tcpscope.report.plots.model import layer
 from tcpscope.report.plots.rtt import estimates
-from tcpscope.report.plots.thin import Canvas, thin
+from tcpscope.report.plots.thin import Canvas, slivers, thin
 from tcpscope.report.plots.trace import Trace, of_connection, records
 
 SAMPLES = Path(__file__).parents[2] / "sample_pcaps"
@@ -272,3 +272,13 @@ def test_the_documentation_s_pictures_are_those_of_today(kind):
 
     assert words((ROOT / "docs" / "plots" / f"{kind}.svg").read_bytes()) == words(draw(kind))
     assert f"plots/{kind}.svg" in (ROOT / "docs" / "plots.md").read_text()
+
+
+def test_of_an_area_what_is_narrower_than_a_pixel_is_a_line():
+    x = numpy.array([0.0, 1.0, 1.0001, 1.0003, 50.0, 60.0, 99.999, 100.0])
+    high = numpy.array([0.0, 1.0, 3.0, 0.0, 2.0, 0.0, 4.0, 4.0])
+    area = layer("area", "TIME_WAIT", "", x, numpy.zeros(8), y2=high)
+    lines = slivers(area, Canvas((0.0, 100.0), (0.0, 5.0), 500.0, 100.0))
+    assert [list(it) for it in lines] == [[1.0, 99.999], [0.0, 0.0], [3.0, 4.0]]
+    wide = layer("area", "TIME_WAIT", "", x[4:6], numpy.zeros(2), y2=high[4:6])
+    assert [len(it) for it in slivers(wide, Canvas((0.0, 100.0), (0.0, 5.0), 500.0, 100.0))] == [0, 0, 0]

@@ -17,7 +17,7 @@ import numpy
 from tcpscope.report.plots.model import Axis, Figure, Layer, Panel
 from tcpscope.report.plots.palette import GREY, GRID, INK, ROLES
 from tcpscope.report.plots.static import height, limits, size_of
-from tcpscope.report.plots.thin import Canvas, thin
+from tcpscope.report.plots.thin import Canvas, slivers, thin
 from tcpscope.report.plots.units import scale
 
 ZOOM = 8  # times closer than the whole, before what shares a pixel can be told
@@ -249,6 +249,11 @@ def _glyph(plot: Any, it: Layer, canvas: Canvas, divisor: float, by: float) -> N
         drawn = plot.varea_step(
             "x", "y", "y2", step_mode="after", fill_color=style.colour, fill_alpha=style.alpha, **more
         )
+        x, low, high = slivers(it, canvas)
+        if len(x):
+            lines = ColumnDataSource({"x": x / divisor, "y": low / by, "y2": high / by})
+            thread = plot.segment("x", "y", "x", "y2", source=lines, line_color=style.colour)
+            drawn.js_link("visible", thread, "visible")  # a click on its legend hides both
     if not quiet:
         _pointing(plot, drawn, it, data, divisor)
 

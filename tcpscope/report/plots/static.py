@@ -11,7 +11,7 @@ import numpy
 
 from tcpscope.report.plots.model import Axis, Figure, Layer, Panel
 from tcpscope.report.plots.palette import GREY, GRID, INK, PAPER, ROLES
-from tcpscope.report.plots.thin import Canvas, thin, unchanging
+from tcpscope.report.plots.thin import Canvas, slivers, thin, unchanging
 from tcpscope.report.plots.units import scale
 from tcpscope.report.text import span
 
@@ -307,6 +307,9 @@ def _layer(axes: Any, it: Layer, canvas: Canvas) -> None:
         _marks(axes, it, style)
     elif it.shape == "area":
         axes.fill_between(it.x, it.y, it.y2, step="post", color=style.colour, alpha=style.alpha, linewidth=0)
+        x, low, high = slivers(it, canvas)
+        if len(x):
+            axes.vlines(x, low, high, color=style.colour, alpha=style.alpha, linewidth=72 / DPI)  # a pixel
     else:
         _rectangles(axes, it, canvas, style)
 

@@ -112,3 +112,18 @@ def unchanging(layer: Layer) -> Layer:
         if values is not None:
             keep[1:] |= values[1:] != values[:-1]
     return layer.pick(keep)
+
+
+def slivers(layer: Layer, canvas: Canvas) -> tuple[Any, Any, Any]:
+    """Where an area stands for less than a pixel's width, and would not be seen: times, lows and highs of lines."""
+    assert layer.y is not None and layer.y2 is not None
+    there = numpy.r_[False, layer.y2[:-1] > layer.y[:-1], False]
+    begin, end = numpy.flatnonzero(~there[:-1] & there[1:]), numpy.flatnonzero(there[:-1] & ~there[1:])
+    x = canvas.column(layer.x)
+    narrow = x[end] - x[begin] < 1
+    begin, end = begin[narrow], end[narrow]
+    if not len(begin):
+        return begin, begin, begin
+    runs = numpy.column_stack([begin, end]).ravel()  # of every second the highest, from `begin` on and before `end`
+    high = numpy.maximum.reduceat(numpy.r_[layer.y2, 0.0], runs)[::2]
+    return layer.x[begin], layer.y[begin], high
