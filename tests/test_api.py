@@ -12,9 +12,9 @@ import pytest
 
 import tcpscope
 from tcpscope.check import judge, render_violation
-from tcpscope.diagnose import Collected
+from tcpscope.diagnose import facts
 from tcpscope.replay.engine import Engine
-from tcpscope.replay.layout import CONNECTION
+from tcpscope.replay.oddness import oddest
 from tcpscope.tables import analysis, pipeline, rows
 from tcpscope.wire.merge import MergedReader
 
@@ -149,26 +149,27 @@ def test_the_number_of_threads_changes_nothing(monkeypatch, path):
         assert tables(found, threads) == alone
 
 
+@pytest.mark.parametrize("most_odd", [1, 3, 1000])
 @pytest.mark.parametrize("threads", [1, 2, 3])
 @pytest.mark.parametrize("path", sorted(SAMPLES.glob("*.pcap*")), ids=lambda path: path.name)
-def test_in_brief_the_odd_and_a_few_others_are_told(monkeypatch, path, threads):
+def test_in_brief_the_odd_and_a_few_others_are_told(monkeypatch, path, threads, most_odd):
     small_batches(monkeypatch)
+    monkeypatch.setattr(facts, "MOST", most_odd)
     found, few = analysis.locate(path), 2
     whole = analysis.analyse(found)
-    brief = list(analysis.stream(found, threads=threads, most_plain=few)[1])
-    all_ends, ends, size = Collected(), Collected(), CONNECTION.size
-    all_ends.take(whole.connections, whole.evidence)
+    brief = list(analysis.stream(found, threads=threads, most_odd=most_odd, most_plain=few)[1])
+    wanted, ends = facts.Collected(), facts.Collected()
+    wanted.take(whole.connections, whole.evidence)
     for it in brief:
         ends.take(it.connections, it.evidence, it.briefs)
-    assert ends.census.pairs_of(1) == all_ends.census.pairs_of(1)
-    assert sorted((f.number, f.proofs) for f in ends.facts) == sorted((f.number, f.proofs) for f in all_ends.facts)
-    given = (bytes(it.connections) for it in brief)
-    records = {raw[at : at + size] for raw in given for at in range(0, len(raw), size)}
-    everyone = [whole.connections[at : at + size] for at in range(0, len(whole.connections), size)]
-    number, odd = CONNECTION.offset("connection"), CONNECTION.offset("odd")
-    wanted = {it for it in everyone if it[odd] or int.from_bytes(it[number : number + 4], "little") < few}
-    assert wanted <= records <= set(everyone)
-    assert len(records - wanted) <= few * 2 * threads  # each engine counts its own
+    for each in wanted, ends:
+        each.close()
+    assert ends.census.pairs_of(1) == wanted.census.pairs_of(1)
+    assert (ends.beyond, ends.half_open) == (wanted.beyond, wanted.half_open)
+    assert sorted((f.number, f.proofs) for f in ends.facts) == sorted((f.number, f.proofs) for f in wanted.facts)
+    for most in range(1, few + 1):
+        told = [(odd, number) for odd, number, _ in oddest(b"".join(it.connections for it in brief), most)]
+        assert told == [(odd, number) for odd, number, _ in oddest(whole.connections, most)]
     assert not any(it.events for it in brief)
 
 

@@ -10,6 +10,7 @@ import click
 from tcpscope.cli.common import bounded, common, emit_ended, ended, files, warn
 from tcpscope.cli.forms import format_option
 from tcpscope.diagnose import Collected, findings
+from tcpscope.diagnose.facts import MOST
 from tcpscope.report.oddest import SHOWN, Oddest
 from tcpscope.tables.analysis import locate
 
@@ -36,7 +37,7 @@ def command(files: tuple[str, ...], **options: Any) -> None:
         emit_ended("connections", found, options)
         return
     table = options["form"] == "table"  # it shows those that are odd, and a few others
-    result, chunks = ended(found, options, most_plain=SHOWN if table else None)
+    result, chunks = ended(found, options, most_odd=MOST if table else None, most_plain=SHOWN)
     odd, shown = Collected(), Oddest()
     kept = []
     for it in chunks:

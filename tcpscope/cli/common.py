@@ -140,7 +140,9 @@ def _start(found: Sources | Analysis) -> int:
     return first_moment(found)
 
 
-def ended(found: Sources, options: dict[str, Any], most_plain: int | None = None) -> tuple[Analysis, Iterator[Ended]]:
+def ended(
+    found: Sources, options: dict[str, Any], most_odd: int | None = None, most_plain: int = 0
+) -> tuple[Analysis, Iterator[Ended]]:
     """Replay the captures, showing progress: connections as they end, and what is known of the files at the end."""
     refuse_overwriting(found, options["output"])
     shown = {"tell": lambda segments: None}
@@ -148,7 +150,7 @@ def ended(found: Sources, options: dict[str, Any], most_plain: int | None = None
     result, chunks = stream(
         found, msl=options["msl"], by_tunnel=options["by_tunnel"], threads=options["threads"],
         progress=lambda segments: shown["tell"](segments), max_connections=options.get("max_connections"),
-        most_plain=most_plain,
+        most_odd=most_odd, most_plain=most_plain,
     )  # fmt: skip
 
     def run() -> Iterator[Ended]:

@@ -184,7 +184,7 @@ class Collected:
     ) -> None:
         """More packed connection records, in any order, and the evidence records of the same connections.
 
-        briefs: of all, where not all have records (`Engine`, most_plain).
+        briefs: of all, where not all have records (`Engine`, most_odd).
         """
         size = layout.CONNECTION.size
         if briefs is None:

@@ -20,6 +20,8 @@ cdef struct Brief:
     uint8_t opened               # with a whole handshake
     uint8_t time_wait            # the client's end was left in TIME_WAIT
     uint8_t one_direction
+    uint8_t closed_by
+    uint8_t untold               # something is odd about it, and it has no record
 
 
 cdef inline int64_t each_once(const SideRow *side) noexcept nogil:
@@ -42,4 +44,4 @@ cdef inline void brief_of(const ConnectionRow *row, Brief *b) noexcept nogil:
     b.connection, b.port, b.version, b.close_kind = row.connection, row.server_port, row.ip_version, row.close_kind
     b.opened = row.syn_ack_ns > 0 and row.ack_ns > 0
     b.time_wait = row.time_wait_owner == 0 or row.time_wait_owner == 2
-    b.one_direction = row.one_direction
+    b.one_direction, b.closed_by, b.untold = row.one_direction, row.closed_by, False

@@ -177,37 +177,35 @@ cdef class Census:
         free(old)
         return 0
 
+    cdef void enter_end(self, const Brief *b) noexcept nogil:
+        cdef End *place
+        cdef End key
+        memset(&key, 0, sizeof(End))
+        key.port, key.version, key.close_kind, key.closed_by = b.port, b.version, b.close_kind, b.closed_by
+        key.second = b.start_ns // 1_000_000_000 if key.close_kind == HALF_OPEN else 0
+        memcpy(key.server, b.server, 16)
+        place = self.find_end(&key) if self.end_room else NULL
+        if place == NULL or not place.used:
+            if 2 * self.end_used >= self.end_room and (self.end_used >= MOST_ENDS or self.grow_ends() < 0):
+                key.second = key.port = key.version = 0     # of one more service than there is room for
+                memset(key.server, 0, 16)
+            place = self.find_end(&key)
+            if not place.used:
+                place[0] = key
+                place.used, place.connections = True, 0
+                self.end_used += 1
+        place.connections += 1
+
     def count_ends(self, const unsigned char[::1] records, int64_t first=0):
         """Of layout.CONNECTION records, how those ended in which something is odd, from the number `first` on."""
         cdef Py_ssize_t i, n = records.shape[0] // <Py_ssize_t>sizeof(ConnectionRow)
-        cdef const ConnectionRow *row
-        cdef End key
-        cdef End *place
-        if n == 0:
-            return
-        memset(&key, 0, sizeof(End))
+        cdef const ConnectionRow *row = <const ConnectionRow *>&records[0] if n else NULL
+        cdef Brief b
         with nogil:
-            row = <const ConnectionRow *>&records[0]
             for i in range(n):
-                if not row[i].odd or row[i].connection < first:
-                    continue
-                key.port, key.version = row[i].server_port, row[i].ip_version
-                key.close_kind, key.closed_by = row[i].close_kind, row[i].closed_by
-                key.second = row[i].start_ns // 1_000_000_000 if key.close_kind == HALF_OPEN else 0
-                memcpy(key.server, row[i].server_addr, 16)
-                place = self.find_end(&key) if self.end_room else NULL
-                if place == NULL or not place.used:
-                    if 2 * self.end_used >= self.end_room and (self.end_used >= MOST_ENDS or self.grow_ends() < 0):
-                        key.second = key.port = key.version = 0     # of one more service than there is room for
-                        memset(key.server, 0, 16)
-                        place = self.find_end(&key)
-                    else:
-                        place = self.find_end(&key)
-                    if not place.used:
-                        place[0] = key
-                        place.used, place.connections = True, 0
-                        self.end_used += 1
-                place.connections += 1
+                if row[i].odd and row[i].connection >= first:
+                    brief_of(&row[i], &b)
+                    self.enter_end(&b)
 
     def ends_of(self):
         """Records (layout.END) of what `count_ends` counted, always in the same order."""
@@ -274,12 +272,14 @@ cdef class Census:
                 self.enter(&b)
 
     def take_briefs(self, const unsigned char[::1] briefs not None):
-        """More connections, as `Engine.take_briefs` gives them."""
+        """More connections, as `Engine.take_briefs` gives them; of those that have no record, how they ended."""
         cdef Py_ssize_t i, n = briefs.shape[0] // <Py_ssize_t>sizeof(Brief)
         cdef const Brief *b = <const Brief *>&briefs[0] if n else NULL
         with nogil:
             for i in range(n):
                 self.enter(&b[i])
+                if b[i].untold:
+                    self.enter_end(&b[i])
 
     def service(self, const unsigned char[::1] server, uint16_t port, uint8_t version):
         """(clients, connections, how many opened) of one service, its address as in the records."""

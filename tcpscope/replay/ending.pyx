@@ -9,6 +9,7 @@ from libc.string cimport memcpy, memset
 from tcpscope.replay.announce cimport announce, forget, write_step
 from tcpscope.replay.bodies cimport bodies_give
 from tcpscope.replay.brief cimport Brief, brief_of
+from tcpscope.replay.choice cimport chosen
 from tcpscope.replay.connection cimport Connection, Flow
 from tcpscope.replay.crowd cimport crowd_leave
 from tcpscope.replay.embryo cimport embryo_last_ns
@@ -38,12 +39,13 @@ cdef int end(Replay *r, Connection *c, int64_t now) noexcept nogil:
     if row == NULL:
         return -1
     summarize(c, &told, now, r.msl_ns, row)
-    if r.brief:
+    if r.choice.few:
         brief = <Brief *>more(&r.briefs, sizeof(Brief))
         if brief == NULL:
             return -1
         brief_of(row, brief)
-        if not row.odd and row.connection >= r.most_plain:
+        if not chosen(&r.choice, row):
+            brief.untold = row.odd > 0
             r.connections.size -= sizeof(ConnectionRow)
             release(r, c)
             return 0
@@ -53,7 +55,7 @@ cdef int end(Replay *r, Connection *c, int64_t now) noexcept nogil:
     if r.live:
         if announce(r, c, &told) < 0:
             return -1
-    elif not r.brief:
+    elif not r.choice.few:
         for side in range(2):
             for i in range(told.lives[side].count):
                 if write_step(r, c, side, &told.lives[side].steps[i]) < 0:

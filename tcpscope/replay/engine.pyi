@@ -17,7 +17,8 @@ class Engine:
         max_connections: int = 0,
         careful: bool = False,
         unpacked: int = 4096,
-        most_plain: int | None = None,
+        most_odd: int | None = None,
+        most_plain: int = 0,
         share: int = 0,
         shares: int = 1,
     ) -> None:
@@ -29,9 +30,9 @@ class Engine:
         max_connections: where more are open, some are ended before their time (replay/limit.pyx), and counted; 0: any
         number.  careful: show plain segments to every observer in full, too (replay/plain.pyx): the same at greater
         cost.  unpacked: of more connections those that are silent are packed (replay/crowd.pyx), but not with `prompt`.
-        most_plain: only odd connections and so many of the others get records, the first by number, no one events; the
-        Census takes all in (`take_briefs`).  share, shares: take only one share of the flows, from 0; every share's
-        engine is shown every batch, divided by a Divider.
+        most_odd, most_plain: not all get records, and none events (replay/choice.pxd); the Census takes all in
+        (`take_briefs`).  share, shares: take only one share of the flows, from 0; every share's engine is shown every
+        batch, divided by a Divider.
         """
 
     def replay(self, batch: SegmentBatch) -> None: ...

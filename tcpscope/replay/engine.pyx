@@ -23,7 +23,7 @@ from tcpscope.replay.embryo cimport (
 )
 from tcpscope.replay.ending cimport end, overdue, release, remember_past, shed_body, unlink
 from tcpscope.replay.flows cimport (
-    flows_add, flows_close, flows_find, flows_known, flows_open, flows_unlink,
+    flows_add, flows_close, flows_dissolve, flows_find, flows_free, flows_known, flows_open, flows_unlink,
 )
 from tcpscope.replay.growing cimport (
     connection_of, end_flow, give_body, grow_up, retire, retire_flow, stay_embryo,
@@ -249,9 +249,10 @@ cdef int list_open(Replay *r, Store *found) noexcept nogil:
     return 0
 
 
-cdef int end_all(Replay *r, const Open *found, Py_ssize_t at, Py_ssize_t upto, Py_ssize_t count) noexcept nogil:
+cdef int end_all(Replay *r, Open *found, Py_ssize_t at, Py_ssize_t upto, Py_ssize_t count) noexcept nogil:
     """End those from `at` to `upto` of `count`; -1 when memory runs out."""
     cdef Py_ssize_t i
+    cdef Flow *f
     for i in range(at, upto):
         if i + FETCH_ENDS < count:
             near_flow(found[i + FETCH_ENDS].flow)
@@ -259,24 +260,33 @@ cdef int end_all(Replay *r, const Open *found, Py_ssize_t at, Py_ssize_t upto, P
             near_body(found[i + FETCH_ENDS // 2].flow)
         if i + FETCH_ENDS // 4 < count:
             near_end(found[i + FETCH_ENDS // 4].flow)
-        if end_flow(r, found[i].flow) < 0:
+        f, found[i].flow = found[i].flow, NULL
+        if end_flow(r, f) < 0:
             return -1
     return 0
 
 
-cdef void give_all_back(Replay *r) noexcept nogil:
-    cdef Flow *f
+cdef void give_back(Replay *r, Flow *f) noexcept nogil:
+    embryo_free(&r.saved, f)
+    said_free(&f.saids)
+    if f.body != NULL or f.packed != NULL and wake(r, f) != NULL:
+        release(r, f.body)
+    else:
+        forget(r, f)
+        flows_free(&r.flows, f)
+
+
+cdef void give_all_back(Replay *r, const Store *still_open) noexcept nogil:
+    """still_open: of a table that is dissolved."""
+    cdef const Open *found = <const Open *>still_open.data
+    cdef Py_ssize_t at
     cdef uint32_t i
+    for at in range(still_open.size // <Py_ssize_t>sizeof(Open)):
+        if found[at].flow != NULL:
+            give_back(r, found[at].flow)
     for i in range(r.flows.mask + 1):
         while r.flows.slots[i] != NULL:
-            f = r.flows.slots[i]
-            embryo_free(&r.saved, f)
-            said_free(&f.saids)
-            if f.body != NULL or f.packed != NULL and wake(r, f) != NULL:
-                release(r, f.body)
-            else:
-                forget(r, f)
-                r.flows.slots[i] = f.next_in_slot
+            give_back(r, r.flows.slots[i])
     flows_close(&r.flows)
     bodies_close(&r.bodies)
     embryos_close(&r.saved)
@@ -293,7 +303,8 @@ cdef bytes taken(Store *s):
 cdef class Engine:
     def __cinit__(self, *, bint packets=False, int64_t msl_ns=30_000_000_000, bint flow_by_tunnel=False,
                   bint keep_past=True, bint prompt=False, bint live=False, uint64_t max_connections=0,
-                  bint careful=False, uint32_t unpacked=4096, object most_plain=None, int share=0, int shares=1):
+                  bint careful=False, uint32_t unpacked=4096, object most_odd=None, uint32_t most_plain=0,
+                  int share=0, int shares=1):
         memset(&self.r, 0, sizeof(Replay))
         memset(&self.open_ones, 0, sizeof(Store))
         if not 0 <= share < shares <= MOST_SHARES:
@@ -305,10 +316,10 @@ cdef class Engine:
         self.r.msl_ns = msl_ns
         self.r.want_packets = packets
         self.r.keep_past = keep_past
-        self.r.brief = most_plain is not None
-        self.r.most_plain = most_plain or 0
-        if self.r.brief and (keep_past or live):
-            raise ValueError("with most_plain there is nothing to settle, and nothing to announce")
+        self.r.choice.few = most_odd is not None
+        self.r.choice.most_odd, self.r.choice.most_plain = most_odd or 0, most_plain
+        if self.r.choice.few and (keep_past or live):
+            raise ValueError("where few are told there is nothing to settle, and nothing to announce")
         self.r.careful = careful
         self.r.prompt = prompt or packets or live
         self.r.live = live
@@ -318,7 +329,7 @@ cdef class Engine:
 
     def __dealloc__(self):
         if self.r.flows.slots != NULL:
-            give_all_back(&self.r)
+            give_all_back(&self.r, &self.open_ones)
         drop(&self.open_ones)
         drop(&self.r.connections)
         drop(&self.r.events)
@@ -355,6 +366,7 @@ cdef class Engine:
             self.finishing = True
             if list_open(&self.r, &self.open_ones) < 0:
                 raise MemoryError()
+            flows_dissolve(&self.r.flows)
         found = <Open *>self.open_ones.data
         count = self.open_ones.size // <Py_ssize_t>sizeof(Open)
         n = min(count - self.at, most)
@@ -367,6 +379,7 @@ cdef class Engine:
             return True
         drop(&self.open_ones)
         self.at = 0
+        self.r.flows.dissolved = False
         return False
 
     def tell(self):
@@ -435,7 +448,7 @@ cdef class Engine:
         return taken(&self.r.evidence)
 
     def take_briefs(self):
-        """With most_plain: what the Census wants of all connections that ended since the last call."""
+        """With most_odd: what the Census wants of all connections that ended since the last call."""
         return taken(&self.r.briefs)
 
     def take_begun(self):

@@ -14,12 +14,14 @@ cdef struct Flows:
     uint32_t ended_mask
     Pool flows
     bint by_outer                # VLAN and tunnel identifiers are part of a flow's identity
+    bint dissolved               # no flow is looked up any more
 
 cdef int flows_open(Flows *t, bint by_outer) noexcept nogil
 cdef void flows_close(Flows *t) noexcept nogil
 cdef Flow *flows_find(Flows *t, const Segment *s, int *sender) noexcept nogil
 cdef Flow *flows_add(Flows *t, const Segment *s) noexcept nogil
 cdef bint flows_known(const Flows *t, const Segment *s) noexcept nogil
+cdef void flows_dissolve(Flows *t) noexcept nogil
 cdef void flows_unlink(Flows *t, Flow *f) noexcept nogil
 cdef void flows_free(Flows *t, Flow *f) noexcept nogil
 

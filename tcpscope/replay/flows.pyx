@@ -154,6 +154,13 @@ cdef bint flows_known(const Flows *t, const Segment *s) noexcept nogil:
     return place_of(t, full_hash(t, s.src, s.sport, s.dst, s.dport, s.ip_version, s.outer))[0] != 0
 
 
+cdef void flows_dissolve(Flows *t) noexcept nogil:
+    """Empty the table, whose flows the caller has, and only frees: in a large one each would be looked for in vain."""
+    memset(t.slots, 0, (<size_t>t.mask + 1) * sizeof(Flow *))
+    t.used = 0
+    t.dissolved = True
+
+
 cdef void flows_unlink(Flows *t, Flow *f) noexcept nogil:
     """Take f out of the table, if it is in it."""
     cdef Flow **link = &t.slots[slot_of_flow(t, f)]
@@ -167,5 +174,6 @@ cdef void flows_unlink(Flows *t, Flow *f) noexcept nogil:
 
 cdef void flows_free(Flows *t, Flow *f) noexcept nogil:
     """Take f out of the table and keep its memory for another."""
-    flows_unlink(t, f)
+    if not t.dissolved:
+        flows_unlink(t, f)
     pool_give(&t.flows, f)

@@ -1,6 +1,7 @@
 """One run of the replay: what the engine's modules share."""
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
+from tcpscope.replay.choice cimport Choice
 from tcpscope.replay.connection cimport Connection, Flow
 from tcpscope.replay.embryo cimport Segments
 from tcpscope.replay.flows cimport Flows
@@ -20,7 +21,7 @@ cdef struct Replay:
     Store connections            # ConnectionRow
     Store events                 # EventRow
     Store evidence               # EvidenceRow
-    Store briefs                 # Brief; only with most_plain
+    Store briefs                 # Brief, of all; only where few are told
     Store packets                # PacketRow
     Store begun                  # uint64_t: the order of each connection's first segment; only with shares
     Store steps                  # lifecycle.Step, client's then server's, a connection after another
@@ -44,13 +45,12 @@ cdef struct Replay:
     uint64_t clock_steps
     uint64_t in_part             # segments that concern more others than could be looked at (sent.pyx)
     uint64_t most_open           # connections at a time; 0: any number
-    uint32_t most_plain          # with `brief`: connections in which nothing is odd that get records
+    Choice choice                # where few are told: which, and no events
     uint64_t retired[KINDS]      # ended because there were more
     uint32_t n_connections
     int share                    # of the flows, that this run takes
     int shares
     uint32_t tally[N_STATES][N_STATES]   # open connections by the states told, client's and server's; only live
-    bint brief                   # the others get none but a Brief, and none has events
     bint live                    # tell states as they become known
     bint want_packets
     bint careful                 # show every segment to every observer in full (plain.pyx)

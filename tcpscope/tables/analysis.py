@@ -110,7 +110,8 @@ def stream(
     progress: Progress | None = None,
     keep_past: bool = False,
     max_connections: int | None = None,
-    most_plain: int | None = None,
+    most_odd: int | None = None,
+    most_plain: int = 0,
 ) -> tuple[Analysis, Iterator[Ended]]:
     """Replay the captures; what has ended, a stretch at a time, and what is known of the files (complete at the end).
 
@@ -118,7 +119,8 @@ def stream(
     keep_past: remember what packet records need to be settled; without it `packets_again` cannot follow.
     max_connections: that may be open at once, the half-open and the silent are ended first; 0: any number.
     None: MANY_OPEN, or with `keep_past` any number, for what a second reading needs grows with them in any case.
-    most_plain: connections in which nothing is odd that get a record, where those that are odd are asked for.
+    most_odd: not all connections get a record, but so many of those in which something is odd, the first by number,
+    the `most_plain` oddest, and as many of the others; a few more may come.
     """
     exactly = bool(max_connections)
     if max_connections is None:
@@ -127,7 +129,8 @@ def stream(
         threads = 1  # who is ended must not depend on the threads, nor on whether packets are printed
     result = _begun(found, max_connections)
     settings = {"msl_ns": round(msl * 1e9), "flow_by_tunnel": by_tunnel, "keep_past": keep_past,
-                "max_connections": max_connections, "prompt": exactly, "most_plain": most_plain}  # fmt: skip
+                "max_connections": max_connections, "prompt": exactly,
+                "most_odd": most_odd, "most_plain": most_plain}  # fmt: skip
 
     def run() -> Iterator[Ended]:
         with MergedReader(found.captures, hints=True) as reader:

@@ -35,7 +35,7 @@ MOST_THREADS = 16
 class Ended(NamedTuple):
     """Packed records of the connections that ended in a stretch of the capture, and how far it goes.
 
-    evidence: `layout.EVIDENCE`, the frames that show what was odd.  briefs: with `most_plain`, for the census.
+    evidence: `layout.EVIDENCE`, the frames that show what was odd.  briefs: with `most_odd`, for the census.
     """
 
     connections: bytes | bytearray
