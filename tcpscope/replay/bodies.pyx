@@ -6,7 +6,7 @@ would spend more time in malloc() than in some observers.
 """
 from libc.string cimport memset
 
-from tcpscope.replay.chunks cimport chunks_free
+from tcpscope.replay.chunks cimport chunks_free, gone_free
 from tcpscope.replay.connection cimport Connection
 from tcpscope.replay.copies cimport copies_free
 from tcpscope.replay.evidence cimport Evidence, evidence_free
@@ -57,6 +57,7 @@ cdef void bodies_give(Pool *p, Connection *c) noexcept nogil:
     for side in range(2):
         traffic_shed(&c.traffic[side])
         copies_free(&c.flight[side])
+        gone_free(&c.flight[side])
     if (c.evidence.room > SMALL or c.marks.room > SMALL or c.flight[0].room > SMALL or c.flight[1].room > SMALL
             or c.wireshark.side[0].unacked.room > SMALL or c.wireshark.side[1].unacked.room > SMALL
             or c.wireshark.side[0].unacked.disorder != NULL or c.wireshark.side[1].unacked.disorder != NULL):

@@ -12,8 +12,12 @@ cdef enum:
     ROOM_KEPT = 8                # chunks: below this the ring grows before anything acknowledged is forgotten
     ROOM_MOST = 16384
     LEAST_SPARE = 64             # chunks that any packet may look at
+    GONE_MOST = 128              # chunks that are remembered beyond the ring
 
 cdef void chunks_free(Flight *f) noexcept nogil
+cdef void remember_gone(Flight *f) noexcept nogil
+cdef Chunk *chunk_gone(Flight *f, uint32_t seq, uint32_t end) noexcept nogil
+cdef void gone_free(Flight *f) noexcept nogil
 cdef int make_room(Flight *f) noexcept nogil
 cdef uint32_t place(Flight *f, uint32_t seq) noexcept nogil
 cdef int insert(Flight *f, uint32_t at, const Segment *s, uint32_t end, uint64_t order, Finding *out) noexcept nogil
@@ -42,6 +46,8 @@ cdef inline int append(Flight *f, const Segment *s, uint32_t end, uint64_t order
     """What was sent behind all chunks; -1 when memory runs out."""
     if f.old + f.live == f.room:
         if f.old and forgets(f):                # in place, as nearly always
+            if chunk(f, 0).times > 1:
+                remember_gone(f)
             f.head = (f.head + 1) & (f.room - 1)
             f.old -= 1
         elif make_room(f) < 0:

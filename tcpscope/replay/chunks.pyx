@@ -4,7 +4,7 @@
 To look at many of them for one packet is paid from what earlier packets left (Flight.spare).
 """
 from libc.stdint cimport uint32_t, uint64_t
-from libc.stdlib cimport free, malloc
+from libc.stdlib cimport free, malloc, realloc
 
 from tcpscope.replay.flight cimport SACKED, Chunk, Finding, Flight
 from tcpscope.replay.seq cimport after, before
@@ -12,6 +12,7 @@ from tcpscope.wire.segment cimport Segment
 
 cdef enum:
     ROOM_LEAST = 2               # chunks; most connections are short
+    GONE_LEAST = 4
 
 
 cdef void chunks_free(Flight *f) noexcept nogil:
@@ -24,6 +25,8 @@ cdef int make_room(Flight *f) noexcept nogil:
     cdef uint32_t room, i, kept = f.old + f.live
     cdef Chunk *ring
     if forgets(f):
+        if chunk(f, 0).times > 1:
+            remember_gone(f)
         f.head = (f.head + 1) & (f.room - 1)
         if f.old:
             f.old -= 1
@@ -39,6 +42,39 @@ cdef int make_room(Flight *f) noexcept nogil:
     free(f.ring)
     f.ring, f.room, f.head = ring, room, 0
     return 0
+
+
+cdef void remember_gone(Flight *f) noexcept nogil:
+    """The oldest chunk, sent again, leaves the ring: the D-SACK for one of its copies may come much later.
+
+    A copy that the path held up answers when it comes, whatever a round trip takes by then.
+    """
+    cdef uint32_t room = f.gone_room
+    cdef Chunk *wider
+    if f.n_gone == room and room < GONE_MOST:
+        wider = <Chunk *>realloc(f.gone, (room * 2 if room else GONE_LEAST) * sizeof(Chunk))
+        if wider == NULL:
+            return
+        f.gone, f.gone_room = wider, room * 2 if room else GONE_LEAST
+    f.gone[f.n_gone & (f.gone_room - 1)] = chunk(f, 0)[0]
+    f.n_gone += 1
+
+
+cdef Chunk *chunk_gone(Flight *f, uint32_t seq, uint32_t end) noexcept nogil:
+    """The latest of those that has some of these numbers; NULL: none."""
+    cdef uint32_t back
+    cdef Chunk *c
+    for back in range(1, min(f.n_gone, f.gone_room) + 1):
+        c = &f.gone[(f.n_gone - back) & (f.gone_room - 1)]
+        if before(c.seq, end) and after(c.end, seq):
+            return c
+    return NULL
+
+
+cdef void gone_free(Flight *f) noexcept nogil:
+    free(f.gone)
+    f.gone = NULL
+    f.gone_room = f.n_gone = 0
 
 
 cdef uint32_t place(Flight *f, uint32_t seq) noexcept nogil:

@@ -101,6 +101,9 @@ cdef struct Flight:
     int64_t late_ns              # longest that one came after its successor
     int64_t delayed_ns           # by which the peer's acknowledgments were delayed, sum and most
     int64_t delayed_most_ns
+    Chunk *gone                  # the latest of those that were sent again and are no longer in the ring
+    uint32_t gone_room           # a power of two
+    uint32_t n_gone              # how many there have been
     Glimpse seen[4]
     Glimpse *many                # of more packets, by their keys; NULL until copies come late (copies.pyx)
     uint32_t many_mask           # room for them, less one

@@ -126,6 +126,7 @@ cdef int rest(Replay *r, Flow *f, bint tight) noexcept nogil:
         c.traffic[x].rtt.histogram = NULL
         c.traffic[x].seen.below = NULL
         c.traffic[x].candidates.items = NULL
+        c.flight[x].gone = NULL
     bodies_give(&r.bodies, c)
     f.body, f.packed = NULL, p
     return 0

@@ -3,7 +3,7 @@
 from libc.stdint cimport uint32_t
 
 from tcpscope.replay.annotations cimport A_DSACK, A_SPURIOUS_RETRANSMISSION, bit
-from tcpscope.replay.chunks cimport LEAST_SPARE, chunk, place, take_one
+from tcpscope.replay.chunks cimport LEAST_SPARE, chunk, chunk_gone, place, take_one
 from tcpscope.replay.flight cimport (
     ANSWER_LOST, BY_TIMER, LATE_ANSWER, OVERTAKEN, SACKED, SPURIOUS, Chunk, Finding, Flight,
 )
@@ -41,6 +41,10 @@ cdef bint take_sacks(Flight *f, const Segment *s, Finding *out) noexcept nogil:
         if i < f.old + f.live and before(chunk(f, i).seq, s.sack[1]):
             # where nothing else had acknowledged it, no answer to the first copy came
             told_spurious(f, chunk(f, i), ANSWER_LOST if i >= f.old else LATE_ANSWER, out)
+        elif f.n_gone:
+            c = chunk_gone(f, s.sack[0], s.sack[1])
+            if c != NULL:
+                told_spurious(f, c, LATE_ANSWER, out)
     for b in range(first, s.n_sack):
         left, right = s.sack[2 * b], s.sack[2 * b + 1]
         if not after(right, f.una) or after(right, f.max):
