@@ -380,7 +380,9 @@ cdef int sent_behind(Flight *f, const Segment *s, uint32_t end, uint64_t order, 
             c = chunk(f, i)
     late = came_late(f, s, c != NULL, end) and not (c != NULL and sent_after(f, c, s))
     if late and c == NULL and f.una_told and not after(end, f.una) and not f.holes and not s.flags & SYN:
-        out.annotations |= bit(A_NETWORK_DUPLICATE)     # late, and acknowledged long ago: the other copy was
+        # acknowledged long ago: a copy, an original behind its repetition, or a repetition that was overtaken
+        out.annotations |= bit(A_OUT_OF_ORDER)
+        copies_come_late(f, False)              # from now on more is remembered, and tells which
         return 0
     if not late and c == NULL and acknowledged_before(f, s, end, reach):
         return before_its_ack(f, s, end, order)
