@@ -16,7 +16,7 @@ from tcpscope.check.named import Named
 from tcpscope.check.observed import Captured, Observed, of_capture
 from tcpscope.check.policy import Allow, Policy, Rule, load_policy
 from tcpscope.check.proof import NEVER_OPEN, proof
-from tcpscope.check.units import written
+from tcpscope.check.units import apart, written
 from tcpscope.check.verdict import (
     FAIL,
     INCONCLUSIVE,
@@ -221,12 +221,19 @@ class _Judging:
             value = series.at(row)
             one = Violation(
                 rule.id, rule.title, rule.severity, int(self._fields["connection"][row]), self.named.end("client", row),
-                self.named.end("server", row), test.name, self._told(value, test, row), test.allowed, keys[codes[at]],
+                self.named.end("server", row), test.name, *self._words(value, test, row), keys[codes[at]],
                 value=value if isinstance(value, float) else None, bound=_number(test),
                 status=status[codes[at]], excused=self._reason(int(excused[at])),
             )  # fmt: skip
             proof(self.observed, test, one, row, str(value))
             result.violations.append(one)
+
+    def _words(self, value: float | str | None, test: Test, row: int) -> tuple[str, str]:
+        """What was measured, what is allowed."""
+        bound = _number(test)
+        if isinstance(value, float) and bound is not None and test.kind != "bool":
+            return _side_by_side(value, bound, test)
+        return self._told(value, test, row), test.allowed
 
     def _told(self, value: float | str | None, test: Test, row: int) -> str:
         if value is None and test.measure.kind in ("word", "text"):
@@ -310,8 +317,12 @@ class _Judging:
             worst = rows
             if test.measure.name != "connections" and (them := self.observed.read(test.measure.name)).words is None:
                 worst = rows[numpy.argsort((1 if test.op == "min" else -1) * them.values[rows], kind="stable")]
-            one = self._of_group(rule, test.name, written(value, test.kind), test.allowed, group, worst, test)
-            one.value, one.bound = value, _number(test)
+            bound = _number(test)
+            told, allowed = (
+                (written(value, test.kind), test.allowed) if bound is None else _side_by_side(value, bound, test)
+            )
+            one = self._of_group(rule, test.name, told, allowed, group, worst, test)
+            one.value, one.bound = value, bound
             return one
         unknown = rows if value is None else missing(test, self.observed.read, rows)
         if rule.unknown != FAIL or not len(unknown):
@@ -445,6 +456,12 @@ def _number_alike(violations: list[Violation]) -> None:
 def _meant(found: Finding, wanted: tuple[str, ...]) -> bool:
     levels = [SEVERITIES.index(it) for it in wanted if it in SEVERITIES]
     return found.id in wanted or any(SEVERITIES.index(found.severity) <= it for it in levels)
+
+
+def _side_by_side(value: float, bound: float, test: Test) -> tuple[str, str]:
+    """What was measured, and what is allowed."""
+    told, limit = apart(value, bound, test.kind)
+    return told, f"at {'most' if test.op == 'max' else 'least'} {limit}"
 
 
 def _number(test: Test) -> float | None:

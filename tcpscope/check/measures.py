@@ -225,7 +225,14 @@ def _handshake_ok(v: Values) -> Any:
     whole = (seen & (SYN | SYN_ACK | ACK)) == (SYN | SYN_ACK | ACK)
     whole |= (v["simultaneous_open"].values > 0) & (v["dwell_established"].values > 0)
     unseen = (seen & (SYN | SYN_ACK)) == 0  # it had begun before the capture
-    return numpy.where(unseen | (v["one_direction"].values > 0) & ~whole & (seen & SYN == 0), numpy.nan, whole)
+    missed = (v["one_direction"].values > 0) & ~_is(v["close"], "unanswered")  # the other side's half
+    return numpy.where(unseen | missed & ~whole, numpy.nan, whole)
+
+
+def _where_known(values: Any, by: Any) -> Any:
+    import numpy
+
+    return numpy.where(numpy.isnan(by), numpy.nan, values)
 
 
 def _is(series: Series, *words: str) -> Any:
@@ -256,7 +263,7 @@ def _left(v: Values) -> Any:
     ]
     import numpy
 
-    return numpy.fmax(*map(numpy.nan_to_num, stays))
+    return numpy.where(v["one_direction"].values > 0, numpy.nan, numpy.fmax(*map(numpy.nan_to_num, stays)))
 
 
 def _between(later: str, earlier: str) -> Callable[[Values], Any]:
@@ -300,18 +307,25 @@ def _rates() -> list[_Derived]:
 
 
 DERIVED: tuple[_Derived, ...] = (
-    _Derived("handshake_ok", "bool", "SYN, SYN-ACK and ACK were seen; not known where it had begun before the capture",
-             ("completeness", "simultaneous_open", "dwell_established", "one_direction"), _handshake_ok, HANDSHAKE),
+    _Derived("handshake_ok", "bool", "SYN, SYN-ACK and ACK were seen; not known where it had begun before the capture, "
+             "or one side alone was captured",
+             ("completeness", "simultaneous_open", "dwell_established", "one_direction", "close"), _handshake_ok,
+             HANDSHAKE),
     _Derived("handshake_rtt", "time", "SYN to the handshake's ACK; the last SYN, where it was sent again",
              ("initial_rtt",), lambda v: v["initial_rtt"].values, HANDSHAKE),
+    _Derived("handshake_time", "time", "the first SYN to the handshake's ACK, with all that was sent again between",
+             ("time_opening", "initial_rtt"),
+             lambda v: _where_known(v["time_opening"].values, v["initial_rtt"].values), HANDSHAKE),
     _Derived("first_byte", "time", "the client's first data to the server's first data",
              ("client_first_data", "server_first_data"), _between("server_first_data", "client_first_data")),
     _Derived("stalls", "number", "retransmission time-outs, closed windows and Nagle stalls together",
              ("timeout_episodes", "zero_window_spells", "nagle_stalls"),
              _sum("timeout_episodes", "zero_window_spells", "nagle_stalls"),
              additive=True),
-    _Derived("left_in_close_wait", "time", "time in CLOSE_WAIT of a side that is still there when the capture ends",
-             ("client_state", "server_state", "client_dwell_close_wait", "server_dwell_close_wait"), _left, CLOSE),
+    _Derived("left_in_close_wait", "time", "time in CLOSE_WAIT of a side that is still there when the capture ends; "
+             "not known where one side alone was captured",
+             ("client_state", "server_state", "client_dwell_close_wait", "server_dwell_close_wait", "one_direction"),
+             _left, CLOSE),
     _Derived("resets", "number", "packets with RST, of both sides", ("rst_packets",),
              lambda v: v["rst_packets"].values, CLOSE, additive=True),
     _Derived("closed_ok", "bool", "both sides closed with FIN", ("close",), lambda v: _is(v["close"], "fin") * 1.0,

@@ -102,7 +102,7 @@ def written(value: float | str | bool | None, kind: str) -> str:
     if kind == "time":
         return span(value) if value else "0 s"
     if kind == "bytes":
-        return f"{value:,.0f} B" if value < 10_000 else size(value)
+        return f"{value:,.{0 if value == int(value) else 1}f} B" if value < 10_000 else size(value)
     if kind == "rate":
         return f"{size(value)}/s"
     if kind == "share":
@@ -110,6 +110,24 @@ def written(value: float | str | bool | None, kind: str) -> str:
     if kind == "moment":
         return clock(value, True)
     return f"{value:,.0f}" if value == int(value) else f"{value:,.3g}"
+
+
+_FINE = {"time": (("s", 1.0), ("ms", 1e3), ("µs", 1e6)), "bytes": ((" B", 1.0),), "rate": ((" B/s", 1.0),),
+         "share": (("%", 100.0),), "number": (("", 1.0),)}  # fmt: skip
+
+
+def apart(value: float, bound: float, kind: str) -> tuple[str, str]:
+    """Both as a person reads them, with as many digits as it takes to see that they differ."""
+    told = written(value, kind), written(bound, kind)
+    if told[0] != told[1] or kind not in _FINE:
+        return told
+    unit, times = next((it for it in _FINE[kind] if abs(bound) * it[1] >= 1), _FINE[kind][-1])
+    unit = f" {unit}" if kind == "time" else unit
+    for digits in range(4, 18):
+        told = f"{value * times:,.{digits}g}{unit}", f"{bound * times:,.{digits}g}{unit}"
+        if told[0] != told[1]:
+            break
+    return told
 
 
 def _units(kind: str) -> str:

@@ -98,4 +98,6 @@ cdef uint64_t cause(Flight *f, const Segment *s, const Chunk *c, uint32_t end, i
             f.phase = LOSS          # the sender has not taken its time-out for needless
             return bit(A_RTO_RECOVERY)
         return recovers(f)          # RACK
+    if not f.una_told and since_sent < RTO_LEAST * 2 // 5:
+        return recovers(f)              # what the peer said was not captured; no timer is so short after other data
     return timed_out(f)

@@ -70,7 +70,7 @@ cdef int arrival(const Marks *m, const Surroundings *w, int first, int answer, i
         if k.sender != sender or not may_bring(k, mask, want, end, fillers) or not arrives_whole(k, w):
             continue
         age = c.time_ns - k.time_ns
-        if (c.bits & k.bits & MARK_TIMESTAMPS and c.ts_ecr == k.ts_val and age >= least // 2
+        if (c.bits & k.bits & MARK_TIMESTAMPS and c.ts_ecr == k.ts_val
                 and not contradicted(m, w, i, answer, e, end)):
             return i
         if age < least:

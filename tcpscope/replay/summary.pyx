@@ -213,6 +213,7 @@ cdef inline int64_t after_fin(const Connection *c, int d) noexcept nogil:
 
 cdef void closing(const Connection *c, const Told *told, int64_t msl, ConnectionRow *row) noexcept nogil:
     """Kind of the end, who began it, the half-close, and who holds TIME_WAIT until when."""
+    cdef const Step *own
     cdef const Step *fin
     cdef const Step *acked
     cdef const Step *wait
@@ -230,12 +231,15 @@ cdef void closing(const Connection *c, const Told *told, int64_t msl, Connection
     row.close_kind = kind_of_end(c, told)
     if c.fin_seen:
         acked = step_of(&told.lives[first], GOT_ACK_OF_FIN)
+        own = step_of(&told.lives[first], SENT_FIN)
         fin = step_of(&told.lives[1 - first], SENT_FIN)
         # the other side's FIN left from ESTABLISHED: it had not taken in the first one
         row.closed_by = BOTH if fin != NULL and fin.new == FIN_WAIT_1 else <uint8_t>first
         if acked != NULL and fin != NULL and row.closed_by != BOTH and fin.time_ns > acked.time_ns:
             row.half_close_ns = fin.time_ns - acked.time_ns
             row.half_close_bytes = after_fin(c, 1 - first)
+        if row.close_kind == CLOSE_RESET and own != NULL and c.reset_ns < own.time_ns:
+            row.closed_by = c.reset_by           # by a RST that was lost: the FIN came later, and met another
     elif c.reset and row.close_kind != CLOSE_OPEN:
         row.closed_by = c.reset_by
     if row.close_kind == CLOSE_REFUSED:

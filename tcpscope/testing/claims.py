@@ -109,7 +109,7 @@ class Claims:
         return self._each("handshake_ok", judge)
 
     def max_handshake_rtt(self, seconds: float) -> Claims:
-        """From SYN to the handshake's ACK it took no longer."""
+        """From SYN to the handshake's ACK it took no longer; the last SYN, where it was sent again."""
         __tracebackhide__ = True
         return self._number("max_handshake_rtt", "initial_rtt", most=seconds)
 
@@ -158,7 +158,8 @@ class Claims:
                 packets = packets[["reset_refused" not in words for words in packets["annotations"]]]
             if not len(packets):
                 return None
-            return Wrong(f"{times(len(packets), 'RST')} sent, allowed 0 ({_ended(it)})", list(packets["frame"]))
+            who = " and ".join(sorted(set(packets["sender"].astype(str))))
+            return Wrong(f"{times(len(packets), 'RST')} sent by the {who}, allowed 0", list(packets["frame"]))
 
         return self._each("no_resets", judge)
 

@@ -26,7 +26,7 @@ def test_all_that_holds_of_a_normal_connection():
 
 
 WRONG = [
-    ("reset_unread_data", lambda c: c.no_resets(), "no_resets: 1 RST sent, allowed 0 (reset by server)", "frame 6"),
+    ("reset_unread_data", lambda c: c.no_resets(), "no_resets: 1 RST sent by the server, allowed 0", "frame 6"),
     ("reset_unread_data", lambda c: c.closed(), "close is reset, expected fin", "frame 6"),
     ("normal", lambda c: c.closed_by("server"), "fin by client, expected fin by server", "frames "),
     ("close_wait", lambda c: c.states(server="CLOSED"), "server_state is CLOSE_WAIT, expected CLOSED", "frame "),
