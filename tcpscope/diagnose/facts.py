@@ -41,7 +41,8 @@ _TRANSFER = (
     "limited_congestion_ns", "starved_ns", "restarts", "restart_frame", "window_edge_frame", "small_segments_frame",
     "rtt_max_frame", "small_segments", "silly_segments", "lost_before_capture", "lost_after_capture", "lost_again",
     "timer_ns", "back_off_longest", "back_off_ns", "back_off_open", "stuck_segment", "stuck_times", "stuck_heard",
-    "acked_segment", "spurious_by_delay", "spurious_by_order", "spurious_by_acks", "overtaken", "reordering_bytes",
+    "acked_segment", "spurious_by_delay", "spurious_by_order", "spurious_by_acks",
+    "spurious_timeouts", "overtaken", "reordering_bytes",
     "reordering_ns", "ecn_echo", "cwr", "zero_window_open_ns", "zero_window_probe_acks", "lost_window_updates",
     "probe_openings", "reach_samples", "reach_min_ns", "reach_mean_ns",
 )  # fmt: skip

@@ -157,12 +157,18 @@ def _late(f: Facts) -> bool:
 
 def _in_vain(f: Facts) -> dict[str, int]:
     """Time-outs that repeated what had arrived, by why."""
-    left = both(f, "timeout_retransmissions")
+    left = both(f, "spurious_timeouts")
     counts = {}
     for why in ("delay", "acks"):
         counts[why] = min(left, both(f, f"spurious_by_{why}"))
         left -= counts[why]
     return counts
+
+
+def _stopped(f: Facts) -> int:
+    """How long timers stopped either side, ns; both may have waited at once."""
+    each = f.client["timer_ns"], f.server["timer_ns"]
+    return int(min(sum(each), max(*each, f.common["time_timeout_ns"])))
 
 
 def _timeouts(server: str, late: list[Facts]) -> list[Finding]:
@@ -172,7 +178,7 @@ def _timeouts(server: str, late: list[Facts]) -> list[Finding]:
     count = sum(both(f, "timeout_retransmissions") for f in late)
     chain, took, after = max(_chains(f) for f in late)
     text = f"{times(count, 'retransmission time-out')} in {times(len(late))} with {server}"
-    stopped = sum(min(both(f, "timer_ns"), f.duration * 1e9) for f in late)  # both sides may wait at once
+    stopped = sum(map(_stopped, late))
     text += f" stopped the sender for {seconds(stopped)}"
     vain = {why: sum(_in_vain(f)[why] for f in late) for why in ("delay", "acks")}
     needless = sum(vain.values())
@@ -260,7 +266,8 @@ def _tail(server: str, group: list[Facts]) -> list[Finding]:
 
 def _tails(f: Facts, role: str) -> int:
     side = f.side(role)
-    return int(side["tail_loss_probes"] - side["spurious_by_delay"] - side["spurious_by_acks"])
+    needless = side["spurious_by_delay"] + side["spurious_by_acks"] - side["spurious_timeouts"]
+    return int(side["tail_loss_probes"] - needless)
 
 
 def _opening(f: Facts) -> int:

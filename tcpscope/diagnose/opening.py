@@ -9,6 +9,7 @@ from itertools import pairwise
 from tcpscope.diagnose.facts import Collected, Facts, about, by_server, endpoint, host, times, without
 from tcpscope.diagnose.finding import Finding
 from tcpscope.diagnose.icmp import errors, in_words
+from tcpscope.diagnose.measure import seconds
 from tcpscope.diagnose.schedules import near, next_gap, recognised, spelt
 from tcpscope.replay import layout
 
@@ -19,6 +20,7 @@ HOLDS = 63  # seconds a server keeps a half-open connection: five SYN-ACKs again
 MANY_SERVICES = 5  # that do not answer one client: the trouble is nearer to it
 SHORTEST = 0.5  # seconds; no system repeats a SYN sooner
 AT_ONCE = 0.1  # milliseconds
+SYN_TIMER_NS = 900_000_000  # a SYN is repeated after a second (RFC 6298, 2.1)
 SOON_NS = 1_000_000_000  # a handshake that the capture's end interrupted may still have gone on
 
 
@@ -45,13 +47,26 @@ def _refused(server: str, group: list[Facts], found: Collected) -> list[Finding]
     after = min(map(_answered_after, refused)) / 1e6
     when = f"after {after:.1f} ms" if after >= AT_ONCE else "at once"
     again = max(f.client["syn_packets"] for f in refused)
-    insists = f"; the client tried each up to {times(again, 'time')}" if again > 1 else ""
+    ignored = [f for f in refused if _ignored_at_first(f)]
+    if ignored:
+        silent = max(f.common["reset_ns"] - f.common["start_ns"] for f in ignored)
+        which = "" if len(ignored) == len(refused) else f" of {len(ignored):,}"
+        insists = f", after SYNs{which} had come to nothing for up to {seconds(silent)}"
+        why = "a full listen queue of a program that hung, and has ended since, or loss before a refusal: see its log"
+    else:
+        insists = f"; the client tried each up to {times(again, 'time')}" if again > 1 else ""
+        why = "nothing listens on that port, or a firewall rejects it: check the service and its address"
     return [about(
         refused, "refused", "error", "server",
-        f"{server} refused {times(len(refused) + more)}: the SYN was answered by RST {when}{insists}",
-        "nothing listens on that port, or a firewall rejects it: check the service and its address",
-        more=more, shown=["reset_refused"], milliseconds=after, tries=again,
+        f"{server} refused {times(len(refused) + more)}: the SYN was answered by RST {when}{insists}", why,
+        more=more, shown=["reset_refused"], milliseconds=after, tries=again, ignored=len(ignored),
     )]  # fmt: skip
+
+
+def _ignored_at_first(f: Facts) -> bool:
+    """The last SYN alone met RST: those before it, repeated by a timer, no answer."""
+    waited = f.common["reset_ns"] - f.common["start_ns"] - _answered_after(f)
+    return bool(f.client["syn_packets"] > f.server["rst_packets"] and waited >= SYN_TIMER_NS)
 
 
 def _answered_after(f: Facts) -> int:

@@ -14,6 +14,7 @@ LARGE = 500_000  # bytes that make a transfer
 BLOAT_NS = 100_000_000  # by which the round trip grew under load,
 BLOAT = 2.5  # ... and how many times its least
 SAMPLES = 20
+OUTAGE_NS = 500_000_000  # timers that ran so long: the path stood still, and with it what was on its way
 # Delayed-ACK timers that are known (RFC 1122, 4.2.3.2, allows up to 500 ms), ns: least, most, who.
 ACK_DELAY = (35_000_000, 550_000_000)  # least and most that a delayed ACK comes later than the path explains
 FELT_NS = 100_000_000  # waited in one connection: worth more than a note
@@ -86,6 +87,7 @@ def _grown(f: Facts, role: str) -> tuple[int, int, str]:
     if near and side["rtt_p50_ns"] >= BLOAT * side["rtt_min_ns"]:
         return side["rtt_min_ns"], side["rtt_p50_ns"], ""
     far = side["reach_samples"] >= SAMPLES and side["reach_mean_ns"] - side["reach_min_ns"] >= BLOAT_NS
+    far = far and side["timer_ns"] < OUTAGE_NS  # else the mean has what had stood still in it
     if far and side["reach_mean_ns"] >= BLOAT * side["reach_min_ns"]:
         return side["reach_min_ns"], side["reach_mean_ns"], " on average"  # the time in which it grew is in it
     return 0, 0, ""
@@ -96,10 +98,12 @@ def _queue(f: Facts, role: str) -> float:
 
     At the rate at which it passed while the path was the limit; the program may have paused.
     """
-    least, loaded, _ = _grown(f, role)
+    least, loaded, how = _grown(f, role)
     side = f.side(role)
     passed = float(side["unique_bytes"] * (loaded - least) / max(side["limited_congestion_ns"], 1))
-    return max(min(passed, float(side["max_in_flight"])), 0.0)
+    # near the receiver nothing is seen in flight: there its window is the bound
+    most = f.side(other(role))["max_window"] if how else side["max_in_flight"]
+    return max(min(passed, float(most)), 0.0)
 
 
 def _bloat(server: str, role: str, group: list[Facts]) -> list[Finding]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tcpscope.diagnose.facts import Facts, about, by_server, having, times, told, without
 from tcpscope.diagnose.finding import CONFIDENCES, Finding
-from tcpscope.diagnose.measure import other, proved, up_to
+from tcpscope.diagnose.measure import HOST_NS, other, proved, round_trip, up_to
 from tcpscope.tables.nearer import ONCE, acknowledged_nearer
 
 SLOW_HANDSHAKE_NS = 300_000_000  # a round trip beyond this is felt by everyone
@@ -12,10 +12,13 @@ LONG_POLL_NS = 10_000_000_000  # ns that a server may wait on purpose; proxies a
 SLOW_PROGRAM_NS = 500_000_000  # a pause of a program that people notice
 REPEATED_NS = 3_500_000_000  # by then a server repeats its SYN-ACK; if it did not, the ACK is only missing here
 VERY_SLOW_NS = 1_000_000_000
+PARTING_NS = 500_000_000  # a server closes sooner when the client has said good-bye
 WAITED_NS = 5_000_000_000  # for an answer that does not come, where others had come before
 # Services in which the server speaks when it is asked, and only then.
 ANSWERING = frozenset({"http", "dns", "ftp", "smtp", "pop3", "mysql", "postgresql", "redis", "memcached", "ldap"})
 MOSTLY_ANSWERING = frozenset({"tls", "http2", "imap", "mongodb", "smb", "dcerpc", "tds", "kafka"})
+# ... every line or command, but for a farewell.
+DIALOGUES = frozenset({"ftp", "smtp", "pop3", "mysql", "postgresql", "redis"})
 # Services in which the server speaks first.
 GREETING = frozenset({"ssh", "smtp", "ftp", "pop3", "imap", "mysql", "nntp", "vnc", "telnet"})
 
@@ -171,6 +174,13 @@ def _pause(f: Facts, speaker: str) -> int:
     return int(first - opened)
 
 
+def _repeated_at_first(f: Facts) -> bool:
+    """Behind the client's first data more is missing that it had sent: that was its repetition, the first was lost."""
+    first = f.client["first_data_ns"]
+    soon = first + 2 * round_trip(f) + HOST_NS
+    return f.point != "client" and any(first < it.time_ns <= soon for it in f.seen("lost_segment", "client"))
+
+
 def _greeted_late(f: Facts) -> int:
     """How long a client waited for the server's greeting, beyond a round trip; ns, 0: it got lost, or there is none."""
     frame = f.server["first_data_frame"]
@@ -196,7 +206,7 @@ def _greeting(server: str, group: list[Facts]) -> list[Finding]:
 
 
 def _client(server: str, group: list[Facts]) -> list[Finding]:
-    slow = [f for f in group if _pause(f, "client") >= SLOW_PROGRAM_NS]
+    slow = [f for f in group if _pause(f, "client") >= SLOW_PROGRAM_NS and not _repeated_at_first(f)]
     unseen = [f for f in slow if f.client["first_data_skipped"] and f.point != "client"]
     waited = max((_pause(f, "client") for f in unseen), default=0)
     lost = _lost_unseen(server, "client", unseen, waited, "first_data_")
@@ -233,12 +243,17 @@ def _empty(f: Facts) -> bool:
 
 def _unanswered(f: Facts) -> bool:
     waited = _waited_in_vain(f)
-    if not waited or _went_on(f):
+    if not waited or _went_on(f) or f.common["client_hint"].startswith(b"CancelRequest"):  # which has no answer
         return False
     answering = told(f.common["service"], b"")[1] in ANSWERING
     if f.server["unique_bytes"] == 0:
         return waited >= (VERY_SLOW_NS if answering else WAITED_NS) or (waited > 0 and _empty(f))
-    return answering and waited >= WAITED_NS and f.closed_by != "server"
+    return answering and (waited >= PARTING_NS if _cut_off(f) else waited >= WAITED_NS and f.closed_by != "server")
+
+
+def _cut_off(f: Facts) -> bool:
+    """The server had begun a dialogue, and closed instead of an answer, not at once, as it does after a farewell."""
+    return told(f.common["service"], b"")[1] in DIALOGUES and f.closed_by == "server" and f.server["unique_bytes"] > 0
 
 
 def _went_on(f: Facts) -> bool:
@@ -269,8 +284,12 @@ def _no_answer(server: str, group: list[Facts]) -> list[Finding]:
     if empty:
         text += f"{';' if empty < len(silent) else ':'} it closed " + (
             "without a byte" if empty == len(silent) else f"{empty:,} without a byte")  # fmt: skip
+    cut_off = all(map(_cut_off, silent))
+    if cut_off:
+        text += ", when it closed instead"
     finding = about(
         silent, "no_answer", "note" if certainty == "possible" else "warning", "server", text,
+        "the program on the server was stopped or failed in the middle of it: see its log" if cut_off else
         "the request had arrived: the program on the server hangs, or waits for something that does not come; see its "
         "log" if empty < len(silent) else "the program on the server failed, or refuses such clients: see its log",
         milliseconds=waited / 1e6, empty=empty,
@@ -280,7 +299,7 @@ def _no_answer(server: str, group: list[Facts]) -> list[Finding]:
     if any(f.point != "client" for f in silent):
         finding.doubt("its rest may have been lost before it came here")
     if certainty != "certain":
-        finding.doubt("not all that a client says asks for an answer" if certainty == "possible" else
+        finding.doubt("not all that a client says asks for an answer" if certainty == "possible" or cut_off else
                       "a stream, or a WebSocket, may have followed that needs no answer", certainty)  # fmt: skip
     return [finding]
 

@@ -28,7 +28,8 @@ cdef enum:                       # Chunk.bits
     SPURIOUS = 2                 # its last copy is known to have been needless
     BARE_SYN = 4                 # a SYN without ACK
     IN_PART = 16                 # only a part of it was sent again: what is said of the rest says nothing of that
-    BY_TIMER = 32                # its last copy was sent after silence
+    BY_TIMER = 32                # its last copy was sent after silence, or behind one that was
+    BY_RTO = 64                  # ... by the retransmission timer itself
     PROBE = 8                    # a byte that probes a closed window: sent, perhaps not taken
 
 cdef struct Chunk:               # a range of numbers that was sent, once or more
@@ -91,6 +92,7 @@ cdef struct Flight:
     uint32_t acked_most          # longest segment acknowledged
     uint32_t entry_bytes         # in flight when it entered RECOVERY
     uint32_t needless[3]         # copies that were not needed, by why
+    uint32_t needless_rtos       # ... that the retransmission timer sent
     uint32_t unheard             # openings of the peer's window after which this side still probed
     uint32_t found_open          # times that a probe found it open
     uint32_t n_late              # segments that were overtaken

@@ -104,7 +104,7 @@ SIDE_COLUMNS = (
     "limited_closing_ns", "starved_ns", "slow_start_ns", "congestion_window_bytes", "recovery_cut", "restarts",
     "restart_frame", "window_edge_frame", "small_segments_frame", "rtt_max_frame", "small_segments", "silly_segments", "lost_before_capture", "lost_after_capture",
     "lost_again", "timer_ns", "back_off_longest", "back_off_ns", "back_off_open", "stuck_segment", "stuck_times",
-    "stuck_heard", "acked_segment", "spurious_by_delay", "spurious_by_order", "spurious_by_acks",
+    "stuck_heard", "acked_segment", "spurious_by_delay", "spurious_by_order", "spurious_by_acks", "spurious_timeouts",
     "overtaken", "reordering_bytes", "reordering_ns", "delayed_ack_mean_ns", "delayed_ack_max_ns", "zero_window_open_ns",
     "zero_window_probe_acks", "lost_window_updates", "probe_openings", "reach_samples", "reach_min_ns", "reach_mean_ns", "reach_max_ns",
     "challenge_acks", "urgent_packets", "bad_checksums",

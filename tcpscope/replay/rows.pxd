@@ -181,6 +181,7 @@ cdef struct SideRow:              # one direction: what that side sent
     int64_t spurious_by_delay
     int64_t spurious_by_order
     int64_t spurious_by_acks
+    int64_t spurious_timeouts
     int64_t overtaken  # segments that came after their successors
     int64_t reordering_bytes  # furthest overtaken
     int64_t reordering_ns  # latest

@@ -5,7 +5,7 @@ from libc.stdint cimport uint32_t
 from tcpscope.replay.annotations cimport A_DSACK, A_SPURIOUS_RETRANSMISSION, bit
 from tcpscope.replay.chunks cimport LEAST_SPARE, chunk, chunk_gone, place, take_one
 from tcpscope.replay.flight cimport (
-    ANSWER_LOST, BY_TIMER, LATE_ANSWER, OVERTAKEN, SACKED, SPURIOUS, Chunk, Finding, Flight,
+    ANSWER_LOST, BY_RTO, BY_TIMER, LATE_ANSWER, OVERTAKEN, SACKED, SPURIOUS, Chunk, Finding, Flight,
 )
 from tcpscope.replay.seq cimport after, before
 from tcpscope.wire.segment cimport Segment
@@ -16,6 +16,7 @@ cdef void told_spurious(Flight *f, Chunk *c, int why, Finding *out) noexcept nog
     if c.times > 1 and not c.bits & SPURIOUS:
         c.bits |= SPURIOUS
         f.needless[why if c.bits & BY_TIMER else OVERTAKEN] += 1
+        f.needless_rtos += c.bits & BY_RTO != 0
         out.late_order, out.late_frame = c.last_order, c.last_frame
         out.late_bits |= bit(A_SPURIOUS_RETRANSMISSION)
 

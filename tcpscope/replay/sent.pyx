@@ -13,7 +13,7 @@ from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from tcpscope.replay.annotations cimport (
     A_DUPLICATE_CAPTURE, A_FIN_RETRANSMISSION, A_KEEP_ALIVE, A_LOST_SEGMENT, A_NETWORK_DUPLICATE, A_OUT_OF_ORDER,
     A_RETRANSMISSION, A_SIMULTANEOUS_OPEN, A_SPURIOUS_RETRANSMISSION, A_SYN_ACK_RETRANSMISSION, A_SYN_RETRANSMISSION,
-    A_ZERO_WINDOW_PROBE, bit, by_timer, causes,
+    A_TIMEOUT_RETRANSMISSION, A_ZERO_WINDOW_PROBE, bit, by_timer, causes,
 )
 from tcpscope.replay.cause cimport cause
 from tcpscope.replay.chunks cimport (
@@ -21,7 +21,7 @@ from tcpscope.replay.chunks cimport (
 )
 from tcpscope.replay.copies cimport COPY_WITHIN_NS, ELSEWHERE_NS, SAME_CAPTURE_NS, copies_come_late, identified
 from tcpscope.replay.flight cimport (
-    ANSWER_LOST, BARE_SYN, BY_TIMER, IN_PART, LATE_ANSWER, OVERTAKEN, PROBE, SACKED, SAID_KEEP_ALIVE, SAID_PROBE,
+    ANSWER_LOST, BARE_SYN, BY_RTO, BY_TIMER, IN_PART, LATE_ANSWER, OVERTAKEN, PROBE, SACKED, SAID_KEEP_ALIVE, SAID_PROBE,
     SPURIOUS, Chunk, Finding, Flight,
 )
 from tcpscope.replay.sending cimport sent_next, watch_order
@@ -290,6 +290,7 @@ cdef inline void needless(Flight *f, const Segment *s, uint32_t end, int64_t rea
     cdef int64_t told_ns = f.news_ns if after(end, f.una) else f.una_ns
     cdef bint crossed = s.time_ns - told_ns <= reach + reach // 2     # the acknowledgment was still on its way
     f.needless[ANSWER_LOST if not crossed else LATE_ANSWER if out.annotations & by_timer() else OVERTAKEN] += 1
+    f.needless_rtos += out.annotations & bit(A_TIMEOUT_RETRANSMISSION) != 0
 
 
 cdef inline void sent_once_more(Chunk *c, const Segment *s, uint32_t end, uint64_t order,
@@ -297,11 +298,13 @@ cdef inline void sent_once_more(Chunk *c, const Segment *s, uint32_t end, uint64
     c.last_ns, c.last_order, c.last_frame = s.time_ns, order, spot(s)
     c.last_ts, c.ip_id, c.checksum = s.ts_val, s.ip_id, s.checksum
     c.times = <uint8_t>min(c.times + 1, 255)
-    c.bits &= ~(SPURIOUS | BY_TIMER)
+    c.bits &= ~(SPURIOUS | BY_TIMER | BY_RTO)
     if out.annotations & bit(A_SPURIOUS_RETRANSMISSION):
         c.bits |= SPURIOUS                   # counted: a D-SACK that says so again adds nothing
     if out.annotations & by_timer():
         c.bits |= BY_TIMER
+    if out.annotations & bit(A_TIMEOUT_RETRANSMISSION):
+        c.bits |= BY_RTO
     if after(s.seq, c.seq) or before(end, c.end):
         c.bits |= IN_PART
 

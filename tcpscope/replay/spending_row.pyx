@@ -32,6 +32,7 @@ cdef void side_row(const Pace *p, const Flight *f, const Flight *other, SideRow 
     row.stuck_segment = p.stuck_length if p.stuck_length > f.acked_most else 0
     row.stuck_times, row.stuck_heard, row.acked_segment = p.stuck_times, p.stuck_heard, f.acked_most
     row.spurious_by_delay, row.spurious_by_order, row.spurious_by_acks = f.needless[0], f.needless[1], f.needless[2]
+    row.spurious_timeouts = f.needless_rtos
     row.overtaken, row.reordering_bytes, row.reordering_ns = f.n_late, f.late_bytes, f.late_ns
     row.lost_window_updates, row.probe_openings = other.unheard, other.found_open
     row.delayed_ack_mean_ns = row.delayed_ack_max_ns = NONE

@@ -343,7 +343,8 @@ cdef bint unanswered(const ConnectionRow *row) noexcept nogil:
     if c.last_data_ns < 0 or s.last_data_ns > c.last_data_ns or s.last_ns < c.last_data_ns:
         return False
     return (row.end_ns + max(row.idle_end_ns, <int64_t>0) - c.last_data_ns >= LONG_NS
-            or (s.unique_bytes == 0 and s.fin_packets > 0))
+            or s.fin_packets > 0 and (s.unique_bytes == 0
+                                      or row.closed_by == 1 and row.end_ns - c.last_data_ns >= SLOW_NS))
 
 
 cdef inline bint stripped(const SideRow *client, const SideRow *server) noexcept nogil:

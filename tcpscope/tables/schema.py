@@ -229,6 +229,7 @@ _SIDE_MEANINGS: dict[str, tuple[str, str]] = {
     "spurious_by_delay": ("", "repetitions that were not needed: the answer to the first copy came after the timer"),
     "spurious_by_order": ("", "... the first copy was late or overtaken, and taken for lost"),
     "spurious_by_acks": ("", "... the peer had it, and no ACK had come: lost, late, or held back by the receiver"),
+    "spurious_timeouts": ("", "of all these, that the retransmission timer had sent"),
     "overtaken": ("", "segments that came after their successors, though sent before them"),
     "reordering_bytes": ("bytes", "furthest that a segment of this side was overtaken"),
     "reordering": ("s", "longest that one came after its successor"),

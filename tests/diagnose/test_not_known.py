@@ -155,3 +155,27 @@ def test_rsts_that_answer_acks_met_no_data(spoke, id):
     for _ in range(3):
         talk.raw(0.001, SERVER, RST, talk.next[1])
     assert id in talk.told()
+
+
+@pytest.mark.parametrize(("heard", "is_told"), [(False, True), (True, False)])
+def test_a_refusal_after_silence_is_told_with_it(heard, is_told):
+    steps = []
+    for n, now in enumerate((0, 1.0, 3.0)):
+        steps.append(segment(len(steps) + 1, CLIENT, SYN, 100, time_ns=at(now)))
+        if heard or n == 2:
+            steps.append(segment(len(steps) + 1, SERVER, RST | ACK, 0, 101, time_ns=at(now + 0.001)))
+    refused = found(steps)["refused"]
+    assert ("had come to nothing for up to 3.00 s" in refused.text) is is_told
+    assert refused.numbers["ignored"] == is_told
+
+
+@pytest.mark.parametrize(("begins", "is_told"), [(101, True), (5_101, False)])
+def test_first_data_with_more_missing_behind_it_is_a_repetition(begins, is_told):
+    """At the server: a client whose first segments were lost seems to have waited."""
+    steps = [segment(1, CLIENT, SYN, 100, time_ns=at(0)), segment(2, SERVER, SYN | ACK, 200, 101, time_ns=at(0.0001)),
+             segment(3, CLIENT, ACK, 101, 201, time_ns=at(0.03)),
+             segment(4, CLIENT, ACK, 101, 201, 100, time_ns=at(4)),
+             segment(5, SERVER, ACK, 201, 201, time_ns=at(4.0001)),
+             segment(6, CLIENT, ACK, begins + 100, 201, 100, time_ns=at(4.03)),
+             segment(7, SERVER, ACK | PSH, 201, begins + 200 if is_told else 201, 10, time_ns=at(4.04))]  # fmt: skip
+    assert ("slow_client" in found(steps)) is is_told
