@@ -53,7 +53,8 @@ class Wish:
     interfaces: by name; `any` is all of them.  filter: in pcap-filter(7)'s language.  snaplen: bytes kept of a
     packet.  buffer: MiB of the kernel's ring.  immediate: a packet is handed on at once, which costs several times the
     work and a place of snaplen bytes in the ring each; else within a second (tcpdump) or a quarter (dumpcap, which
-    knows nothing else).  program: tcpdump or dumpcap; None: whichever may, see `rights.choose`.
+    knows nothing else).  program: tcpdump or dumpcap; None: whichever may, see `rights.choose`.  packets: after which
+    it ends; 0: it does not.
     """
 
     interfaces: tuple[str, ...]
@@ -64,6 +65,7 @@ class Wish:
     immediate: bool = False
     program: str | None = None
     caller: Caller | None = None  # captures as this user
+    packets: int = 0
 
     def command(self, program: str, pipe: bool) -> list[str]:
         """pipe: somebody waits for each packet."""
@@ -72,10 +74,12 @@ class Wish:
         if program == "dumpcap":  # what stands before the interfaces holds for all of them
             words = [path, "-B", str(self.buffer), "-s", str(self.snaplen), *promiscuous]
             words += ["-f", self.filter] if self.filter else []
+            words += ["-c", str(self.packets)] if self.packets else []
             return [*words, *(word for name in self.interfaces for word in ("-i", name)), "-w", "-"]
         words = [path, "-n", "-B", str(self.buffer * 1024), "-s", str(self.snaplen), *promiscuous]
         words += ["--immediate-mode"] if self.immediate else []
         words += ["-U"] if pipe else []
+        words += ["-c", str(self.packets)] if self.packets else []
         words += ["--time-stamp-precision=nano", "-i", self.interfaces[0], "-w", "-"]
         return [*words, "--", self.filter] if self.filter else words
 
@@ -234,6 +238,8 @@ class Capturer:
             return None
         self._ears.join(STOP)
         code = self.process.returncode
+        if code == 0 and self.wish.packets:
+            return None  # it has all that it was to take
         if code < 0:
             name = signal.Signals(-code).name if -code in signal.valid_signals() else f"signal {-code}"
             return f"{self.name}, which captures, was ended by {name}"

@@ -58,7 +58,12 @@ def _interfaces() -> list[str]:
     help="Several with several -i; - is standard input.  [default: any]",
 )
 @click.option("--duration", type=Seconds(min_open=True), metavar="SECONDS", help="End after this time.")
-@click.option("--packets", type=click.IntRange(min=1), metavar="N", help="End after so many packets.")
+@click.option(
+    "--packets",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="End after so many packets; of standard input, or through --display-filter, soon after.",
+)
 @click.option(
     "--until", metavar="FINDING|EXPR", help="End when this is seen: a finding, a state, CLOSE_WAIT>10, packets>=1e6."
 )
@@ -186,7 +191,7 @@ def _wish(options: dict[str, Any]) -> Wish:
         program = "dumpcap"
     return Wish(
         names, options["filter"], snaplen, options["promiscuous"], options["buffer"], options["immediate"], program,
-        options["caller"],
+        options["caller"], options["packets"] or 0,
     )  # fmt: skip
 
 
@@ -272,14 +277,18 @@ def _piped(
 
 @contextlib.contextmanager
 def _stopping(session: Session) -> Iterator[None]:
-    """Ctrl-C, and SIGTERM, stop the capture; the second time they end the program."""
+    """Ctrl-C, SIGTERM and a lost terminal stop the capture; the second time they end the program."""
+    hangup = getattr(signal, "SIGHUP", signal.SIGTERM)
+    asked = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(hangup) is not signal.SIG_IGN:  # as it is under nohup
+        asked.append(hangup)
 
     def stop(number: int, _: Any) -> None:
-        for it in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(it, signal.SIG_DFL if it == signal.SIGTERM else signal.default_int_handler)
+        for it in asked:
+            signal.signal(it, signal.default_int_handler if it == signal.SIGINT else signal.SIG_DFL)
         session.stop()
 
-    before = [(it, signal.signal(it, stop)) for it in (signal.SIGINT, signal.SIGTERM)]
+    before = [(it, signal.signal(it, stop)) for it in asked]
     try:
         yield
     finally:
@@ -340,7 +349,7 @@ class _Run:
                 why = f"--until {self.options['until']}"
             if not why and self.options["duration"] and now - began >= self.options["duration"]:
                 why = "--duration"
-            if not why and self.options["packets"] and session.counters().packets >= self.options["packets"]:
+            if not why and self._enough():
                 why = "--packets"
             if now - told >= TURN or session.full:
                 told = now
@@ -352,6 +361,8 @@ class _Run:
                 why = self._look() or why
             if why:
                 session.stop()
+        if not why and self._enough():
+            why = "--packets"
         self._turn(session.turn())
         for turn in session.finish():
             self._turn(turn, last=True)
@@ -376,9 +387,10 @@ class _Run:
             return f"--until {options['until']}"
         if options["duration"] and time.monotonic() - began >= options["duration"]:
             return "--duration"
-        if options["packets"] and self.session.counters().packets >= options["packets"]:
-            return "--packets"
-        return ""
+        return "--packets" if self._enough() else ""
+
+    def _enough(self) -> bool:
+        return bool(self.options["packets"] and self.session.counters().packets >= self.options["packets"])
 
     def _notices(self) -> list[Notice]:
         """For the screen: the file that cannot be written, differences from the kernel."""

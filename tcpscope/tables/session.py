@@ -42,13 +42,14 @@ FRESH = 0.1  # seconds that counters may be old
 GAPS = 1_000  # spells of drops that are remembered; more are joined to the nearest
 KINDS = ("half_open", "closed", "idle")
 NO_DROPS = Drops(None, None)
+BOTH_CLOSED = (STATES.index("CLOSED"), STATES.index("CLOSED"))
 
 
 class Counters(NamedTuple):
     """Since the start.  None: not known (yet).
 
-    bytes: of the packets on the wire, however much of them was kept.  lag: seconds the analyser is behind; held: bytes
-    that wait for it.
+    bytes: of the packets on the wire, however much of them was kept.  open: of which not both ends are closed; the
+    others are waited for, for 2 MSL.  lag: seconds the analyser is behind; held: bytes that wait for it.
     """
 
     packets: int
@@ -240,8 +241,9 @@ class Session:
             dropped = self._dropped_now()
             held = self._held() if self._held is not None else 0
             last = found["last_ns"]
+            over = self._engine.tally().get(BOTH_CLOSED, 0)
             return Counters(
-                found["packets"], found["tcp"], found["wire_bytes"], engine["connections"], engine["open"],
+                found["packets"], found["tcp"], found["wire_bytes"], engine["connections"], engine["open"] - over,
                 {kind: engine[f"retired_{kind}"] for kind in KINDS}, dropped.by_kernel, dropped.by_interface,
                 max(0.0, time.time() - last / 1e9) if held and last is not None else 0.0, held, found["first_ns"], last,
             )  # fmt: skip

@@ -132,6 +132,8 @@ class Filtered:
             if not self._stopping:
                 self.damage = f"pyshark: {str(error).splitlines()[0] if str(error) else type(error).__name__}"
         finally:
+            if self._link < 0 and self.damage is None:  # nothing has passed
+                self._hand_on(HEADER.pack(NANOSECONDS, 2, 4, 0, 0, 262144, LINKS["eth"]))
             with self._change:
                 self._over = True
                 self._change.notify_all()
@@ -150,6 +152,9 @@ class Filtered:
                 raise CaptureError(f"packets that begin with {layer or 'nothing'} cannot be passed on")
             self._link = LINKS[layer]
             data = HEADER.pack(NANOSECONDS, 2, 4, 0, 0, 262144, self._link) + data
+        self._hand_on(data)
+
+    def _hand_on(self, data: bytes) -> None:
         if self._tee is not None:
             self._tee(data)
         with self._change:

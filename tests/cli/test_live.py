@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+import tcpscope
 from tcpscope.capture.rights import may_capture
 from tcpscope.capture.sudo import caller
 from tests.samples.network import inside
@@ -59,6 +60,9 @@ class Net:
 
     def close(self):
         ip("netns", "del", self.name)
+
+
+WITH_DUMPCAP = pytest.mark.skipif(shutil.which("tshark") is None, reason="needs tshark and dumpcap")
 
 
 @pytest.fixture(scope="module")
@@ -189,6 +193,44 @@ def test_it_ends_when_it_was_told_to(net, words, reason):
         code, out, said = live.end()
     assert (code, said) == (0, "")
     assert json.loads(out.splitlines()[-1])["reason"] == reason
+
+
+@pytest.mark.parametrize("name", ["few.pcap", pytest.param("few.pcapng", marks=WITH_DUMPCAP)])
+def test_so_many_packets_and_no_more(net, tmp_path, name):
+    with running(net, "tcp", "--format", "jsonl", "--packets", 7, "-w", tmp_path / name) as live:
+        live.kind("start")
+        net.talk(3)
+        code, out, said = live.end()
+    end = json.loads(out.splitlines()[-1])
+    assert (code, said, end["packets"], end["reason"]) == (0, "", 7, "--packets")
+    assert len(tcpscope.read(tmp_path / name).packets) == 7
+
+
+def test_what_is_over_is_not_open(net):
+    with running(net, "tcp", "--format", "jsonl", "--immediate") as live:
+        live.kind("start")
+        with inside(net.name):
+            for _ in range(5):
+                with pytest.raises(OSError):
+                    socket.create_connection(("127.0.0.1", 1))
+        assert live.kind("counters", connections=5)["open"] == 0
+        live.end(signal.SIGINT)
+
+
+def test_a_lost_terminal_ends_it_as_ctrl_c_does(net):
+    with running(net, "tcp", "--format", "jsonl", "--immediate") as live:
+        live.kind("start")
+        net.talk()
+        live.kind("state", endpoint="server", new="CLOSED")
+        code, out, said = live.end(signal.SIGHUP)
+    assert (code, said) == (0, "") and json.loads(out.splitlines()[-1])["kind"] == "end"
+
+
+@WITH_DUMPCAP
+def test_a_display_filter_that_nothing_passes(net):
+    with running(net, "--display-filter", "tcp.port == 1", "--format", "jsonl", "--duration", 2) as live:
+        code, out, said = live.end()
+    assert (code, said, json.loads(out.splitlines()[-1])["packets"]) == (0, "", 0)
 
 
 def test_the_second_interrupt_ends_it_at_once(net):

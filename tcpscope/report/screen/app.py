@@ -167,7 +167,7 @@ class Main(Screen[None]):
         still = len(self.table.found) - over
         parts = []
         if SHOWN[self.which] != "ended":
-            total = look.counters.open - look.closed
+            total = look.counters.open
             parts.append(f"{still:,} of {total:,} open" if total > still else f"{still:,} open")
         if over or SHOWN[self.which] == "ended":
             total = look.total_ended if SHOWN[self.which] != "open" else 0

@@ -99,7 +99,7 @@ def states(look: Look | None, width: int) -> Text:
     if look is None:
         return Text("", end="")
     it = look.counters
-    parts = [(f"{it.open - look.closed:,} open, {look.total_ended:,} ended", "bold")]
+    parts = [(f"{it.open:,} open, {look.total_ended:,} ended", "bold")]
     found = sorted(look.states.items(), key=lambda it: (-it[1], STATES.index(it[0])))
     tight = width < 100
     parts += [(f"{SHORT.get(name, name) if tight else name} {count:,}", STATE_COLOURS.get(name, ""))

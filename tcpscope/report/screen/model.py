@@ -174,7 +174,6 @@ class Look(NamedTuple):
     ended: list[Seen]
     just_ended: int  # how many of the last of `ended` ended within LINGER
     states: dict[str, int]  # of endpoints of open connections
-    closed: int  # connections that the counters have as open, but both ends are closed
     findings: list[Told]
     notices: list[Notice]
     corrections: int
@@ -251,7 +250,7 @@ class Model:
         just = sum(began - _when(it) < LINGER for it in ended)
         return Look(
             time.time(), now_ns, time.thread_time() - worked, counters, packets, size,
-            [it for it in self._open.values() if it.ended is None], ended, just, states, closed, self._findings,
+            [it for it in self._open.values() if it.ended is None], ended, just, states, self._findings,
             list(self._notices), self._corrections, self._changes, self._total + closed, over, reason,
         )  # fmt: skip
 
