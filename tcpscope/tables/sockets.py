@@ -226,7 +226,7 @@ class _Streams:
     def unread(self, state: int, window_known: bool) -> tuple[int | None, bool]:
         """Bytes received and not read, and whether that is an estimate."""
         if state in READS_NO_MORE or self._theirs["received"][self._nth] == 0:
-            return 0, False
+            return 0, state == State.CLOSE_WAIT  # whose FIN counts one until it is read, which nobody sees
         return (self._theirs["recv_q"][self._nth] if window_known else None), window_known
 
 
