@@ -364,7 +364,7 @@ def _at_close(server: str, side: str, group: list[Facts], more: int) -> list[Fin
         f"the {side}'s program aborts (SO_LINGER 0) where it could close: harmless, but there is no TIME_WAIT",
         more,
     )  # fmt: skip
-    if any(f.common["reset_bits"] & UNREAD for f in group):
+    if any(f.side(other(side))["unique_bytes"] > 0 for f in group):
         finding.doubt("a close with data unread looks the same")
     return [finding]
 
