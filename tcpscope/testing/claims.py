@@ -157,7 +157,7 @@ class Claims:
             if refused:
                 packets = packets[["reset_refused" not in words for words in packets["annotations"]]]
             if not len(packets):
-                return None
+                return _unseen(it, side)
             who = " and ".join(sorted(set(packets["sender"].astype(str))))
             return Wrong(f"{times(len(packets), 'RST')} sent by the {who}, allowed 0", list(packets["frame"]))
 
@@ -312,7 +312,9 @@ class Claims:
         def judge(it: Connection) -> Wrong | None:
             frames = self._annotated(it, words, side)
             by = f" by the {side}" if side else ""
-            return Wrong(f"{times(len(frames), 'packet')} {what}{by}, allowed 0", frames) if frames else None
+            if frames:
+                return Wrong(f"{times(len(frames), 'packet')} {what}{by}, allowed 0", frames)
+            return _unseen(it, side)
 
         return self._each(claim, judge)
 
@@ -449,6 +451,16 @@ def _findings(ids: Sequence[str]) -> tuple[str, ...]:
             if word not in ENTRIES:
                 raise UsageError(f"no finding {word!r}{nearest(word, ENTRIES)}; docs/findings.md lists them")
     return tuple(ids)
+
+
+def _unseen(it: Connection, side: str | None) -> Wrong | None:
+    """Of a side that was heard by its peer and not by the capture nothing can be claimed."""
+    if not it.one_direction or it.close == "unanswered":
+        return None
+    for role in _sides(side):
+        if it.row[f"{role}_packets"] == 0:
+            return Wrong(f"no packet of the {role} was captured: what it sent is not known", [int(it.first_frame)])
+    return None
 
 
 def _ended(it: Connection) -> str:

@@ -32,6 +32,8 @@ WRONG = [
     ("close_wait", lambda c: c.states(server="CLOSED"), "server_state is CLOSE_WAIT, expected CLOSED", "frame "),
     ("close_wait", lambda c: c.max_dwell("CLOSE_WAIT", 1e-9), "server_dwell_close_wait is", "frame 1"),
     ("refused", lambda c: c.handshake_ok(), "no SYN-ACK seen (refused)", "frame 1"),
+    ("one_direction", lambda c: c.no_resets(), "no packet of the client was captured", "frame 1"),
+    ("one_direction", lambda c: c.no_zero_window("client"), "no packet of the client was captured", "frame 1"),
     ("syn_lost", lambda c: c.handshake_ok(), "1 SYN sent again, allowed 0", "frame 2"),
     ("nagle_delayed_ack", lambda c: c.nodelay(), "6 packets held back until a delayed ACK came", "frames 6, 12"),
     ("nagle_delayed_ack", lambda c: c.no_findings(), "no_findings: warning nagle: the client waited", "frames 6"),
@@ -44,6 +46,10 @@ WRONG = [
     ("syn_unanswered", lambda c: c.max_handshake_rtt(9), "initial_rtt is not known", "frame 1"),
     ("normal", lambda c: c.satisfies(lambda it: it.client_bytes < 0, "small"), "small: it is not so", ""),
 ]  # fmt: skip
+
+
+def test_of_the_side_that_was_captured_alone_claims_can_be_made():
+    claims("one_direction").no_resets("server").no_zero_window("server")
 
 
 @pytest.mark.parametrize(("name", "claim", "said", "frames"), WRONG)
