@@ -13,7 +13,7 @@ from tcpscope.replay.run cimport Replay
 from tcpscope.replay.store cimport Store, drop, more
 from tcpscope.replay.summary cimport Told, summarize, tell
 
-cdef struct Choice:
+cdef struct Candidate:
     int64_t score
     uint64_t number
     Flow *flow
@@ -59,14 +59,14 @@ cdef inline int64_t score_of(Replay *r, Flow *f, int by) noexcept nogil:
     return c.traffic[0].retransmissions + c.traffic[1].retransmissions
 
 
-cdef inline bint worse(const Choice *a, const Choice *b) noexcept nogil:
+cdef inline bint worse(const Candidate *a, const Candidate *b) noexcept nogil:
     return a.score < b.score or a.score == b.score and a.number < b.number
 
 
-cdef void sink(Choice *heap, uint64_t count, uint64_t at) noexcept nogil:
+cdef void sink(Candidate *heap, uint64_t count, uint64_t at) noexcept nogil:
     """The worst on top."""
     cdef uint64_t child
-    cdef Choice held = heap[at]
+    cdef Candidate held = heap[at]
     while True:
         child = 2 * at + 1
         if child >= count:
@@ -81,15 +81,15 @@ cdef void sink(Choice *heap, uint64_t count, uint64_t at) noexcept nogil:
 
 
 cdef int by_number(const void *a, const void *b) noexcept nogil:
-    cdef uint64_t x = (<const Choice *>a).number, y = (<const Choice *>b).number
+    cdef uint64_t x = (<const Candidate *>a).number, y = (<const Candidate *>b).number
     return (x > y) - (x < y)
 
 
 cdef int choose(Replay *r, uint64_t most, int by, Store *found) noexcept nogil:
     """At most `most` open flows, the best by that measure, in order of beginning; -1 when memory runs out."""
-    cdef Choice one
-    cdef Choice *place
-    cdef Choice *heap
+    cdef Candidate one
+    cdef Candidate *place
+    cdef Candidate *heap
     cdef Flow *f
     cdef uint64_t slot, count = 0, at
     for slot in range(<uint64_t>r.flows.mask + 1):
@@ -97,33 +97,33 @@ cdef int choose(Replay *r, uint64_t most, int by, Store *found) noexcept nogil:
         while f != NULL:
             one.score, one.number, one.flow = score_of(r, f, by) if most < r.flows.used else 0, f.number, f
             if count < most:
-                place = <Choice *>more(found, sizeof(Choice))
+                place = <Candidate *>more(found, sizeof(Candidate))
                 if place == NULL:
                     return -1
                 place[0] = one
                 count += 1
                 if count == most:
-                    heap = <Choice *>found.data
+                    heap = <Candidate *>found.data
                     for at in range(count // 2 + 1):
                         sink(heap, count, count // 2 - at)
             elif count and worse(heap, &one):
                 heap[0] = one
                 sink(heap, count, 0)
             f = f.next_in_slot
-    qsort(found.data, count, sizeof(Choice), by_number)
+    qsort(found.data, count, sizeof(Candidate), by_number)
     return 0
 
 
 cdef int show_open(Replay *r, uint64_t most, int by, Store *connections, Store *evidence) noexcept nogil:
     """Records of open connections as if they had ended now, and their evidence; -1 when memory runs out."""
     cdef Store chosen
-    cdef Choice *choices
+    cdef Candidate *choices
     cdef uint64_t i
     cdef int failed
     chosen.data, chosen.size, chosen.room = NULL, 0, 0
     failed = choose(r, most, by, &chosen)
-    choices = <Choice *>chosen.data
-    for i in range(<uint64_t>chosen.size // sizeof(Choice)):
+    choices = <Candidate *>chosen.data
+    for i in range(<uint64_t>chosen.size // sizeof(Candidate)):
         if failed < 0:
             break
         failed = show(r, choices[i].flow, connections, evidence)

@@ -21,8 +21,8 @@ from tcpscope.replay.chunks cimport (
 )
 from tcpscope.replay.copies cimport COPY_WITHIN_NS, ELSEWHERE_NS, SAME_CAPTURE_NS, copies_come_late, identified
 from tcpscope.replay.flight cimport (
-    ANSWER_LOST, BARE_SYN, BY_RTO, BY_TIMER, IN_PART, LATE_ANSWER, OVERTAKEN, PROBE, SACKED, SAID_KEEP_ALIVE, SAID_PROBE,
-    SPURIOUS, Chunk, Finding, Flight,
+    ANSWER_LOST, BARE_SYN, BY_RTO, BY_TIMER, IN_PART, LATE_ANSWER, OVERTAKEN, PROBE, SACKED, SAID_KEEP_ALIVE,
+    SAID_PROBE, SPURIOUS, Chunk, Finding, Flight,
 )
 from tcpscope.replay.sending cimport sent_next, watch_order
 from tcpscope.replay.seq cimport after, before

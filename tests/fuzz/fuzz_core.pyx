@@ -11,6 +11,7 @@ from libc.string cimport memcpy, memmove, memset
 
 from tcpscope.capture.container cimport Record
 from tcpscope.capture.frames cimport FrameReader, FrameSet
+from tcpscope.replay.brief cimport Brief
 from tcpscope.replay.engine cimport Engine
 from tcpscope.replay.rows cimport ConnectionRow, EventRow, EvidenceRow, PacketRow
 from tcpscope.replay.stream cimport Streams
@@ -351,16 +352,22 @@ cdef bint same(bytes records, bytes others, size_t size) except -1:
             == sorted(others[at:at + size] for at in range(0, len(others), size)))
 
 
+cdef bint among(bytes some, bytes records, size_t size) except -1:
+    return ({some[at:at + size] for at in range(0, len(some), size)}
+            <= {records[at:at + size] for at in range(0, len(records), size)})
+
+
 cdef int64_t number_of(bytes records, size_t size) except -1:
     demand(<size_t>len(records) % size == 0, b"whole records")
     return <int64_t>(<size_t>len(records) // size)
 
 
 cdef int replay_both(list batches, bint write) except -1:
-    """One engine makes packet records, two do not: connections and events must be the same."""
+    """One engine makes packet records, three do not: connections and events must be the same."""
     cdef Engine bare = Engine(careful=True)      # plain segments are not let off (plain.pyx): it is the same
     cdef Engine full = Engine(packets=True)
     cdef Engine crowded = Engine(unpacked=1)     # of more connections those that are silent are packed (crowd.pyx)
+    cdef Engine few = Engine(keep_past=False, most_odd=2, most_plain=1)      # the others are counted (choice.pxd)
     cdef SegmentBatch batch
     cdef uint64_t tcp = 0, packets = 0
     cdef int64_t n, i
@@ -373,9 +380,9 @@ cdef int replay_both(list batches, bint write) except -1:
         full.replay(batch)
         bare.replay(batch)
         crowded.replay(batch)
-    full.finish()
-    bare.finish()
-    crowded.finish()
+        few.replay(batch)
+    for engine in (full, bare, crowded, few):
+        engine.finish()
     connections, events, evidence = full.take_connections(), full.take_events(), full.take_evidence()
     demand(same(connections, bare.take_connections(), sizeof(ConnectionRow)), b"packet records change no connection")
     demand(same(events, bare.take_events(), sizeof(EventRow)), b"packet records change no event")
@@ -383,10 +390,12 @@ cdef int replay_both(list batches, bint write) except -1:
     demand(same(connections, crowded.take_connections(), sizeof(ConnectionRow)), b"packing changes no connection")
     demand(same(events, crowded.take_events(), sizeof(EventRow)), b"packing changes no event")
     demand(same(evidence, crowded.take_evidence(), sizeof(EvidenceRow)), b"packing changes no evidence")
+    demand(among(few.take_connections(), connections, sizeof(ConnectionRow)), b"few are told as all are")
     counters = full.counters()
     demand(counters["segments"] == tcp, b"each segment is replayed")
     n = number_of(connections, sizeof(ConnectionRow))
     demand(n == counters["connections"], b"each connection has its record")
+    demand(n == number_of(few.take_briefs(), sizeof(Brief)), b"each connection is counted")
     c = <const ConnectionRow *><const char *>connections
     for i in range(n):
         demand(c[i].client_state < n_states and c[i].server_state < n_states, b"a state has a name")
