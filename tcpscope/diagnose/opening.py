@@ -48,6 +48,8 @@ def _refused(server: str, group: list[Facts], found: Collected) -> list[Finding]
     when = f"after {after:.1f} ms" if after >= AT_ONCE else "at once"
     again = max(f.client["syn_packets"] for f in refused)
     ignored = [f for f in refused if _ignored_at_first(f)]
+    one = refused[0].common
+    opened = found.census.service(one["server_addr"], one["server_port"], one["ip_version"])[2]
     if ignored:
         silent = max(f.common["reset_ns"] - f.common["start_ns"] for f in ignored)
         which = "" if len(ignored) == len(refused) else f" of {len(ignored):,}"
@@ -56,10 +58,13 @@ def _refused(server: str, group: list[Facts], found: Collected) -> list[Finding]
     else:
         insists = f"; the client tried each up to {times(again, 'time')}" if again > 1 else ""
         why = "nothing listens on that port, or a firewall rejects it: check the service and its address"
+    if opened and not ignored:
+        insists += f"; {times(opened)} to it {'was' if opened == 1 else 'were'} opened"
+        why = "it was down for a time, or a firewall rejects some (by source, number or rate): compare which and when"
     return [about(
         refused, "refused", "error", "server",
         f"{server} refused {times(len(refused) + more)}: the SYN was answered by RST {when}{insists}", why,
-        more=more, shown=["reset_refused"], milliseconds=after, tries=again, ignored=len(ignored),
+        more=more, shown=["reset_refused"], milliseconds=after, tries=again, ignored=len(ignored), opened=opened,
     )]  # fmt: skip
 
 

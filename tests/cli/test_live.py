@@ -217,6 +217,7 @@ def test_what_is_over_is_not_open(net):
         live.end(signal.SIGINT)
 
 
+@pytest.mark.skipif(signal.getsignal(signal.SIGHUP) is signal.SIG_IGN, reason="these tests run under nohup")
 def test_a_lost_terminal_ends_it_as_ctrl_c_does(net):
     with running(net, "tcp", "--format", "jsonl", "--immediate") as live:
         live.kind("start")

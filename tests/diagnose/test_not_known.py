@@ -179,3 +179,17 @@ def test_first_data_with_more_missing_behind_it_is_a_repetition(begins, is_told)
              segment(6, CLIENT, ACK, begins + 100, 201, 100, time_ns=at(4.03)),
              segment(7, SERVER, ACK | PSH, 201, begins + 200 if is_told else 201, 10, time_ns=at(4.04))]  # fmt: skip
     assert ("slow_client" in found(steps)) is is_told
+
+
+@pytest.mark.parametrize("opened", [0, 1, 3])
+def test_a_service_that_took_others_listens(opened):
+    steps = []
+    for n in range(opened):
+        there, back = {"sport": 2000 + n, "time_ns": at(n)}, {"dport": 2000 + n, "time_ns": at(n + 0.001)}
+        steps += [segment(1, CLIENT, SYN, 100, **there), segment(2, SERVER, SYN | ACK, 200, 101, **back),
+                  segment(3, CLIENT, ACK, 101, 201, sport=2000 + n, time_ns=at(n + 0.002))]  # fmt: skip
+    steps += [segment(4, CLIENT, SYN, 100, sport=3000, time_ns=at(9)),
+              segment(5, SERVER, RST | ACK, 0, 101, dport=3000, time_ns=at(9.001))]  # fmt: skip
+    refused = found(steps)["refused"]
+    assert refused.numbers["opened"] == opened
+    assert ("nothing listens" in refused.advice) is (opened == 0)
