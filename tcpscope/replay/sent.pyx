@@ -281,7 +281,7 @@ cdef int before_its_ack(Flight *f, const Segment *s, uint32_t end, uint64_t orde
     f.old += f.live
     f.live = 0
     f.sent_ns = s.time_ns
-    watch_order(f, s)
+    watch_order(f, s, False)
     return result
 
 
@@ -359,7 +359,7 @@ cdef int sent_again(Flight *f, const Segment *s, const Chunk *c, uint32_t i, uin
         chunk(f, f.old + f.live - 1).seq = f.max
         f.max = end
     f.sent_ns = s.time_ns
-    watch_order(f, s)
+    watch_order(f, s, False)
     return result
 
 

@@ -34,3 +34,14 @@ def test_a_repetition_that_was_overtaken_is_one():
     again = [(90, SERVER, ACK, 1200, 150, 1000, 1005), (91, SERVER, ACK, 200, 150, 1000, 1004)]
     told = annotated([*opening(999), *data, *again])
     assert all("retransmission" in it and "out_of_order" not in it for it in told[-2:])
+
+
+def test_an_original_behind_a_repetition_that_was_overtaken_is_late():
+    """The repetition of the first is older than the last: what lies between in time is no repetition."""
+    ids = {0: 1000, 1: 1001, 2: 1002, 3: 1003, 4: 1005, 6: 1007}
+    data = [(43 + n, SERVER, ACK, 200 + 1000 * at, 150, 1000, ids[at]) for n, at in enumerate(ids)]
+    acks = [(50 + n, CLIENT, ACK, 150, 200, 0, 503 + n) for n in range(4)]
+    late = [(90, SERVER, ACK, 200, 150, 1000, 1004), (91, SERVER, ACK, 5200, 150, 1000, 1006)]
+    told = annotated([*opening(999), *data, *acks, *late])
+    assert "retransmission" in told[-2]
+    assert "out_of_order" in told[-1] and "retransmission" not in told[-1]
