@@ -12,13 +12,12 @@ LONG_POLL_NS = 10_000_000_000  # ns that a server may wait on purpose; proxies a
 SLOW_PROGRAM_NS = 500_000_000  # a pause of a program that people notice
 REPEATED_NS = 3_500_000_000  # by then a server repeats its SYN-ACK; if it did not, the ACK is only missing here
 VERY_SLOW_NS = 1_000_000_000
-PARTING_NS = 500_000_000  # a server closes sooner when the client has said good-bye
-WAITED_NS = 5_000_000_000  # for an answer that does not come, where others had come before
+UNFINISHED = b"[unfinished]"  # at the end of a hint
 # Services in which the server speaks when it is asked, and only then.
 ANSWERING = frozenset({"http", "dns", "ftp", "smtp", "pop3", "mysql", "postgresql", "redis", "memcached", "ldap"})
 MOSTLY_ANSWERING = frozenset({"tls", "http2", "imap", "mongodb", "smb", "dcerpc", "tds", "kafka"})
-# ... every line or command, but for a farewell.
-DIALOGUES = frozenset({"ftp", "smtp", "pop3", "mysql", "postgresql", "redis"})
+# ... and in which some commands wait on purpose.
+WAITING = {"redis": "a command that waits on purpose (BLPOP, XREAD, WAIT) takes as long"}
 # Services in which the server speaks first.
 GREETING = frozenset({"ssh", "smtp", "ftp", "pop3", "imap", "mysql", "nntp", "vnc", "telnet"})
 
@@ -26,6 +25,12 @@ GREETING = frozenset({"ssh", "smtp", "ftp", "pop3", "imap", "mysql", "nntp", "vn
 def span(ns: float) -> str:
     """`1.03 s`, `385 ms`."""
     return f"{ns / 1e9:.2f} s" if ns >= 1e9 else f"{ns / 1e6:.0f} ms"
+
+
+def unfinished(f: Facts) -> bool:
+    """Its request has only begun (`replay/services.pyx`): there was nothing to answer."""
+    hint = f.common["client_hint"].rstrip(b"\0")
+    return bool(hint.endswith(UNFINISHED) and told(f.common["service"], b"")[1] == "http" and not f.begun_before)
 
 
 def waiting(found: list[Facts]) -> list[Finding]:
@@ -36,8 +41,6 @@ def waiting(found: list[Facts]) -> list[Finding]:
         findings += _server(server, having(group, "server_reply_max_ns", above=SLOW_PROGRAM_NS - 1))
         findings += _greeting(server, having(group, "server_first_data_ns"))
         findings += _client(server, having(group, "client_first_data_ns"))
-        findings += _no_answer(server, group)
-        findings += _answer_lost(server, group)
     return findings
 
 
@@ -118,7 +121,7 @@ def _certainty(f: Facts) -> str:
 
 
 def _server(server: str, group: list[Facts]) -> list[Finding]:
-    late = [f for f in group if _late_reply(f) >= SLOW_PROGRAM_NS]
+    late = [f for f in group if _late_reply(f) >= SLOW_PROGRAM_NS and not unfinished(f)]
     unseen = [f for f in late if f.server["reply_max_skipped"] and f.point != "server"]
     lost = _lost_unseen(server, "server", unseen, max(map(_late_reply, unseen), default=0), "reply_max_")
     late = without(late, unseen)
@@ -138,6 +141,9 @@ def _server(server: str, group: list[Facts]) -> list[Finding]:
     finding.frames = [f.server["reply_max_frame"] for f in sorted(slow, key=lambda f: -_late_reply(f))][:20]
     if certainty != "certain":
         finding.doubt("it may be no answer, but news that the server had to tell just then", certainty)
+    for service, why in WAITING.items():
+        if any(told(f.common["service"], b"")[1] == service for f in slow):
+            finding.doubt(why)
     if certainty == "certain" and took >= LONG_POLL_NS:
         finding.doubt("who asks for news that are yet to come waits as long (a long poll)")
     if any(f.common["time_timeout_ns"] > f.server["reply_max_ns"] // 2 for f in slow):
@@ -221,105 +227,3 @@ def _client(server: str, group: list[Facts]) -> list[Finding]:
         "the program on the client was busy, or opens connections in advance: neither network nor server delayed it",
         milliseconds=worst / 1e6,
     ), [frame for f in slow for frame in (f.frame, f.client["first_data_frame"])])]  # fmt: skip
-
-
-# ---------------------------------------------------------------- no answer at all
-
-
-def _waited_in_vain(f: Facts) -> int:
-    """From the client's last data, which arrived, to the connection's end, if the server said nothing to it; else 0."""
-    asked, said = f.client["last_data_ns"], f.server["last_data_ns"]
-    if asked < 0 or said > asked or f.server["last_ns"] < asked or f.common["one_direction"] or f.close == "timeout":
-        return 0
-    if f.reset_by == "server" or f.begun_before:
-        return 0  # told otherwise; nor is it known who asks whom
-    return int(max(f.end_ns - asked, 1))
-
-
-def _empty(f: Facts) -> bool:
-    """The server closed first, without a byte."""
-    return f.server["unique_bytes"] == 0 and f.closed_by == "server" and f.server["fin_packets"] > 0
-
-
-def _unanswered(f: Facts) -> bool:
-    waited = _waited_in_vain(f)
-    if not waited or _went_on(f) or f.common["client_hint"].startswith(b"CancelRequest"):  # which has no answer
-        return False
-    answering = told(f.common["service"], b"")[1] in ANSWERING
-    if f.server["unique_bytes"] == 0:
-        return waited >= (VERY_SLOW_NS if answering else WAITED_NS) or (waited > 0 and _empty(f))
-    return answering and (waited >= PARTING_NS if _cut_off(f) else waited >= WAITED_NS and f.closed_by != "server")
-
-
-def _cut_off(f: Facts) -> bool:
-    """The server had begun a dialogue, and closed instead of an answer, not at once, as it does after a farewell."""
-    return told(f.common["service"], b"")[1] in DIALOGUES and f.closed_by == "server" and f.server["unique_bytes"] > 0
-
-
-def _went_on(f: Facts) -> bool:
-    """The server's numbers show that it had answered, though nothing of that came here."""
-    return any(it.time_ns >= f.client["last_data_ns"] for it in f.seen("lost_segment", "server"))
-
-
-def _surely(f: Facts) -> str:
-    """How sure it is that the client's last words asked for an answer."""
-    service = told(f.common["service"], b"")[1]
-    if service in ANSWERING:
-        return "certain" if f.server["unique_bytes"] == 0 else "likely"
-    return "possible"
-
-
-def _no_answer(server: str, group: list[Facts]) -> list[Finding]:
-    silent = [f for f in group if _unanswered(f)]
-    if not silent:
-        return []
-    certainty = min(map(_surely, silent), key=CONFIDENCES.index)
-    silent = [f for f in silent if _surely(f) == certainty]
-    empty, waited = sum(map(_empty, silent)), max(map(_waited_in_vain, silent))
-    never = all(f.server["unique_bytes"] == 0 for f in silent)
-    text = f"{server} acknowledged what the client of {times(len(silent))} asked "
-    text += "and never answered" if never else "last and did not answer that"
-    if empty < len(silent):
-        text += f": {span(waited)} went by until the end"
-    if empty:
-        text += f"{';' if empty < len(silent) else ':'} it closed " + (
-            "without a byte" if empty == len(silent) else f"{empty:,} without a byte")  # fmt: skip
-    cut_off = all(map(_cut_off, silent))
-    if cut_off:
-        text += ", when it closed instead"
-    finding = about(
-        silent, "no_answer", "note" if certainty == "possible" else "warning", "server", text,
-        "the program on the server was stopped or failed in the middle of it: see its log" if cut_off else
-        "the request had arrived: the program on the server hangs, or waits for something that does not come; see its "
-        "log" if empty < len(silent) else "the program on the server failed, or refuses such clients: see its log",
-        milliseconds=waited / 1e6, empty=empty,
-    )  # fmt: skip
-    finding.frames = [f.client["first_data_frame"] if f.server["unique_bytes"] == 0 else f.last_frame
-                      for f in silent[:20]]  # fmt: skip
-    if any(f.point != "client" for f in silent):
-        finding.doubt("its rest may have been lost before it came here")
-    if certainty != "certain":
-        finding.doubt("not all that a client says asks for an answer" if certainty == "possible" or cut_off else
-                      "a stream, or a WebSocket, may have followed that needs no answer", certainty)  # fmt: skip
-    return [finding]
-
-
-def _answer_lost(server: str, group: list[Facts]) -> list[Finding]:
-    """Only what the client has not acknowledged is lost; the rest the capture has missed."""
-    lost = [
-        f
-        for f in group
-        if _waited_in_vain(f) >= VERY_SLOW_NS and _went_on(f) and not f.seen("ack_lost_segment", "client")
-    ]
-    if not lost:
-        return []
-    waited = max(map(_waited_in_vain, lost))
-    return [about(
-        lost, "answer_lost", "warning", "path",
-        f"{server} answered {times(len(lost))}, as its numbers show, and nothing of the answer came: the client waited "
-        f"{up_to(lost)}{span(waited)} in vain",
-        "its short segments came through, those with data did not: a link on the path from the server may carry only "
-        "smaller packets (clamp the MSS at the tunnel, let ICMP `fragmentation needed` through), or filters them; a "
-        "capture at the server shows them go",
-        shown=["lost_segment"], by="server", milliseconds=waited / 1e6,
-    )]  # fmt: skip

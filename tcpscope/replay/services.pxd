@@ -1,5 +1,5 @@
 """What the first bytes of a connection's sides said, as the decoder told it."""
-from libc.stdint cimport uint8_t
+from libc.stdint cimport uint8_t, uint16_t
 
 from tcpscope.replay.rows cimport ConnectionRow
 from tcpscope.wire.hints cimport Hint
@@ -11,6 +11,7 @@ cdef struct Said:                # of one side; no larger than its texts
     uint8_t name                 # bytes of each text, without a NUL
     uint8_t detail
     uint8_t alpn
+    uint16_t size                # bytes of the stream that they are of; 0: not all was captured
     char texts[1]                # one behind the other
 
 cdef struct Saids:

@@ -1,6 +1,6 @@
 # cython: wraparound=False, freethreading_compatible=True
 """What the first bytes of a connection's sides said: kept out of line, for most connections of a flood say nothing."""
-from libc.stdint cimport uint8_t
+from libc.stdint cimport int64_t, uint8_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset, strlen
 
@@ -8,6 +8,7 @@ from tcpscope.replay.rows cimport ConnectionRow
 from tcpscope.wire.hints cimport ALPN_ROOM, CERTAIN, DETAIL_ROOM, FOLLOWS, N_SERVICES, NO_VERSION, SHORT, Hint
 
 cdef const char *CUT = b" [cut]"
+cdef const char *UNFINISHED = b" [unfinished]"
 
 cdef enum:
     NOT_TOLD = 255
@@ -27,7 +28,7 @@ cdef int said_keep(Saids *w, int d, const Hint *hint, bint first) noexcept nogil
     s = <Said *>malloc(sizeof(Said) + name + detail + alpn)
     if s == NULL:
         return -1
-    s.service, s.flags, s.tls_version = hint.service, hint.flags, hint.tls_version
+    s.service, s.flags, s.tls_version, s.size = hint.service, hint.flags, hint.tls_version, hint.size
     s.name, s.detail, s.alpn = <uint8_t>name, <uint8_t>detail, <uint8_t>alpn
     memcpy(s.texts, hint.name, name)
     memcpy(s.texts + name, hint.detail, detail)
@@ -41,16 +42,18 @@ cdef inline bint names_service(const Said *s) noexcept nogil:
     return s != NULL and 0 < s.service < N_SERVICES
 
 
-cdef void detail(const Said *s, char *to) noexcept nogil:
-    """The side's text, and whether there was more to it."""
+cdef void detail(const Said *s, int64_t sent, char *to) noexcept nogil:
+    """The side's text, and whether there was more to it, or should have been.  sent: bytes of the side."""
+    cdef const char *why
     cdef size_t size
     if s == NULL:
         return
     size = s.detail
     memcpy(to, s.texts + s.name, size)
     if s.flags & SHORT:
-        size = min(size, DETAIL_ROOM - 1 - strlen(CUT))
-        memcpy(to + size, CUT, strlen(CUT))
+        why = UNFINISHED if s.size and s.size == sent else CUT
+        size = min(size, DETAIL_ROOM - 1 - strlen(why))
+        memcpy(to + size, why, strlen(why))
 
 
 cdef void said_row(const Saids *w, ConnectionRow *row) noexcept nogil:
@@ -71,8 +74,8 @@ cdef void said_row(const Saids *w, ConnectionRow *row) noexcept nogil:
             memcpy(row.alpn, s.texts + s.name + s.detail, s.alpn)
         if s.tls_version != NO_VERSION and row.tls_version == NO_VERSION:
             row.tls_version = s.tls_version
-    detail(w.side[0], row.client_hint)
-    detail(w.side[1], row.server_hint)
+    detail(w.side[0], row.side[0].unique_bytes, row.client_hint)
+    detail(w.side[1], row.side[1].unique_bytes, row.server_hint)
 
 
 cdef void said_free(Saids *w) noexcept nogil:

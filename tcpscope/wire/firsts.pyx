@@ -57,6 +57,7 @@ cdef void look(Firsts *f, SegmentBatch batch, Segment *s, const uint8_t *payload
     if found:
         e.said[side] = hint.service
         s.hint = <uint16_t>batch.n_hints
+        hint.size = <uint16_t>s.length if s.captured == s.length else 0
     else:
         batch.n_hints -= 1
     if s.checksum_state == SUM_BAD:               # its receiver may have dropped it: the repetition counts
@@ -115,6 +116,7 @@ cdef void go_on(Firsts *f, SegmentBatch batch, Segment *s, const uint8_t *payloa
             e.state[side] = DONE
         return
     hint.flags |= FOLLOWS
+    hint.size = g.size if some == s.length else 0
     e.said[side] = hint.service
     s.hint = <uint16_t>batch.n_hints
     if not hint.flags & SHORT or g.size == GATHERED or s.captured != s.length or g.looks >= MOST_LOOKS:

@@ -3,7 +3,7 @@
 
 Texts hold nothing but printable ASCII: a byte that is none is written as \\xNN.
 """
-from libc.stdint cimport uint8_t
+from libc.stdint cimport uint8_t, uint16_t
 from libc.string cimport memcpy, strlen
 
 from tcpscope.capture.frame cimport Frame
@@ -42,6 +42,7 @@ cdef struct Hint:
     uint8_t service
     uint8_t flags
     uint8_t tls_version           # that the server chose
+    uint16_t size                 # bytes that were looked at, all that came; 0: the capture left some out
     char name[NAME_ROOM]          # NUL-terminated, all three
     char detail[DETAIL_ROOM]
     char alpn[ALPN_ROOM]

@@ -22,6 +22,7 @@ cdef bint hint_of(const uint8_t *data, Py_ssize_t size, int peer, Hint *out) noe
     cdef Frame f
     cdef uint8_t first
     out.service = out.flags = 0
+    out.size = 0
     out.tls_version = NO_VERSION
     out.name[0] = out.detail[0] = out.alpn[0] = 0
     if size < 1:

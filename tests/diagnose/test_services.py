@@ -58,3 +58,41 @@ def test_to_cancel_a_query_has_no_answer(tmp_path: Path, end: float) -> None:
     steps = [(0.02, False, CANCEL, 0), (0.021, True, b"", 0), (end, True, b"", FIN), (end + 0.01, False, b"", FIN),
              (end + 0.02, True, b"", 0)]  # fmt: skip
     assert "no_answer" not in told(tmp_path, 5432, steps)
+
+
+HALF = b"GET /x HTTP/1.1\r\nHost: example.com\r\n"
+
+
+def left_alone(*pieces: bytes, answer: bytes = b"HTTP/1.1 408 Request Timeout\r\n\r\n") -> list[Step]:
+    """The client's pieces, one a second, and five seconds later what a server says to that."""
+    asked = [(0.02 + n, False, piece, 0) for n, piece in enumerate(pieces)]
+    heard = [(0.021 + n, True, b"", 0) for n in range(len(pieces))]
+    end = len(pieces) + 5.0
+    return [*sorted([*asked, *heard]), (end, True, answer, 0), (end + 0.01, True, b"", FIN),
+            (end + 0.02, False, b"", FIN), (end + 0.03, True, b"", 0)]  # fmt: skip
+
+
+@pytest.mark.parametrize("pieces", [(HALF,), (HALF, b"X-a: b\r\n", b"X-c: d\r\n"), (b"GET /x HT",)])
+@pytest.mark.parametrize("answer", [b"HTTP/1.1 408 Request Timeout\r\n\r\n", b""])
+def test_a_request_that_is_never_complete_is_no_fault_of_the_server(
+    pieces: tuple[bytes, ...], answer: bytes, tmp_path: Path
+) -> None:
+    found = told(tmp_path, 80, left_alone(*pieces, answer=answer))
+    assert found["unfinished_request"].side == "client"
+    assert not {"slow_server", "no_answer"} & set(found)
+
+
+def test_a_request_in_pieces_that_is_complete_has_to_be_answered(tmp_path: Path) -> None:
+    found = told(tmp_path, 80, left_alone(HALF, b"X-a: b\r\n\r\n"))
+    assert "unfinished_request" not in found and "slow_server" in found
+
+
+def test_more_pieces_than_are_looked_at_are_not_called_unfinished(tmp_path: Path) -> None:
+    found = told(tmp_path, 80, left_alone(HALF, *[b"X-a: b\r\n"] * 40, b"\r\n"))
+    assert "unfinished_request" not in found and "slow_server" in found
+
+
+def test_a_command_of_redis_may_wait_on_purpose(tmp_path: Path) -> None:
+    pop = b"*3\r\n$5\r\nBLPOP\r\n$1\r\nq\r\n$1\r\n2\r\n"
+    slow = told(tmp_path, 6379, [(0.02, False, pop, 0), (0.021, True, b"", 0), (2.05, True, b"*-1\r\n", 0)])
+    assert any("BLPOP" in doubt for doubt in slow["slow_server"].doubts)

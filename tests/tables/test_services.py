@@ -90,6 +90,11 @@ def test_bytes_beyond_the_snaplen_are_not_made_up(said):
     assert (row["service"], row["server_name"], row["client_hint"]) == ("http", None, "GET /x HTTP/1 [cut]")
 
 
+def test_what_its_sender_never_completed_is_not_called_cut(said):
+    (row,) = said(pcap([*opened(), client(b"GET /x HTTP/1")]))
+    assert row["client_hint"] == "GET /x HTTP/1 [unfinished]"
+
+
 def test_a_stream_without_a_beginning_is_believed_only_where_nothing_else_looks_like_it(said):
     (row,) = said(pcap([client(b"some bytes", 700), client(REQUEST, 710)]))
     assert row["service"] == "http"
