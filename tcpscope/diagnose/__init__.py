@@ -35,7 +35,8 @@ def findings(odd: Collected, files: list[dict[str, Any]], names: list[str], step
     rest = odd.only(others)
     probes = {f.number for f in odd.facts} - {f.number for f in others}
     found = [*scanning, *opening(rest), *handshake(others), *tls(others), *waiting(others), *answers(others),
-             *transfer(others), *staying(rest), *resets(rest), *closing(rest), *recording(odd, files, names, steps, probes)]  # fmt: skip
+             *transfer(others), *staying(rest), *resets(rest), *closing(rest),
+             *recording(odd, files, names, steps, probes)]  # fmt: skip
     found = episodes(found)
     doubt(found, {f.number for f in odd.facts if f.begun_before}, {f.number for f in odd.facts if one_sided(f)})
     for it in found:

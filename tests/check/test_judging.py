@@ -40,6 +40,10 @@ def status(name, rule, **more):
         ("mid_stream.pcap", {"require": {"handshake_ok": True}}, "inconclusive"),
         ("mid_stream.pcap", {"require": {"handshake_ok": True}, "unknown": "fail"}, "fail"),
         ("syn_lost.pcap", {"max": {"syn_retransmissions": 0}}, "fail"),
+        ("syn_lost.pcap", {"max": {"handshake_rtt": "500ms"}}, "pass"),
+        ("syn_lost.pcap", {"max": {"handshake_time": "500ms"}}, "fail"),
+        ("normal.pcap", {"max": {"handshake_time": "500ms"}}, "pass"),
+        ("refused.pcap", {"max": {"handshake_time": "500ms"}}, "inconclusive"),
         ("simultaneous_open.pcap", {"require": {"handshake_ok": True}}, "pass"),
         ("fast_open.pcap", {"require": {"handshake_ok": True}}, "pass"),
         ("refused.pcap", {"forbid": {"close": "refused"}}, "fail"),
@@ -316,3 +320,23 @@ def test_what_was_lost_before_the_capture_was_sent_again(tmp_path):
     (rule,) = judge(capture, table).rules
     assert rule.status == "fail"
     assert {it.frames[0] for it in rule.violations} == {13}
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [{"require": {"handshake_ok": True}}, {"max": {"left_in_close_wait": 0}}, {"forbid": {"handshake_ok": True}}],
+)
+def test_of_the_side_that_was_not_captured_nothing_is_known(rule, tmp_path):
+    """Of the same connection with both sides each of these is known."""
+    import dpkt
+
+    with (SAMPLES / "close_wait.pcap").open("rb") as file, (tmp_path / "half.pcap").open("wb") as out:
+        frames = list(dpkt.pcap.Reader(file))
+        writer = dpkt.pcap.Writer(out)
+        source = dpkt.ethernet.Ethernet(frames[0][1]).data.src
+        for when, frame in frames:
+            if dpkt.ethernet.Ethernet(frame).data.src == source:
+                writer.writepkt(frame, when)
+    policy = {"version": 1, "rules": [{"id": "r", **rule}]}
+    assert judge(tcpscope.read(tmp_path / "half.pcap"), policy).rules[0].status == "inconclusive"
+    assert judge(tcpscope.read(SAMPLES / "close_wait.pcap"), policy).rules[0].status != "inconclusive"

@@ -11,7 +11,7 @@ from tcpscope.check.grammar import GATES, SECTIONS
 from tcpscope.check.measures import measures
 from tcpscope.check.policy import default_text, load_policy
 from tcpscope.check.schema import schema
-from tcpscope.check.units import amount, written
+from tcpscope.check.units import amount, apart, written
 from tcpscope.errors import UsageError
 from tcpscope.tables.schema import CONNECTIONS
 
@@ -230,3 +230,17 @@ def test_what_cannot_be_meant_is_refused(tmp_path, name, text, says):
     (tmp_path / name).write_text(text)
     with pytest.raises(UsageError, match=says):
         load_policy(str(tmp_path / name))
+
+
+@pytest.mark.parametrize(
+    ("value", "bound", "kind", "expected"),
+    [
+        (2.5, 1.0, "time", ("2.5 s", "1 s")),  # as they are usually written
+        (1.00004, 1.0, "time", ("1.00004 s", "1 s")),
+        (0.2500001, 0.25, "time", ("250.0001 ms", "250 ms")),
+        (0.0100001, 0.01, "share", ("1.00001%", "1%")),
+        (1.0, 1.0, "time", ("1 s", "1 s")),
+    ],
+)
+def test_a_value_and_its_bound_are_told_apart(value, bound, kind, expected):
+    assert apart(value, bound, kind) == expected

@@ -371,3 +371,11 @@ def test_a_port_that_refuses_later_has_stopped_listening():
     assert past.listeners(0) == [("a", 80), ("b", 81)]
     assert past.listeners(15) == [("a", 80), ("b", 81)]
     assert past.listeners(20) == [("b", 81)]
+
+
+def test_whether_the_program_has_read_the_fin_is_not_known(tmp_path):
+    """ss counts an unread FIN in CLOSE-WAIT's Recv-Q, nothing shows when it is read."""
+    path, _ = built("close/server_first", tmp_path)
+    found = {row["state"]: row for row in (end(at(path, f"frame:{n}"), "client") for n in range(3, 7)) if row}
+    assert found["ESTAB"]["recv_q_estimated"] is False
+    assert (found["CLOSE-WAIT"]["recv_q"], found["CLOSE-WAIT"]["recv_q_estimated"]) == (0, True)
