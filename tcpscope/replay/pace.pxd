@@ -28,6 +28,7 @@ cdef enum:
     TIMESTAMPS_ROOM = 12         # of a segment, by the time stamps option
     FAREWELL = 64                # bytes: TLS's close_notify takes 24 to 53
     LEAST_MSS = 536              # RFC 9293, 3.7.1
+    ETHERNET = 1500              # bytes of an IP packet
 
 
 cdef inline int64_t lag_of(const Spending *l, const Flight *flight, int side) noexcept nogil:
@@ -125,22 +126,30 @@ cdef inline void travelled(Spending *l, int d, int64_t rtt) noexcept nogil:
 
 # ---------------------------------------------------------------- what keeps a side from sending more
 
+cdef inline uint32_t announced(const Traffic *traffic, int d) noexcept nogil:
+    """The longest segment that side may send, options included; 0: neither SYN was seen."""
+    cdef uint32_t mine = traffic[d].mss, theirs = traffic[1 - d].mss
+    return theirs if mine == 0 or (theirs and theirs < mine) else mine
+
+
 cdef inline uint32_t full_segment(const Traffic *traffic, int d) noexcept nogil:
     """Payload of a full segment of that side."""
-    cdef uint32_t mine = traffic[d].mss, theirs = traffic[1 - d].mss
-    if mine == 0 or (theirs and theirs < mine):
-        mine = theirs
-    if mine == 0:
-        return max(traffic[d].max_segment, <uint32_t>LEAST_MSS)
-    return mine
+    cdef uint32_t mss = announced(traffic, d)
+    return mss if mss else max(traffic[d].max_segment, <uint32_t>LEAST_MSS)
 
 
-cdef inline bint is_short(const Segment *s, uint32_t full, uint32_t longest) noexcept nogil:
+cdef inline bint is_short(const Segment *s, const Traffic *traffic, int d) noexcept nogil:
     """The program had no more to send: not a full segment, nor a super-frame of such."""
-    if s.options & OPT_TIMESTAMPS and full > TIMESTAMPS_ROOM:
+    cdef uint32_t full = announced(traffic, d), longest = traffic[d].max_segment
+    cdef bint super_frames = full == 0 and longest > ETHERNET
+    if super_frames:
+        full = ETHERNET - (40 if s.ip_version == 4 else 60)         # the pieces of most
+    if full == 0:
+        full = max(longest, <uint32_t>LEAST_MSS)
+    elif s.options & OPT_TIMESTAMPS and full > TIMESTAMPS_ROOM:
         full -= TIMESTAMPS_ROOM
     if s.length > full:
-        return s.flags & PSH and s.length % full != 0
+        return s.flags & PSH and s.length % full != 0 and not (super_frames and s.length == longest)
     return s.length < full and not (s.length == longest and 2 * s.length > full)
 
 
@@ -225,7 +234,7 @@ cdef inline void sent_new(Spending *l, const Flight *flight, const Traffic *traf
                           int64_t lag, int64_t since) noexcept nogil:
     cdef Pace *p = &l.side[d]
     cdef uint32_t full = full_segment(traffic, d), end = s.seq + s.length
-    cdef bint brief = is_short(s, full, traffic[d].max_segment), known = False, at_edge = False
+    cdef bint brief = is_short(s, traffic, d), known = False, at_edge = False
     cdef uint32_t edge
     cdef int32_t room = 0
     if traffic[0].marks & traffic[1].marks & SCALE_KNOWN:    # else what a window allows is not
@@ -244,6 +253,13 @@ cdef inline void sent_new(Spending *l, const Flight *flight, const Traffic *traf
     p.why = <uint8_t>(BY_RECEIVER if at_edge else BY_APPLICATION if brief else BY_CONGESTION)
 
 
+cdef inline bint too_small(const Flight *f, const Traffic *traffic, int d) noexcept nogil:
+    """The window of side d's peer has no room for a full segment, as far as is known what it allows."""
+    if traffic[0].marks & traffic[1].marks & SCALE_KNOWN:
+        return f.peer_window < full_segment(traffic, d)
+    return f.zero_window
+
+
 cdef inline void acknowledged(Pace *p, const Flight *f, const Traffic *traffic, const Segment *s, int d) noexcept nogil:
     """The peer of side d, which is p's, acknowledged."""
     if f.una_ns == s.time_ns and p.chain:
@@ -252,7 +268,7 @@ cdef inline void acknowledged(Pace *p, const Flight *f, const Traffic *traffic, 
         p.stuck_heard += p.shortened                # ... and that arrives
         p.chain, p.shortened = 0, False
     p.heard += p.chain > 0
-    if f.live == 0 and p.empty_ns == 0 and not (p.why == BY_RECEIVER and f.peer_window < full_segment(traffic, d)):
+    if f.live == 0 and p.empty_ns == 0 and not (p.why == BY_RECEIVER and too_small(f, traffic, d)):
         p.empty_ns = s.time_ns
 
 

@@ -128,7 +128,7 @@ cdef void spending_observe(Spending *l, const Flight *flight, const Traffic *tra
             spoken(l, flight, traffic, s, d, found.since_ns)
         p.empty_ns = 0
     elif own & bit(A_ZERO_WINDOW_PROBE):
-        p.why = BY_RECEIVER
+        p.why, p.empty_ns = BY_RECEIVER, 0       # though all is acknowledged, it has more
     if s.flags & ACK:
         heard(l, flight, traffic, s, d, found.rtt_ns)
     for x in range(2):
