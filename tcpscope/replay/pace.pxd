@@ -5,8 +5,9 @@ Apart from it, so that they are compiled into what uses them: any packet there, 
 """
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 
+from tcpscope.replay.chunks cimport chunk
 from tcpscope.replay.copies cimport ids_skipped
-from tcpscope.replay.flight cimport Flight
+from tcpscope.replay.flight cimport Chunk, Flight
 from tcpscope.replay.seq cimport before, distance
 from tcpscope.replay.spending cimport (
     BY_APPLICATION, BY_CLOSING, BY_CONGESTION, BY_LOSS, BY_RECEIVER, EDGES, T_CLIENT, T_CLOSING, T_CONGESTION, T_IDLE,
@@ -27,6 +28,8 @@ cdef enum:
     MOST_LAG_NS = 60_000_000_000    # more is no round trip, but a clock that was set
     TIMESTAMPS_ROOM = 12         # of a segment, by the time stamps option
     FAREWELL = 64                # bytes: TLS's close_notify takes 24 to 53
+    MOST_HELD_NS = 10_000_000_000   # longer than that a machine was suspended, and its clock with it
+    TICKS = 20                   # of a time stamp clock that tell how fast it goes
     LEAST_MSS = 536              # RFC 9293, 3.7.1
     ETHERNET = 1500              # bytes of an IP packet
 
@@ -84,6 +87,24 @@ cdef inline void parted(Spending *l, const Segment *s) noexcept nogil:
         l.alone_ns = 0
 
 
+cdef inline int64_t held_back(const Pace *p, const Flight *f, const Segment *s) noexcept nogil:
+    """How much longer than its sender's data before, s, new data, was on its way, ns; 0: no longer, or not known.
+
+    By time stamps of a millisecond or less (RFC 7323, 5.4), as Linux, FreeBSD and macOS have them: coarser ones would
+    have to be measured, and what a path held back and then lets go all at once makes any clock look fast.
+    """
+    cdef uint32_t kept = f.old + f.live
+    cdef int64_t held
+    cdef const Chunk *latest
+    if not p.stamp_ns or not s.options & OPT_TIMESTAMPS or kept < 2 or chunk(f, kept - 1).first_ns != s.time_ns:
+        return 0
+    latest = chunk(f, kept - 2)
+    if distance(p.stamp, latest.last_ts) < max(<int64_t>TICKS, (latest.last_ns - p.stamp_ns) // (2 * MS)):
+        return 0
+    held = s.time_ns - latest.last_ns - distance(latest.last_ts, s.ts_val) * MS
+    return held if 0 < held < MOST_HELD_NS else 0
+
+
 cdef inline void settle(Spending *l, const Flight *flight, const Segment *s, int d) noexcept nogil:
     """Side d ends the silence, with data or with its FIN or RST."""
     cdef int64_t travel
@@ -95,6 +116,10 @@ cdef inline void settle(Spending *l, const Flight *flight, const Segment *s, int
         if l.waited_ns and l.speaker == 2 - d:       # the other had closed its side, and is answered yet
             l.spent[T_IDLE] -= l.waited_ns
             l.pending_ns += l.waited_ns
+        if l.pending_ns >= PAUSE_NS:
+            travel = min(l.pending_ns, held_back(&l.side[d], &flight[d], s))
+            l.spent[T_NETWORK] += travel
+            l.pending_ns -= travel
         if l.pending_ns >= PAUSE_NS and ids_skipped(&flight[d]) and not is_near(flight, d):
             l.spent[T_TIMEOUT] += l.pending_ns              # it had said so before, and was not heard here
             l.pending_ns = 0

@@ -39,6 +39,7 @@ cdef struct Pace:                # of one side's sending
     int64_t slow_start_ns        # of BY_CONGESTION, before the first sign of loss
     int64_t empty_ns             # all was acknowledged then, and nothing sent since; 0: not so
     int64_t lag_ns               # from the capture point to this side and back, under load; 0: not known
+    int64_t stamp_ns             # when its time stamp `stamp` passed, the first; 0: it has none
     int64_t probe_ns             # when the peer's time stamp `probe_ts` passed; 0: it was echoed
     int64_t repair_until_ns      # this side, at the far end, has yet to learn that its losses are repaired
     int64_t lag_sum_ns           # over `lag_samples`
@@ -55,6 +56,7 @@ cdef struct Pace:                # of one side's sending
     uint64_t slowest_frame       # acknowledged after the longest round trip
     int64_t slowest_ns
     uint32_t probe_ts
+    uint32_t stamp
     uint32_t lag_samples
     uint32_t round_bytes         # sent in the present round trip
     uint32_t round_before        # most in one since the latest pause

@@ -107,6 +107,8 @@ cdef void spending_observe(Spending *l, const Flight *flight, const Traffic *tra
         l.open = True
     if not p.begun:
         p.begun, p.begin = True, s.seq
+        if s.options & OPT_TIMESTAMPS:
+            p.stamp, p.stamp_ns = s.ts_val, s.time_ns
     if (s.length and not own & not_new()) or s.flags & (FIN | RST):
         settle(l, flight, s, d)
     if s.flags & RST:
