@@ -101,7 +101,7 @@ cdef inline int64_t held_back(const Pace *p, const Flight *f, const Segment *s) 
     latest = chunk(f, kept - 2)
     if distance(p.stamp, latest.last_ts) < max(<int64_t>TICKS, (latest.last_ns - p.stamp_ns) // (2 * MS)):
         return 0
-    held = s.time_ns - latest.last_ns - distance(latest.last_ts, s.ts_val) * MS
+    held = s.time_ns - latest.last_ns - <int64_t>distance(latest.last_ts, s.ts_val) * MS
     return held if 0 < held < MOST_HELD_NS else 0
 
 
