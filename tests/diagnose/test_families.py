@@ -9,25 +9,12 @@ from tcpscope.diagnose import diagnose
 from tcpscope.diagnose.opening import peak
 from tcpscope.diagnose.resets import HOPS_OF
 from tcpscope.diagnose.schedules import APPLE, DOUBLING, LINEAR, OLD_BSD, OLD_WINDOWS, WINDOWS, probing, recognised
-from tcpscope.replay.engine import Engine
 from tcpscope.replay.layout import CONNECTION
 from tcpscope.tables.analysis import analyse, locate
-from tcpscope.wire.batch import SegmentBatch
+from tests.diagnose.made import DAWN, SECOND, found, opened
 from tests.replay.segments import ACK, FIN, RST, SYN, segment
 
 SAMPLES = Path(__file__).parents[2] / "sample_pcaps"
-SECOND = 10**9
-DAWN = 10**15  # when the captures begin, ns
-
-
-def found(steps, files=(), steps_back=0):
-    """The findings of these segments, by id."""
-    box, engine = SegmentBatch(len(steps)), Engine()
-    box.load(b"".join(steps))
-    engine.replay(box)
-    engine.finish()
-    told = diagnose(engine.take_connections(), list(files), ["a.pcap"], engine.take_evidence(), steps_back)
-    return {f.id: f for f in told}
 
 
 @pytest.mark.parametrize(
@@ -58,17 +45,6 @@ def test_most_at_once():
 @pytest.mark.parametrize(("ttl", "passed"), [(64, 0), (57, 7), (128, 0), (117, 11), (255, 0), (30, 2)])
 def test_routers_passed(ttl, passed):
     assert HOPS_OF[ttl] == passed
-
-
-def opened(sport, at, frame=1):
-    """A handshake and one byte each way."""
-    there, back = {"sport": sport, "time_ns": at + 2000}, {"dport": sport, "time_ns": at + 1000}
-    return [
-        segment(frame, 0, SYN, 100, sport=sport, time_ns=at), segment(frame + 1, 1, SYN | ACK, 200, 101, **back),
-        segment(frame + 2, 0, ACK, 101, 201, **there), segment(frame + 3, 0, ACK, 101, 201, length=1, **there),
-        segment(frame + 4, 1, ACK, 201, 102, length=1, dport=sport, time_ns=at + 3000),
-        segment(frame + 5, 0, ACK, 102, 202, sport=sport, time_ns=at + 4000),
-    ]  # fmt: skip
 
 
 def closed(sport, at, frame):

@@ -4,8 +4,8 @@ import sys
 
 import pytest
 
+from tests.diagnose.made import DAWN, found
 from tests.diagnose.test_alike import CLIENT, RTT, SERVER, Talk
-from tests.diagnose.test_families import DAWN, found
 from tests.replay.segments import ACK, FIN, RST, SYN, segment
 
 

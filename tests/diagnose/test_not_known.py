@@ -3,8 +3,8 @@
 import pytest
 
 from tcpscope.replay.layout import STATES
+from tests.diagnose.made import DAWN, found
 from tests.diagnose.test_alike import CLIENT, RTT, SERVER, Talk
-from tests.diagnose.test_families import DAWN, found
 from tests.replay.segments import ACK, FIN, PSH, RST, SYN, Replayed, segment
 
 OTHER = {"src": bytes([10, 0, 0, 9]), "dst": bytes([10, 0, 0, 8]), "sport": 1, "dport": 2}  # the capture goes on

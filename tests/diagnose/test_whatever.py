@@ -7,7 +7,7 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.diagnose.test_families import found
+from tests.diagnose.made import found
 from tests.replay.segments import ACK, FIN, PSH, RST, SYN, segment
 
 MS = 1_000_000
