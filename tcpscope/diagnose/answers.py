@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tcpscope.diagnose.facts import Facts, about, by_server, times, told
+from tcpscope.diagnose.facts import Facts, about, by_server, having, times, told
 from tcpscope.diagnose.finding import CONFIDENCES, Finding
 from tcpscope.diagnose.measure import up_to
 from tcpscope.diagnose.waiting import ANSWERING, VERY_SLOW_NS, span, unfinished
@@ -17,7 +17,7 @@ DIALOGUES = frozenset({"ftp", "smtp", "pop3", "mysql", "postgresql", "redis"})
 def answers(found: list[Facts]) -> list[Finding]:
     """What became of the requests that have no answer, service by service."""
     findings = []
-    for server, group in by_server(found).items():
+    for server, group in by_server(having(found, "client_unique_bytes")).items():
         findings += _unfinished(server, group)
         findings += _no_answer(server, group)
         findings += _answer_lost(server, group)

@@ -89,14 +89,17 @@ def scans(found: list[Facts]) -> tuple[list[Finding], list[Facts]]:
 def _over_ports(found: list[Facts], in_vain: set[int]) -> tuple[list[Finding], list[Facts]]:
     findings, rest = [], []
     for (source, target), group in by_pair(found).items():
+        if len(group) < CRAFTED:
+            rest += group
+            continue
         vain = [f for f in group if f.number in in_vain]
         ports = {_target_port(f) for f in vain}
         if len(ports) < PORTS:  # or crafted packets, and what else the same host tried in passing
             vain = [f for f in group if _small(f)]
-            ports = {_target_port(f) for f in vain}
             if sum(map(_crafted, vain)) < CRAFTED:
                 rest += group
                 continue
+            ports = {_target_port(f) for f in vain}
         rest += without(group, vain)
         opened = sorted({_target_port(f) for f in vain if f.common["syn_ack_ns"] > 0 and _probed(f)["packets"] > 0})
         closed = {_target_port(f) for f in vain if _answered_by_reset(f)} - set(opened)
@@ -121,6 +124,8 @@ def _over_hosts(found: list[Facts], in_vain: set[int]) -> tuple[list[Finding], l
     findings: list[Finding] = []
     told: list[Facts] = []
     for (source, port), group in tried.items():
+        if len(group) < HOSTS:
+            continue
         hosts = {host(f.server_name) for f in group}
         span = max(f.common["start_ns"] for f in group) - min(f.common["start_ns"] for f in group)
         once = sum(f.client["syn_retransmissions"] == 0 for f in group)
