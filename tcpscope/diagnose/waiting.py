@@ -6,12 +6,14 @@ from tcpscope.diagnose.facts import Facts, about, by_server, having, times, told
 from tcpscope.diagnose.finding import CONFIDENCES, Finding
 from tcpscope.diagnose.measure import HOST_NS, other, proved, round_trip, up_to
 from tcpscope.tables.nearer import ONCE, acknowledged_nearer
+from tcpscope.wire.layout import SERVICES
 
 SLOW_HANDSHAKE_NS = 300_000_000  # a round trip beyond this is felt by everyone
 LONG_POLL_NS = 10_000_000_000  # ns that a server may wait on purpose; proxies allow 30 to 60 s
 SLOW_PROGRAM_NS = 500_000_000  # a pause of a program that people notice
 REPEATED_NS = 3_500_000_000  # by then a server repeats its SYN-ACK; if it did not, the ACK is only missing here
 VERY_SLOW_NS = 1_000_000_000
+HTTP = SERVICES.index("http")
 UNFINISHED = b"[unfinished]"  # at the end of a hint
 # Services in which the server speaks when it is asked, and only then.
 ANSWERING = frozenset({"http", "dns", "ftp", "smtp", "pop3", "mysql", "postgresql", "redis", "memcached", "ldap"})
@@ -29,8 +31,9 @@ def span(ns: float) -> str:
 
 def unfinished(f: Facts) -> bool:
     """Its request has only begun (`replay/services.pyx`): there was nothing to answer."""
-    hint = f.common["client_hint"].rstrip(b"\0")
-    return bool(hint.endswith(UNFINISHED) and told(f.common["service"], b"")[1] == "http" and not f.begun_before)
+    if f.common["service"] != HTTP or f.begun_before:
+        return False
+    return bool(f.common["client_hint"].rstrip(b"\0").endswith(UNFINISHED))
 
 
 def waiting(found: list[Facts]) -> list[Finding]:
