@@ -125,7 +125,8 @@ def _again(server: str, group: list[Facts]) -> list[Finding]:
     rest = sum(repeated.values()) - repeated[who]
     back = f", and the {other(who)} {rest:,}" if rest else ""
     refused = _refused(side, hit, who)
-    how = _where(side, "dropped" if refused else "lost") + twice + back
+    blind = _without_sack(hit)
+    how = _where(side, "dropped" if refused else "lost or taken for lost" if blind else "lost") + twice + back
     return [proved(about(
         hit, "retransmissions", "warning" if share >= LOSSY and repeated[who] >= FEW else "note",
         other(who) if refused else "path",
@@ -133,7 +134,7 @@ def _again(server: str, group: list[Facts]) -> list[Finding]:
         f"{times(len(hit))} with {server}",
         (f"the {other(who)}'s host had them and did not take them (its window closed, a wrong checksum or time stamp)"
          if refused else f"loss on the path from the {who}")
-        + f"{', repaired by ' if repairs else ''}{', '.join(repairs)}{_without_sack(hit)}; "
+        + f"{', repaired by ' if repairs else ''}{', '.join(repairs)}{blind}; "
         "`tcpscope packets --annotation retransmission` names each and its cause",
         shown=CAUSES, by=who, share=share, segments=repeated[who], others=rest,
     ), numbers=side)]  # fmt: skip
@@ -186,7 +187,7 @@ def _timeouts(server: str, late: list[Facts]) -> list[Finding]:
         text += f"; the longest chain: {chain} in a row" + (f" over {seconds(took)}" if took > 0 else "")
         text += f", {after}" if after != KNOWN or needless < count else ""
     where = _same(_where(side)) if needless < count else ""
-    if not all(map(_would_be_told, late)):
+    if needless or not all(map(_would_be_told, late)):  # of several copies that arrived one need not tell
         where = where.replace(", lost behind", "; the data or its acknowledgment was lost behind", 1)
     if needless:
         which = "" if needless == count else f"{needless:,} of them " if count > 1 else ""
@@ -198,6 +199,8 @@ def _timeouts(server: str, late: list[Facts]) -> list[Finding]:
         late, "timeouts", "warning", "path", text + where,
         "losses that duplicate ACKs could not tell: whole windows, last segments, or a dead path"
         if needless < count or _unfilled(late) else
+        "the data came, their acknowledgments did not, or too late: look at the way back from the receiver"
+        if vain["acks"] and not vain["delay"] else
         "nothing was lost but time: look for what holds packets back for so long (a full queue, a radio link, a paused "
         "machine)",
         shown=["timeout_retransmission"], timeouts=count, seconds=stopped / 1e9,
@@ -303,10 +306,15 @@ def _spurious(server: str, group: list[Facts], late: list[Facts]) -> list[Findin
     count = counts.pop("all")
     told = sorted((why for why in WHY if counts[why]), key=lambda why: -counts[why])
     reason = "; ".join(WHY[why] + (f" ({counts[why]:,})" if len(told) > 1 else "") for why in told)
+    blind = bool(_without_sack(needless))
+    if blind:
+        reason = "there is no SACK to tell a sender what came behind a gap, so it repeats that, too"
     return [proved(about(
         needless, "spurious", "note", "path",
         f"{times(count, 'retransmission')} in {times(len(needless))} with {server} "
         + ("was" if count == 1 else "were") + " not needed" + (f": {reason}" if reason else ""),
+        "let both ends offer SACK: after a loss, and after a delay spike or reordering, only what is missing is then "
+        "sent again" if blind else
         "delay spikes, reordering or lost ACKs made the sender repeat what had arrived",
         shown=["spurious_retransmission"], segments=count,
     ), numbers=counts)]  # fmt: skip

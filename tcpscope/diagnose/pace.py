@@ -8,6 +8,7 @@ from tcpscope.diagnose.loss import again
 from tcpscope.diagnose.measure import bytes_of, other, proved, rate, round_trip, scale_cut, seconds, sides
 
 LONG_NS = 1_000_000_000  # a transfer limited for so long
+ALSO = 0.15  # a share in which something else was the limit
 MOSTLY = 0.5  # ... and for this share of its time, is worth a word
 LOSSY = 0.001  # share of data packets sent again that keeps a window small
 LARGE = 500_000  # bytes that make a transfer
@@ -173,8 +174,15 @@ def _path(server: str, role: str, group: list[Facts]) -> list[Finding]:
         "buffer (net.ipv4.tcp_wmem)",
         seconds=cost(it) / 1e9, share=_share(it, cost(it)), bytes_per_second=side["goodput"],
     )  # fmt: skip
+    waited = max(_share(f, f.side(role)["limited_receiver_ns"]) for f in hit)
     if any(map(scale_cut, hit)):
         finding.doubt("the window scale was cut off: the receive window may have been the limit", "possible")
+    elif any(f.begun_before for f in hit):
+        finding.doubt("the handshake is not in the capture, nor the window scale with it: the receive window may have "
+                      "been the limit", "possible")  # fmt: skip
+    elif waited >= ALSO:
+        finding.doubt(f"the {other(role)}'s receive window was the limit for {waited:.0%} of the time: a sender that "
+                      "measures its pace (BBR) goes as slowly as a slow reader lets it")  # fmt: skip
     elif not lossy and not slowed:
         finding.doubt("a sender that paces itself (SO_MAX_PACING_RATE) looks the same")
     return [finding]
@@ -191,6 +199,7 @@ def _program(server: str, role: str, group: list[Facts]) -> list[Finding]:
         if cost(f) >= LONG_NS and _share(f, cost(f)) >= MOSTLY and f.side(role)["unique_bytes"] >= LARGE
         and f.side(other(role))["data_packets"] <= 4 and f.side(role)["data_packets"] >= 100
         and not f.begun_before  # else it is not known what the windows allow
+        and not (role == "server" and f.server["syn_retransmissions"])  # its program may not have had the connection
     ]  # fmt: skip
     if not hit:
         return []

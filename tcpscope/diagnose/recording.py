@@ -7,7 +7,7 @@ from typing import Any
 
 from tcpscope.diagnose.facts import Collected, Facts, about, having, times
 from tcpscope.diagnose.finding import Finding
-from tcpscope.diagnose.measure import other, scale_cut
+from tcpscope.diagnose.measure import ROLES, other, scale_cut
 from tcpscope.replay import layout
 from tcpscope.replay.record import Record
 
@@ -123,7 +123,7 @@ def _duplicates(found: list[Facts]) -> list[Finding]:
     if not twice:
         return []
     count = sum(map(_copies, twice))
-    return [about(
+    finding = about(
         twice, "duplicates", "note", "capture",
         f"{times(count, 'packet')} of {times(len(twice))} "
         + ("stands in the capture twice; it is no retransmission" if count == 1 else
@@ -131,7 +131,11 @@ def _duplicates(found: list[Facts]) -> list[Finding]:
         "a mirror port or `any` shows packets on their way in and out, captures of both ends show them at both: "
         "for exact times look at one interface, one capture",
         shown=["duplicate_capture"], packets=count,
-    )]  # fmt: skip
+    )  # fmt: skip
+    senders = {role for f in twice for role in ROLES if f.side(role)["duplicate_captures"]}
+    if len(senders) == 1 and count >= MANY_COPIES:
+        finding.doubt(f"all are the {min(senders)}'s: a network that copies packets at once looks the same")
+    return [finding]
 
 
 def _network_duplicates(found: list[Facts]) -> list[Finding]:

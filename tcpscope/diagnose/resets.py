@@ -384,6 +384,9 @@ def _half_open(server: str, side: str, group: list[Facts], more: int) -> list[Fi
         "connection",
         more, reopened=len(anew),
     )  # fmt: skip
+    if any(f.side(side)["back_off_open"] > 1 for f in group):
+        finding.doubt(f"what the {side} repeated had long met no answer: it may have given up (TCP_USER_TIMEOUT, or a "
+                      "timer of its program)")  # fmt: skip
     if not anew:
         finding.doubt("a program that closes with data on its way leaves the same trace")
     if any(0 < f.side(side)["syn_packets"] == f.side(side)["packets"] - f.side(side)["rst_packets"] for f in group):

@@ -122,10 +122,35 @@ def _limits(server: str, role: str, group: list[Facts]) -> list[Finding]:
         if round_trip(f) > 0 and _windows_a_trip(f, role) <= BEYOND
         and (_reached(f, role) or (cost(f) >= ALL * f.duration * 1e9 and _windows_a_trip(f, role) >= MOSTLY))
     ]  # fmt: skip
+    found += _half_full(
+        server,
+        role,
+        [
+            f
+            for f in without(hit, slow, small)
+            if cost(f) >= ALL * f.duration * 1e9 and _windows_a_trip(f, role) >= OFTEN
+        ],
+    )
     plain = [f for f in small if _plain(f, role)]
     found += _too_small(server, role, plain, "window_scale_off")
     found += _too_small(server, role, without(small, plain), "small_window")
     return found
+
+
+def _half_full(server: str, role: str, group: list[Facts]) -> list[Finding]:
+    """The sender waited for room nearly all the time, and the window was never much smaller than half its largest."""
+    if not group:
+        return []
+    total = sum(f.side(other(role))["limited_receiver_ns"] for f in group)
+    finding = proved(about(
+        group, "slow_reader", "warning", role,
+        f"the {other(role)} waited {seconds(total)} for room in the {role}'s receive window, nearly all the time, in "
+        f"{times(len(group))} with {server}",
+        f"the program on the {role} reads more slowly than the network delivers: look at what it does",
+        seconds=total / 1e9,
+    ), _edges(group, role))  # fmt: skip
+    finding.doubt("a receive buffer that is too small for the path looks much the same")
+    return [finding]
 
 
 def _reached(f: Facts, role: str) -> bool:

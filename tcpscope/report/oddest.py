@@ -10,14 +10,14 @@ from tcpscope.replay.oddness import oddest
 from tcpscope.report.named import ending
 from tcpscope.report.spent import of_record
 from tcpscope.report.text import size, span
+from tcpscope.tables import trip
 
 SHOWN = 25  # connections in the table of `analyze`
 SLOW_NS = 200_000_000  # a connection over which a person may wonder where the time went
 
 _FIELDS = ("connection", "client_addr", "client_port", "server_addr", "server_port", "ip_version", "client_state",
-           "server_state", "start_ns", "end_ns", "client_unique_bytes", "server_unique_bytes", "initial_rtt_ns",
-           "syn_rtt_ns", "close_kind", "closed_by", "reset_by", "service", "server_name",
-           *layout.SENT_AGAIN)  # fmt: skip
+           "server_state", "start_ns", "end_ns", "client_unique_bytes", "server_unique_bytes", "close_kind",
+           "closed_by", "reset_by", "service", "server_name", *trip.FIELDS, *layout.SENT_AGAIN)  # fmt: skip
 
 
 _TIMES = ("connection", "odd", "one_direction", "start_ns", "end_ns", *(f"time_{name}_ns" for name in layout.TIMES))
@@ -76,7 +76,7 @@ def lines_of(raw: bytes) -> list[Line]:
 
 
 def _line(c: dict[str, Any]) -> Line:
-    rtt = c["initial_rtt_ns"] if c["initial_rtt_ns"] > 0 else c["syn_rtt_ns"]
+    rtt = trip.round_trip(c)
     return Line(
         str(c["connection"]),
         endpoint(c["client_addr"], c["ip_version"], c["client_port"]),

@@ -9,12 +9,13 @@ from typing import Any
 from tcpscope.diagnose.facts import told
 from tcpscope.replay import layout
 from tcpscope.report.named import ender
+from tcpscope.tables import trip
 from tcpscope.tables.address import address
 
 _FIELDS = ("odd", "connection", "client_addr", "client_port", "server_addr", "server_port", "ip_version",
            "client_state", "server_state", "start_ns", "end_ns", "client_unique_bytes", "server_unique_bytes",
-           "initial_rtt_ns", "syn_rtt_ns", *layout.SENT_AGAIN, "close_kind",
-           "closed_by", "reset_by", "service", "server_name")  # fmt: skip
+           *trip.FIELDS, *layout.SENT_AGAIN, "close_kind", "closed_by", "reset_by", "service",
+           "server_name")  # fmt: skip
 ENDED_BY = ("", "client", "server", "both")
 
 
@@ -49,7 +50,7 @@ def columns(rows: Sequence[Mapping[str, Any]], start_ns: int, concerned: Mapping
     def host(row: Mapping[str, Any], role: str) -> int:
         return hosts.setdefault(address(row[f"{role}_addr"], row["ip_version"]), len(hosts))
 
-    rtts = [r["initial_rtt_ns"] if r["initial_rtt_ns"] > 0 else r["syn_rtt_ns"] for r in rows]
+    rtts = [trip.round_trip(r) for r in rows]
     found: dict[str, Any] = {
         "number": [r["connection"] for r in rows],
         "client": [host(r, "client") for r in rows],
