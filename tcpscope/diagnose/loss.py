@@ -28,6 +28,7 @@ _COUNTS = ("fast_retransmissions", "timeout_retransmissions", "tail_loss_probes"
 REPEATED = (*_COUNTS, "spurious_retransmissions")
 
 KNOWN = "though what they repeated had been acknowledged"  # of a chain of time-outs
+UNTOLD = "there is no SACK to tell a sender what came behind a gap, so it repeats that, too"
 WHY = {
     "delay": "answers came later than the timer waits (a delay spike, or a delayed ACK)",
     "order": "segments were late or overtaken, and taken for lost",
@@ -126,7 +127,8 @@ def _again(server: str, group: list[Facts]) -> list[Finding]:
     back = f", and the {other(who)} {rest:,}" if rest else ""
     refused = _refused(side, hit, who)
     blind = _without_sack(hit)
-    how = _where(side, "dropped" if refused else "lost or taken for lost" if blind else "lost") + twice + back
+    unsure = blind and any(both(f, "timeout_retransmissions") for f in hit)  # which all that was under way may follow
+    how = _where(side, "dropped" if refused else "lost or taken for lost" if unsure else "lost") + twice + back
     return [proved(about(
         hit, "retransmissions", "warning" if share >= LOSSY and repeated[who] >= FEW else "note",
         other(who) if refused else "path",
@@ -307,8 +309,10 @@ def _spurious(server: str, group: list[Facts], late: list[Facts]) -> list[Findin
     told = sorted((why for why in WHY if counts[why]), key=lambda why: -counts[why])
     reason = "; ".join(WHY[why] + (f" ({counts[why]:,})" if len(told) > 1 else "") for why in told)
     blind = bool(_without_sack(needless))
-    if blind:
-        reason = "there is no SACK to tell a sender what came behind a gap, so it repeats that, too"
+    if blind and any(again(f.client) + again(f.server) > both(f, "spurious_retransmissions") for f in needless):
+        reason = UNTOLD  # something was lost, and what follows from that
+    elif blind:
+        reason = "; ".join([reason, UNTOLD] if reason else [UNTOLD])
     return [proved(about(
         needless, "spurious", "note", "path",
         f"{times(count, 'retransmission')} in {times(len(needless))} with {server} "

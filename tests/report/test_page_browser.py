@@ -3,11 +3,13 @@
 import json
 from itertools import pairwise
 
+import pandas
 import pytest
 
 import tcpscope
 from tcpscope.replay.layout import SENT_AGAIN
 from tcpscope.report.text import size, span
+from tcpscope.tables import trip
 from tests.plots.test_browser import browser  # noqa: F401 - a fixture
 from tests.report.pages import SAMPLES, hostile_capture, many, page_of
 
@@ -117,6 +119,14 @@ def test_it_opens_and_leads_to_the_ladder(opened, everything, capture):
     until(page, f"document.getElementById('{last}').open")
 
 
+def trip_of(row):
+    """ns; -1: not known."""
+    times = {name: row[name[:-3]] for name in trip.FIELDS if name.endswith("_ns")}
+    record = {name: -1 if pandas.isna(value) else round(value * 1e9) for name, value in times.items()}
+    found = trip.round_trip({name: record.get(name, row.get(name)) for name in trip.FIELDS})
+    return found if found > 0 else -1
+
+
 def test_every_column_sorts_by_keyboard(opened, everything, capture):
     rows = capture.connections
     page = opened(everything)
@@ -124,12 +134,11 @@ def test_every_column_sorts_by_keyboard(opened, everything, capture):
     worst = numbers(page)
     assert sorted(worst) == rows["connection"].tolist()
     again = sum(rows[it] for it in SENT_AGAIN)
-    first = rows["initial_rtt"].where(rows["initial_rtt"] > 0, rows["syn_rtt"])
     keys = {
         "#": rows["connection"], "Client state": rows["client_state"], "Server state": rows["server_state"],
         "Start": (rows["start"] * 1e6).round(), "Time": (rows["duration"] * 1e6).round(),
         "Sent →": rows["client_unique_bytes"], "← Sent": rows["server_unique_bytes"],
-        "RTT": first.astype(float).fillna(-1.0), "Again": again,
+        "RTT": rows.apply(trip_of, axis=1), "Again": again,
     }  # fmt: skip
     page.locator("#table th button").first.focus()
     for at, head in enumerate(page.locator("#table th button").all_inner_texts()):
