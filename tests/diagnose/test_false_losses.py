@@ -138,3 +138,13 @@ def test_repetitions_tell_where_there_is_no_sack(offered, said):
         at += SECOND
     advice = found(steps)["retransmissions"].advice
     assert said in advice and ("no SACK" in advice) is bool(said)
+
+
+@pytest.mark.parametrize(
+    ("name", "told", "besides"),
+    [("delay_spike_bare-1.client", True, False), ("bulk_reorder_no_sack-1.server", True, True),
+     ("bulk_reorder-1.server", False, True)],
+)  # fmt: skip
+def test_without_sack_what_follows_a_loss_is_repeated_in_vain(name, told, besides):
+    text = truth(name)["spurious"].text
+    assert ("there is no SACK" in text) == told and ("overtaken" in text) == besides
