@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from tcpscope.errors import UsageError
 from tcpscope.report.ladder import Options, ladder
+from tcpscope.report.ladder.build import timing
 from tcpscope.report.ladder.focus import CONTEXT, cost, focus, most_telling
 from tcpscope.report.ladder.model import Fold, Happening, Idle, Segment, plain
 
@@ -121,6 +122,13 @@ def test_delays_come_from_the_capture_point(name, point, client, server):
     assert timing.capture_point == point
     assert timing.to_client == (client if not client else pytest.approx(client, abs=1e-5))
     assert timing.to_server == (server if not server else pytest.approx(server, abs=1e-5))
+
+
+@pytest.mark.parametrize(("crossed", "away"), [(True, 0.02), (False, 0.000007)])
+def test_syns_that_cross_measure_no_distance(crossed, away):
+    trips = {"ack_rtt": 0.000014, "syn_rtt": 0.000014, "client_rtt_min": 0.04, "server_rtt_min": 0.04}
+    found = timing({"capture_point": "unknown", "simultaneous_open": crossed, **trips})
+    assert found.to_client == found.to_server == pytest.approx(away)
 
 
 def test_bulk_is_folded_and_counted():

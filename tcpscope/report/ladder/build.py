@@ -268,6 +268,8 @@ def timing(connection: Row) -> Timing:
         CLIENT: [connection.get("ack_rtt"), connection.get("server_rtt_min")],
         SERVER: [connection.get("syn_rtt"), connection.get("client_rtt_min")],
     }
+    if connection.get("simultaneous_open"):  # each SYN answers none, or one that it crossed
+        trips = {end: [None, least] for end, (_, least) in trips.items()}
     far: dict[str, float | None] = {}
     said = []
     for end, (handshake, smallest) in trips.items():
